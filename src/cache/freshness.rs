@@ -1,0 +1,120 @@
+use std::time::Duration;
+
+use crate::clock::Moment;
+
+/// How long a part may be served, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Fresh for this long from the moment its call began; zero means that it is not kept.
+    pub ttl: Duration,
+    /// After that, served at once for this long while one refresh runs.
+    pub stale_while_revalidate: Duration,
+    /// After it ceased to be fresh, served for this long if the vendor fails.
+    pub stale_if_error: Duration,
+}
+
+impl Policy {
+    /// How long after its call began a part may be of any use.
+    pub fn life(&self) -> Duration {
+        if self.ttl.is_zero() {
+            return Duration::ZERO;
+        }
+        self.ttl.saturating_add(self.stale_while_revalidate.max(self.stale_if_error))
+    }
+}
+
+/// What a held part may be used for now. The ends are exclusive: at exactly `ttl` a part is stale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Serve it.
+    Fresh {
+        /// How long it stays fresh.
+        left: Duration,
+    },
+    /// Serve it, and see that one refresh runs.
+    StaleWhileRevalidate {
+        /// How long ago it ceased to be fresh.
+        past: Duration,
+    },
+    /// Fetch first; serve it only if that fails and the failure is the vendor's.
+    StaleIfError {
+        /// How long ago it ceased to be fresh.
+        past: Duration,
+    },
+    /// It is as if it were not there.
+    Gone,
+}
+
+/// Judges a part whose call began at `began`.
+pub fn freshness(began: Moment, now: Moment, policy: &Policy) -> Freshness {
+    if policy.ttl.is_zero() {
+        return Freshness::Gone;
+    }
+    let age = now.since(began);
+    if age < policy.ttl {
+        return Freshness::Fresh { left: policy.ttl - age };
+    }
+    let past = age - policy.ttl;
+    if past < policy.stale_while_revalidate {
+        Freshness::StaleWhileRevalidate { past }
+    } else if past < policy.stale_if_error {
+        Freshness::StaleIfError { past }
+    } else {
+        Freshness::Gone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const fn secs(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    fn at(age: u64, ttl: u64, revalidate: u64, error: u64) -> Freshness {
+        let policy = Policy { ttl: secs(ttl), stale_while_revalidate: secs(revalidate), stale_if_error: secs(error) };
+        let began = Moment::default().after(secs(1000));
+        freshness(began, began.after(secs(age)), &policy)
+    }
+
+    #[test]
+    fn each_window_begins_and_ends_where_it_says() {
+        use Freshness::{Fresh, Gone, StaleIfError, StaleWhileRevalidate};
+        assert_eq!(at(0, 10, 5, 20), Fresh { left: secs(10) });
+        assert_eq!(at(9, 10, 5, 20), Fresh { left: secs(1) });
+        assert_eq!(at(10, 10, 5, 20), StaleWhileRevalidate { past: secs(0) });
+        assert_eq!(at(14, 10, 5, 20), StaleWhileRevalidate { past: secs(4) });
+        assert_eq!(at(15, 10, 5, 20), StaleIfError { past: secs(5) });
+        assert_eq!(at(29, 10, 5, 20), StaleIfError { past: secs(19) });
+        assert_eq!(at(30, 10, 5, 20), Gone);
+        assert_eq!(at(10, 10, 0, 0), Gone);
+        assert_eq!(at(12, 10, 5, 0), StaleWhileRevalidate { past: secs(2) });
+    }
+
+    #[test]
+    fn a_ttl_of_zero_keeps_nothing() {
+        assert_eq!(at(0, 0, 5, 20), Freshness::Gone);
+    }
+
+    proptest! {
+        #[test]
+        fn a_part_never_grows_younger_and_is_gone_at_its_end(
+            ttl in 0u64..50, revalidate in 0u64..50, error in 0u64..50, age in 0u64..200
+        ) {
+            let rank = |f| match f {
+                Freshness::Fresh { .. } => 0,
+                Freshness::StaleWhileRevalidate { .. } => 1,
+                Freshness::StaleIfError { .. } => 2,
+                Freshness::Gone => 3,
+            };
+            prop_assert!(rank(at(age, ttl, revalidate, error)) <= rank(at(age + 1, ttl, revalidate, error)));
+            let policy = Policy {
+                ttl: secs(ttl), stale_while_revalidate: secs(revalidate), stale_if_error: secs(error),
+            };
+            prop_assert_eq!(at(age, ttl, revalidate, error) == Freshness::Gone, secs(age) >= policy.life());
+        }
+    }
+}

@@ -1,0 +1,98 @@
+use std::{sync::Arc, time::Duration};
+
+use moka::{ops::compute::Op, policy::EvictionPolicy, sync::Cache};
+
+use super::Entry;
+use crate::model::PartKey;
+
+/// Where parts are held, within a bound of bytes. Whether one may be served is not its business.
+pub struct Store {
+    parts: Cache<PartKey, Arc<Entry>>,
+}
+
+impl Store {
+    /// Holds at most `capacity` bytes, keys and bookkeeping included. A part that has lain for `backstop` is
+    /// dropped: that is for memory, freshness is judged apart.
+    pub fn new(capacity: u64, backstop: Duration) -> Self {
+        let weight =
+            |key: &PartKey, entry: &Arc<Entry>| u32::try_from(key.weight() + entry.weight()).unwrap_or(u32::MAX);
+        let parts = Cache::builder()
+            .max_capacity(capacity)
+            .weigher(weight)
+            .time_to_live(backstop.max(Duration::from_secs(1)))
+            // Least recently used: a new part is never refused, and the wallboards' parts, asked for every
+            // few seconds, outlive any flood.
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
+        Self { parts }
+    }
+
+    /// The part under `key`, however old.
+    pub fn get(&self, key: &PartKey) -> Option<Arc<Entry>> {
+        self.parts.get(key)
+    }
+
+    /// Holds `entry`, unless what is held began later.
+    pub fn put(&self, key: &PartKey, entry: Arc<Entry>) {
+        self.parts.entry_by_ref(key).and_compute_with(|held| match held {
+            Some(held) if held.value().began > entry.began => Op::Nop,
+            _ => Op::Put(entry),
+        });
+    }
+
+    /// Whether `usable` says yes of any part that is held.
+    pub fn any(&self, usable: impl Fn(&PartKey, &Entry) -> bool) -> bool {
+        self.parts.iter().any(|(key, entry)| usable(&key, &entry))
+    }
+
+    /// Does the work that puts leave behind: eviction, expiry. To be called about each second.
+    pub fn tidy(&self) {
+        self.parts.run_pending_tasks();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        cache::Phase,
+        clock::Moment,
+        model::{CompanyId, Forwarded, Query, Subject},
+    };
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn key(company: u64) -> PartKey {
+        let subject = Subject::Questions(CompanyId::try_from(company).unwrap());
+        Query { subject, forwarded: Forwarded::default() }.part_key()
+    }
+
+    fn entry(body: &str, began: u64) -> Arc<Entry> {
+        let began = Moment::default().after(Duration::from_secs(began));
+        Arc::new(Entry::new(Bytes::copy_from_slice(body.as_bytes()), began, Phase::Open))
+    }
+
+    #[test]
+    fn an_older_fetch_never_overwrites_a_newer_one() {
+        let store = Store::new(1 << 20, DAY);
+        store.put(&key(1), entry("newer", 2));
+        store.put(&key(1), entry("older", 1));
+        assert_eq!(store.get(&key(1)).unwrap().body, "newer");
+        store.put(&key(1), entry("newest", 3));
+        assert_eq!(store.get(&key(1)).unwrap().body, "newest");
+    }
+
+    #[test]
+    fn a_flood_of_keys_ends_at_the_bound() {
+        let capacity = 1 << 20;
+        let store = Store::new(capacity, DAY);
+        for company in 1..=10_000 {
+            store.put(&key(company), entry("x", 1));
+        }
+        store.tidy();
+        assert!(store.parts.weighted_size() <= capacity);
+        assert!(store.parts.entry_count() > 100);
+    }
+}

@@ -1,0 +1,11 @@
+//! Who asks, and what they may see. Ignorant of HTTP.
+
+mod api_key;
+mod caller;
+mod company_view;
+mod registry;
+
+pub use api_key::ApiKey;
+pub use caller::{Caller, Forbidden};
+pub use company_view::{NotUnderstood, only_companies};
+pub use registry::{AuthFailure, Callers};

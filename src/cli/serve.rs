@@ -1,0 +1,39 @@
+use super::{Failed, runtime, settings::ConfigFile, signals::Stop};
+use crate::{
+    clock::SystemClock,
+    config::Config,
+    server::{Bound, Drained, Gateway},
+    telemetry::{self, events},
+};
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
+    let loaded = arguments.config.load()?;
+    let missing = loaded.config.missing_credentials();
+    if !missing.is_empty() {
+        let settings = missing.iter().map(|setting| format!("  {setting}\n")).collect::<String>();
+        let told = "The gateway cannot log in at Wesal without these settings (`wesal-gateway sandbox` needs none):";
+        return Err(Failed::Configuration(format!("{told}\n{settings}")));
+    }
+    telemetry::start(&loaded.config.telemetry)?;
+    for warning in &loaded.warnings {
+        events::configuration_warning(warning);
+    }
+    runtime()?.block_on(serve(&loaded.config))
+}
+
+/// Serves until the process is told to end.
+async fn serve(config: &Config) -> Result<(), Failed> {
+    let stop = Stop::listen()?;
+    let gateway = Gateway::new(config, SystemClock::shared())?;
+    let bound = Bound::bind(config).await?;
+    match gateway.serve(bound, stop.told()).await {
+        Drained { cut_off: 0 } => Ok(()),
+        Drained { .. } => Err(Failed::Said),
+    }
+}

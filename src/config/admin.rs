@@ -1,0 +1,49 @@
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Secret, check::Check, listen, secret};
+
+/// `[admin]`: the listener for those who run the gateway.
+// It holds a secret: no `Debug`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminConfig {
+    /// The address to listen at, as IP:PORT; an empty text turns it off. Beyond loopback it needs a token.
+    #[serde(deserialize_with = "listen::optional", serialize_with = "listen::show")]
+    #[schemars(with = "String")]
+    pub listen: Option<SocketAddr>,
+    /// What `Authorization: Bearer …` must bear here. Better given as `token_file` or from the environment.
+    #[serde(serialize_with = "Secret::mask")]
+    pub token: Secret,
+    /// A file that holds the token.
+    #[serde(skip_serializing_if = "secret::mask_tells_the_file")]
+    pub token_file: Option<PathBuf>,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        let listen = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 9090)));
+        Self { listen, token: Secret::default(), token_file: None }
+    }
+}
+
+impl AdminConfig {
+    pub(super) fn secrets_mut(&mut self) -> [(&mut Secret, &mut Option<PathBuf>); 1] {
+        [(&mut self.token, &mut self.token_file)]
+    }
+
+    pub(super) fn validate(&self, check: &mut Check<'_>) {
+        let guarded = self.listen.is_none_or(|address| address.ip().is_loopback()) || !self.token.is_empty();
+        let reason = "is beyond loopback, where an admin token is needed";
+        let remedy = "set admin.token_file, or listen at \"127.0.0.1:9090\"";
+        check.together(guarded, &["listen", "token", "token_file"], reason, remedy);
+        let sendable = self.token.expose().bytes().all(|byte| byte.is_ascii_graphic());
+        let reason = "holds a character that cannot stand in a header";
+        check.together(sendable, &["token", "token_file"], reason, "use letters, digits and signs, without spaces");
+    }
+}

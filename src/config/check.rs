@@ -1,0 +1,79 @@
+use std::path::Path;
+
+use super::{
+    fault::Fault,
+    tree::{Node, State, Step, Value, steps},
+};
+
+/// Gathers what the sections' `validate` find, and knows where each setting was written.
+pub(super) struct Check<'a> {
+    file: &'a Path,
+    tree: &'a Node,
+    written: &'a Node,
+    at: Vec<Step>,
+    pub(super) now: jiff::Timestamp,
+    pub(super) faults: Vec<Fault>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl<'a> Check<'a> {
+    /// `written` is the tree before anything in it was marked: it has the names to show.
+    pub(super) fn new(file: &'a Path, tree: &'a Node, written: &'a Node, now: jiff::Timestamp) -> Self {
+        Self { file, tree, written, at: Vec::new(), now, faults: Vec::new(), warnings: Vec::new() }
+    }
+
+    /// Checks what is in the table of this name.
+    pub(super) fn within(&mut self, name: &str, inner: impl FnOnce(&mut Self)) {
+        self.at.push(Step::Name(name.to_owned()));
+        inner(self);
+        self.at.pop();
+    }
+
+    /// Checks one entry of a list. `index` counts the entries that could be read; the report counts all.
+    pub(super) fn entry(&mut self, index: usize, inner: impl FnOnce(&mut Self)) {
+        let written = match self.tree.at(&self.at).map(|node| &node.value) {
+            Some(Value::List(items)) => {
+                let mut readable = items.iter().enumerate().filter(|(_, item)| item.state != State::Damaged);
+                readable.nth(index).map(|(written, _)| written)
+            }
+            _ => None,
+        };
+        self.at.push(Step::Index(written.unwrap_or(index)));
+        inner(self);
+        self.at.pop();
+    }
+
+    /// Reports the setting unless the condition holds.
+    pub(super) fn that(&mut self, holds: bool, setting: &str, reason: &str, remedy: &str) {
+        self.together(holds, &[setting], reason, remedy);
+    }
+
+    /// Reports settings that contradict each other, at the first of them that is written, else at
+    /// the table they belong in. Says nothing if one of them has a fault of its own: what was meant cannot be known.
+    pub(super) fn together(&mut self, holds: bool, settings: &[&str], reason: &str, remedy: &str) {
+        if holds {
+            return;
+        }
+        let paths: Vec<Vec<Step>> =
+            settings.iter().map(|setting| self.at.iter().cloned().chain(steps(setting)).collect()).collect();
+        if paths.iter().filter_map(|path| self.tree.at(path)).any(Node::is_damaged) {
+            return;
+        }
+        let written = paths.iter().find(|path| self.tree.at(path).is_some());
+        if let Some(path) = written.or(paths.first()) {
+            let origin = self.tree.origin_of(path);
+            self.faults.push(Fault::new(self.file, origin, &self.written.label(path), reason, remedy));
+        }
+    }
+
+    /// Where the check now stands, such as `callers[1] ("wallboard")`.
+    pub(super) fn here(&self) -> String {
+        self.written.label(&self.at)
+    }
+
+    /// Says what is allowed but hardly meant, about where the check now stands.
+    pub(super) fn warn(&mut self, text: &str) {
+        let label = self.here();
+        self.warnings.push(if label.is_empty() { text.to_owned() } else { format!("{label}: {text}") });
+    }
+}

@@ -1,0 +1,95 @@
+use std::{borrow::Cow, time::Duration};
+
+use jiff::fmt::friendly::{SpanParser, SpanPrinter};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserializer, Serializer, de};
+
+/// How a [`Duration`] stands in the settings: a text with units, such as `3s`, `1h 30m`, `250ms` or `0s`
+/// (jiff's friendly format, without calendar units). For use as `#[serde(with = "DurationText")]`.
+#[derive(Clone, Copy, Debug)]
+pub enum DurationText {}
+
+/// Ten years: longer is a slip, and would overflow deadlines.
+const MAX: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+impl DurationText {
+    /// Writes the duration with units.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&Self::show(duration))
+    }
+
+    /// Reads a text with units.
+    ///
+    /// # Errors
+    /// A number without unit, a negative or calendar span, or more than ten years.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        deserializer.deserialize_str(Visitor)
+    }
+
+    /// The text form, such as `1h 30m`.
+    pub fn show(duration: &Duration) -> String {
+        SpanPrinter::new().unsigned_duration_to_string(duration)
+    }
+}
+
+struct Visitor;
+
+const REMEDY: &str = "write a number and its unit (ms, s, m, h), as in \"3s\" or \"1h 30m\"";
+
+impl de::Visitor<'_> for Visitor {
+    type Value = Duration;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a duration such as \"3s\" or \"1h 30m\"")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
+        let duration = SpanParser::new().parse_unsigned_duration(text);
+        let duration = duration.map_err(|_| E::custom(format!("is not a duration such as \"3s\"; {REMEDY}")))?;
+        if duration > MAX {
+            return Err(E::custom("is longer than ten years; write a shorter duration, as in \"48h\""));
+        }
+        Ok(duration)
+    }
+}
+
+impl JsonSchema for DurationText {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "A number with its unit; several may follow each other.",
+            "pattern": r"^\s*([0-9]+([.][0-9]+)?\s*[a-zµ]+[,\s]*)+$",
+            "examples": ["3s", "250ms", "10m", "1h 30m"],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::{IntoDeserializer, value::Error};
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Duration, Error> {
+        DurationText::deserialize(IntoDeserializer::<Error>::into_deserializer(text))
+    }
+
+    #[test]
+    fn a_duration_has_units_and_comes_back_as_it_went() {
+        for (text, millis) in [("0s", 0), ("3s", 3_000), ("250ms", 250), ("1h 30m", 5_400_000), ("48h", 172_800_000)] {
+            let duration = read(text).unwrap();
+            assert_eq!(duration, Duration::from_millis(millis));
+            assert_eq!(DurationText::show(&duration), text);
+        }
+        for bad in ["", "3", "-3s", "3 fortnights", "1y", "s", "99999999h"] {
+            assert!(read(bad).is_err(), "{bad:?} was taken");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// The SHA-256 of a whole printed gateway key. As text `sha256:` and 64 lower-case hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "Cow<'_, str>", into = "String")]
+pub struct KeyHash([u8; 32]);
+
+/// Why a text is no hash of a key. It never holds the text: somebody may have pasted the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidKeyHash {
+    /// The key itself stands where its hash belongs.
+    #[error(
+        "holds a gateway key, where only its hash belongs; treat that key as leaked: run `wesal-gateway keys new`, \
+         put the hash it prints here, and give the caller the new key"
+    )]
+    Key,
+    /// Anything else.
+    #[error(
+        "is no hash of a key: expected \"sha256:\" and 64 lower-case hex digits; run `wesal-gateway keys new`, \
+         which prints a new key and its hash"
+    )]
+    Form,
+}
+
+impl KeyHash {
+    const PREFIX: &'static str = "sha256:";
+
+    /// A hash that was just computed.
+    pub const fn new(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
+    /// The digest.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl FromStr for KeyHash {
+    type Err = InvalidKeyHash;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKeyHash> {
+        if text.contains("wgw_") {
+            return Err(InvalidKeyHash::Key);
+        }
+        let digits = text.strip_prefix(Self::PREFIX).filter(|digits| digits.len() == 64).ok_or(InvalidKeyHash::Form)?;
+        let mut digest = [0; 32];
+        for (byte, pair) in digest.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
+            *byte =
+                pair.iter().try_fold(0, |high, digit| Some(high << 4 | nibble(*digit)?)).ok_or(InvalidKeyHash::Form)?;
+        }
+        Ok(Self(digest))
+    }
+}
+
+/// A lower-case hex digit's value.
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+impl TryFrom<Cow<'_, str>> for KeyHash {
+    type Error = InvalidKeyHash;
+
+    fn try_from(text: Cow<'_, str>) -> Result<Self, InvalidKeyHash> {
+        text.parse()
+    }
+}
+
+impl From<KeyHash> for String {
+    fn from(hash: KeyHash) -> Self {
+        hash.to_string()
+    }
+}
+
+impl fmt::Display for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::PREFIX)?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl JsonSchema for KeyHash {
+    fn schema_name() -> Cow<'static, str> {
+        "KeyHash".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "The SHA-256 of a whole printed key, as `wesal-gateway keys new` prints it.",
+            "pattern": "^sha256:[0-9a-f]{64}$",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_has_one_spelling() {
+        let text = format!("sha256:{}", "0f".repeat(32));
+        let hash: KeyHash = text.parse().unwrap();
+        assert_eq!(hash.as_bytes(), &[0x0f; 32]);
+        assert_eq!(hash.to_string(), text);
+        for bad in ["", "sha256:", &"0f".repeat(32), &text.to_uppercase(), &text.replace('f', "F"), &format!("{text}0")]
+        {
+            assert_eq!(bad.parse::<KeyHash>(), Err(InvalidKeyHash::Form), "{bad:?}");
+        }
+        assert_eq!("wgw_0123".parse::<KeyHash>(), Err(InvalidKeyHash::Key));
+    }
+}

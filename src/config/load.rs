@@ -1,0 +1,117 @@
+use std::{fs, path::Path};
+
+use serde::Deserialize;
+use toml::de::DeTable;
+
+use super::{
+    Config, Environment, Fault, Faults, Loaded,
+    check::Check,
+    misfit::Kind,
+    reader::Reader,
+    secret_files,
+    tree::{Node, Origin, State, Step, Value, line_of},
+};
+
+/// Loads the settings: the file, what the environment lays over it, and the files with secrets. `now` is for the
+/// expiry of callers.
+///
+/// # Errors
+/// Every fault there is, at once.
+pub fn load(path: &Path, environment: &Environment, now: jiff::Timestamp) -> Result<Loaded, Faults> {
+    let text = fs::read_to_string(path).map_err(|error| {
+        let remedy = "name the configuration file with --config, and see that this user may read it";
+        Fault::new(path, Origin::Nowhere, "", &format!("cannot be read: {error}"), remedy)
+    })?;
+    parse(&text, path, environment, now)
+}
+
+/// As [`load`], from a text: `origin` is the file it stands for, which names it in faults, and whose folder
+/// relative paths start from.
+///
+/// # Errors
+/// Every fault there is, at once.
+pub fn parse(text: &str, origin: &Path, environment: &Environment, now: jiff::Timestamp) -> Result<Loaded, Faults> {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let mut faults: Vec<Fault> = errors.iter().map(|error| syntax_fault(text, origin, error)).collect();
+    let spoilt: Vec<Option<usize>> = faults.iter().map(Fault::line).collect();
+    for variable in environment.unreadable() {
+        let origin_of = Origin::Variable(variable.clone());
+        faults.push(Fault::new(origin, origin_of, "", "its value is not UTF-8", "set it to a text, or unset it"));
+    }
+
+    let mut tree = Node::from_file(text, table.get_ref());
+    environment.overlay(&mut tree);
+    let written = tree.clone();
+    let mut misfits = Vec::new();
+    let mut config = read(&mut tree, &written, origin, &mut misfits);
+    if !spoilt.is_empty() {
+        // The parser guessed what a broken line meant: only what stands on sound lines is worth telling.
+        faults.extend(misfits.into_iter().filter(|misfit| !spoilt.contains(&misfit.line())));
+        return Err(Faults::new(faults));
+    }
+    faults.extend(misfits);
+
+    secret_files::read(&mut config, &mut tree, origin, &mut faults);
+    let mut check = Check::new(origin, &tree, &written, now);
+    config.validate(&mut check);
+    let warnings = check.warnings;
+    faults.extend(check.faults);
+    if faults.is_empty() { Ok(Loaded { config, warnings }) } else { Err(Faults::new(faults)) }
+}
+
+/// Reads the tree, again and again: each time the value that does not fit is reported and marked, and the next
+/// reading passes over it, until what is left can be read.
+fn read(tree: &mut Node, written: &Node, file: &Path, faults: &mut Vec<Fault>) -> Config {
+    loop {
+        let misfit = match Config::deserialize(Reader(tree)) {
+            Ok(config) => return config,
+            Err(misfit) => misfit,
+        };
+        let mut steps = misfit.steps.clone();
+        if let Kind::Missing { name } = misfit.kind {
+            steps.push(Step::Name(name.to_owned()));
+        }
+        // What a damaged value leaves behind, such as a name that is now missing, is no further fault.
+        if !tree.at(&steps).is_some_and(Node::is_damaged) {
+            let (reason, remedy) = misfit.tell();
+            faults.push(Fault::new(file, written.origin_of(&steps), &written.label(&misfit.steps), &reason, &remedy));
+        }
+        match (&misfit.kind, tree.at(&steps).map(|node| (node.state, &node.value))) {
+            (Kind::Missing { .. }, _) => stand_in(tree, &misfit.steps, &steps, Value::Text("1s".to_owned())),
+            (_, Some((State::StandIn, Value::Text(_)))) => stand_in(tree, &[], &steps, Value::Integer(1)),
+            (_, Some((State::StandIn, _))) => mark(tree, steps.get(..steps.len().saturating_sub(1)).unwrap_or(&[])),
+            _ => mark(tree, &steps),
+        }
+        if tree.state == State::Damaged {
+            return Config::default();
+        }
+    }
+}
+
+fn mark(tree: &mut Node, steps: &[Step]) {
+    match tree.at_mut(steps) {
+        Some(node) => node.state = State::Damaged,
+        None => tree.state = State::Damaged,
+    }
+}
+
+/// Puts a made-up value in place of a missing one. `1s` can be a name or a duration; a number is tried next.
+fn stand_in(tree: &mut Node, table: &[Step], steps: &[Step], value: Value) {
+    let made_up = Node { value, origin: Origin::Nowhere, state: State::StandIn };
+    if let Some(node) = tree.at_mut(steps) {
+        *node = made_up;
+    } else if let (Some(Node { value: Value::Table(entries), .. }), Some(Step::Name(name))) =
+        (tree.at_mut(table), steps.last())
+    {
+        entries.push((name.clone(), made_up));
+    } else {
+        tree.state = State::Damaged;
+    }
+}
+
+/// The parser's message without the source line, which may hold a secret.
+fn syntax_fault(text: &str, file: &Path, error: &toml::de::Error) -> Fault {
+    let line = error.span().map_or(Origin::Nowhere, |span| Origin::Line(line_of(text, span.start)));
+    let reason = format!("is not TOML: {}", error.message().replace('\n', ", "));
+    Fault::new(file, line, "", &reason, "correct the line; texts stand in quotes, and each setting once in its table")
+}

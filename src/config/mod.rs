@@ -1,0 +1,144 @@
+//! The settings: one file, what the environment lays over it, and the files with secrets. They are read once into a
+//! checked [`Config`]; whatever is wrong with them is told all at once, with its place and its remedy.
+//!
+//! One file a section: its struct, its one `Default`, its own `validate`. `tree`, `reader` and `misfit` turn
+//! text into those structs without losing the line a value stands on; nothing there knows a single setting.
+
+mod admin;
+mod breaker;
+mod cache;
+mod callers;
+mod check;
+mod duration;
+mod effective;
+mod environment;
+mod fault;
+mod key_hash;
+mod limits;
+mod listen;
+mod load;
+mod login;
+mod misfit;
+mod rate;
+mod reader;
+mod schema;
+mod secret;
+mod secret_files;
+mod server;
+mod size;
+mod telemetry;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod upstream;
+mod web_address;
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use admin::AdminConfig;
+pub use breaker::BreakerConfig;
+pub use cache::{CacheConfig, FreshnessConfig, PerformanceFreshness};
+pub use callers::CallerConfig;
+pub use duration::DurationText;
+pub use environment::Environment;
+pub use fault::{Fault, Faults};
+pub use key_hash::{InvalidKeyHash, KeyHash};
+pub use limits::LimitsConfig;
+pub use load::{load, parse};
+pub use login::LoginConfig;
+pub use rate::RateLimit;
+pub use schema::schema;
+pub use secret::Secret;
+pub use server::ServerConfig;
+pub use size::Size;
+pub use telemetry::{LogFormat, TelemetryConfig};
+pub use tree::Origin;
+pub use upstream::UpstreamConfig;
+
+use check::Check;
+
+/// All settings; the default is what the shipped `config.toml` says.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "wesal-gateway settings")]
+pub struct Config {
+    /// The public listener.
+    pub server: ServerConfig,
+    /// The listener for those who run the gateway.
+    pub admin: AdminConfig,
+    /// The vendor.
+    pub upstream: UpstreamConfig,
+    /// What is kept, and how long.
+    pub cache: CacheConfig,
+    /// What callers may ask for in how long a time.
+    pub limits: LimitsConfig,
+    /// What the gateway tells about itself.
+    pub telemetry: TelemetryConfig,
+    /// Who may ask.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub callers: Vec<CallerConfig>,
+}
+
+/// Settings that hold, and what is odd about them.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings, checked.
+    pub config: Config,
+    /// What is allowed but hardly meant, for a human to read.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// The vendor credentials that are not set, each with how to set it. Without them the gateway cannot log in.
+    pub fn missing_credentials(&self) -> Vec<&'static str> {
+        let credentials = [
+            (
+                &self.upstream.client_id,
+                "upstream.client_id: set it, upstream.client_id_file, or WESAL_GATEWAY__UPSTREAM__CLIENT_ID",
+            ),
+            (&self.upstream.email, "upstream.email: set it, upstream.email_file, or WESAL_GATEWAY__UPSTREAM__EMAIL"),
+            (
+                &self.upstream.password,
+                "upstream.password: set upstream.password_file, or WESAL_GATEWAY__UPSTREAM__PASSWORD",
+            ),
+        ];
+        credentials.into_iter().filter(|(secret, _)| secret.is_empty()).map(|(_, how)| how).collect()
+    }
+
+    fn validate(&self, check: &mut Check<'_>) {
+        check.within("server", |check| self.server.validate(check));
+        check.within("admin", |check| self.admin.validate(check));
+        check.within("upstream", |check| self.upstream.validate(check));
+        check.within("cache", |check| self.cache.validate(check));
+        check.within("limits", |check| self.limits.validate(check));
+        check.within("telemetry", |check| self.telemetry.validate(check));
+        check.within("callers", |check| callers::validate(&self.callers, check));
+        let (public, admin) = (self.server.listen, self.admin.listen);
+        let apart = admin.is_none_or(|admin| {
+            let everywhere = admin.ip().is_unspecified() || public.ip().is_unspecified();
+            admin.port() == 0 || admin.port() != public.port() || (admin.ip() != public.ip() && !everywhere)
+        });
+        let reason = "server.listen and admin.listen are the same address";
+        check.together(apart, &["admin.listen", "server.listen"], reason, "give each a port of its own");
+    }
+}
+
+/// A default that is known not to be zero.
+fn at_least_one(number: usize) -> NonZeroUsize {
+    NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Refuses zero where a time must pass.
+fn no_zero_durations(check: &mut Check<'_>, durations: &[(&str, Duration)]) {
+    for (setting, duration) in durations {
+        check.that(!duration.is_zero(), setting, "may not be zero", "write a duration above zero, as in \"5s\"");
+    }
+}
+
+/// Refuses a bound on things at once that is beyond what a process can hold.
+fn countable(check: &mut Check<'_>, setting: &str, number: NonZeroUsize) {
+    check.that(number.get() <= 1_000_000, setting, "is more than a million", "write a number up to 1000000");
+}

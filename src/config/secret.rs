@@ -1,0 +1,77 @@
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer, Serializer};
+use subtle::ConstantTimeEq;
+
+/// A text that nobody may see. It is wiped from memory when dropped, and has no `Debug`, `Display` or
+/// `Serialize`: what holds one cannot show it by accident. Empty means not set.
+#[derive(Clone, Default)]
+pub struct Secret {
+    text: SecretString,
+    file: Option<PathBuf>,
+}
+
+impl Secret {
+    /// A secret of this text.
+    pub fn new(text: &str) -> Self {
+        Self { text: SecretString::from(text), file: None }
+    }
+
+    pub(super) fn from_file(text: &str, file: &Path) -> Self {
+        Self { text: SecretString::from(text), file: Some(file.to_owned()) }
+    }
+
+    /// Whether it is not set.
+    pub fn is_empty(&self) -> bool {
+        self.text.expose_secret().is_empty()
+    }
+
+    /// The text itself: for the place that sends or compares it, and for no other.
+    pub fn expose(&self) -> &str {
+        self.text.expose_secret()
+    }
+
+    /// Writes that it is set, and from where, never what it is. For `#[serde(serialize_with = …)]`.
+    pub(super) fn mask<S: Serializer>(secret: &Self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &secret.file {
+            _ if secret.is_empty() => serializer.serialize_str(""),
+            Some(file) => serializer.collect_str(&format_args!("(set, from {})", file.display())),
+            None => serializer.serialize_str("(set)"),
+        }
+    }
+}
+
+/// A secret's file is shown in the place of the secret itself, so its own setting is left out.
+pub(super) fn mask_tells_the_file(_: &Option<PathBuf>) -> bool {
+    true
+}
+
+impl PartialEq for Secret {
+    /// Compares the texts in a time that does not depend on where they differ.
+    fn eq(&self, other: &Self) -> bool {
+        self.expose().as_bytes().ct_eq(other.expose().as_bytes()).into()
+    }
+}
+
+impl Eq for Secret {}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        SecretString::deserialize(deserializer).map(|text| Self { text, file: None })
+    }
+}
+
+impl JsonSchema for Secret {
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "writeOnly": true, "description": "A secret; never shown. Empty: not set." })
+    }
+}

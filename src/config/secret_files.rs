@@ -1,0 +1,84 @@
+//! Secrets that come from files, and which source wins: the environment before the file.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+use zeroize::Zeroizing;
+
+use super::{
+    Config, Secret,
+    fault::Fault,
+    tree::{Node, Origin, State, Step},
+};
+
+/// Every secret; each can also be given as the same name with `_file` behind it.
+const SECRETS: [(&str, &str); 4] =
+    [("admin", "token"), ("upstream", "client_id"), ("upstream", "email"), ("upstream", "password")];
+
+/// The most that a file with a secret may hold, in bytes.
+const MAX_BYTES: u64 = 64 * 1024;
+
+pub(super) fn is_secret(names: &[String]) -> bool {
+    matches!(names, [section, name] if SECRETS.contains(&(section, name)))
+}
+
+/// Takes the file's word on a secret away where the environment has its own, in whichever form.
+pub(super) fn make_way(tree: &mut Node, names: &[String]) {
+    let [section, name] = names else { return };
+    let plain = name.strip_suffix("_file").unwrap_or(name);
+    if !SECRETS.contains(&(section, plain)) {
+        return;
+    }
+    let Some(table) = tree.at_mut(&[Step::Name(section.clone())]) else { return };
+    for name in [plain.to_owned(), format!("{plain}_file")] {
+        if matches!(table.child(&Step::Name(name.clone())), Some(Node { origin: Origin::Line(_), .. })) {
+            table.remove(&name);
+        }
+    }
+}
+
+/// Reads the secrets that are given as files; paths are relative to the folder of the configuration file.
+pub(super) fn read(config: &mut Config, tree: &mut Node, file: &Path, faults: &mut Vec<Fault>) {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let slots = [&mut config.admin.secrets_mut()[..], &mut config.upstream.secrets_mut()[..]];
+    for ((section, name), (secret, path)) in SECRETS.into_iter().zip(slots.into_iter().flatten()) {
+        let Some(path) = path.as_mut() else { continue };
+        let steps = [Step::Name(section.to_owned()), Step::Name(format!("{name}_file"))];
+        let mut fault = |reason: &str, remedy: &str| {
+            faults.push(Fault::new(file, tree.origin_of(&steps), &tree.label(&steps), reason, remedy));
+        };
+        if !secret.is_empty() {
+            fault(&format!("`{name}` is given too"), "keep one of the two");
+            continue;
+        }
+        *path = folder.join(&path);
+        match contents(path) {
+            Ok(text) => **secret = Secret::from_file(&text, path),
+            Err(reason) => {
+                fault(&reason, "name a readable file that holds the secret and nothing else");
+                if let Some(node) = tree.at_mut(&steps) {
+                    node.state = State::Damaged;
+                }
+            }
+        }
+    }
+}
+
+/// The file's text without the line ends behind it.
+fn contents(path: &Path) -> Result<Zeroizing<String>, String> {
+    let shown = path.display();
+    let mut text = Zeroizing::new(String::new());
+    let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text));
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(format!("{shown} is not UTF-8 text")),
+        Err(error) => Err(format!("{shown} cannot be read: {error}")),
+        Ok(length) if length as u64 > MAX_BYTES => Err(format!("{shown} is over 64 KiB")),
+        Ok(_) => match text.trim_end_matches(['\r', '\n']) {
+            "" => Err(format!("{shown} is empty")),
+            secret => Ok(Zeroizing::new(secret.to_owned())),
+        },
+    }
+}

@@ -1,0 +1,75 @@
+use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{DurationText, Size, check::Check, listen};
+
+/// `[server]`: the public listener, and what one connection to it may take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerConfig {
+    /// The address to listen at, as IP:PORT; port 0 takes a free one.
+    #[serde(deserialize_with = "listen::address")]
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+    /// What stands before every mirrored route, such as `/api/v1`: begins with `/`, does not end with it.
+    pub base_path: String,
+    /// The longest request body that is read, in bytes.
+    pub max_body: Size,
+    /// How long the headers of a request may take, from their first byte.
+    #[serde(with = "DurationText")]
+    pub header_timeout: Duration,
+    /// How long the body of a request may take.
+    #[serde(with = "DurationText")]
+    pub body_timeout: Duration,
+    /// How long a connection may be silent between two requests.
+    #[serde(with = "DurationText")]
+    pub idle_timeout: Duration,
+    /// Connections open at once; further ones wait to be accepted.
+    pub max_connections: NonZeroUsize,
+    /// How long requests in flight may still take once the process is told to end.
+    #[serde(with = "DurationText")]
+    pub drain_timeout: Duration,
+    /// How long connections are still accepted once the process is told to end.
+    #[serde(with = "DurationText")]
+    pub drain_delay: Duration,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            base_path: "/api/v1".to_owned(),
+            max_body: Size::from_kib(64),
+            header_timeout: Duration::from_secs(5),
+            body_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            max_connections: super::at_least_one(10_000),
+            drain_timeout: Duration::from_secs(30),
+            drain_delay: Duration::ZERO,
+        }
+    }
+}
+
+impl ServerConfig {
+    pub(super) fn validate(&self, check: &mut Check<'_>) {
+        let path = self.base_path.as_str();
+        let segments_are_plain = path
+            .strip_prefix('/')
+            .is_some_and(|rest| rest.split('/').all(|segment| !matches!(segment, "" | "." | "..")));
+        let plain = |c: char| c.is_ascii_graphic() && !"{}*?#%\\\"<>^`|".contains(c);
+        let reason = "is not a plain path: it begins with '/', does not end with it, and has no {}*?#% or spaces";
+        check.that(segments_are_plain && path.chars().all(plain), "base_path", reason, "write it as in \"/api/v1\"");
+        check.that(self.max_body.bytes() > 0, "max_body", "may not be zero", "write a size, as in \"64 KiB\"");
+        super::no_zero_durations(
+            check,
+            &[
+                ("header_timeout", self.header_timeout),
+                ("body_timeout", self.body_timeout),
+                ("idle_timeout", self.idle_timeout),
+            ],
+        );
+        super::countable(check, "max_connections", self.max_connections);
+    }
+}

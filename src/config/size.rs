@@ -1,0 +1,110 @@
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use bytesize::ByteSize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A number of bytes; in the settings a text with its unit, such as `64 MiB`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size(u64);
+
+impl Size {
+    /// So many bytes.
+    pub const fn from_bytes(bytes: u64) -> Self {
+        Self(bytes)
+    }
+
+    /// So many times 1024 bytes.
+    pub const fn from_kib(kib: u64) -> Self {
+        Self(kib * 1024)
+    }
+
+    /// So many times 1024 KiB.
+    pub const fn from_mib(mib: u64) -> Self {
+        Self::from_kib(mib * 1024)
+    }
+
+    /// The number of bytes.
+    pub const fn bytes(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Size {
+    /// The largest unit that shows the number exactly.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [("TiB", 1_u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+        match units.into_iter().find(|(_, unit)| self.0 > 0 && self.0.is_multiple_of(*unit)) {
+            Some((name, unit)) => write!(f, "{} {name}", self.0 / unit),
+            None => write!(f, "{} B", self.0),
+        }
+    }
+}
+
+impl Serialize for Size {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Visitor)
+    }
+}
+
+struct Visitor;
+
+impl de::Visitor<'_> for Visitor {
+    type Value = Size;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a size such as \"64 MiB\"")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Size, E> {
+        let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
+        match ByteSize::from_str(text) {
+            Ok(size) if has_unit && size.as_u64() < u64::MAX => Ok(Size(size.as_u64())),
+            _ => Err(E::custom("is not a size such as \"64 MiB\"; write a number and its unit (B, KiB, MiB, GiB)")),
+        }
+    }
+}
+
+impl JsonSchema for Size {
+    fn schema_name() -> Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "A number of bytes with its unit.",
+            "pattern": r"^[0-9]+([.][0-9]+)?\s*([KMGTPEkmgtpe][Ii]?)?[Bb]?$",
+            "examples": ["64 KiB", "16 MiB", "1 GiB"],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::{IntoDeserializer, value::Error};
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Size, Error> {
+        Size::deserialize(IntoDeserializer::<Error>::into_deserializer(text))
+    }
+
+    #[test]
+    fn a_size_has_a_unit_and_comes_back_as_it_went() {
+        for (text, bytes) in [("0 B", 0), ("1000 B", 1000), ("64 KiB", 65_536), ("64 MiB", 67_108_864)] {
+            assert_eq!(read(text).unwrap().bytes(), bytes);
+            assert_eq!(read(text).unwrap().to_string(), text);
+        }
+        assert_eq!(read("1.5MiB").unwrap().to_string(), "1536 KiB");
+        for bad in ["", "64", "MiB", "-1 MiB", "64 miles", "99999999999 EiB"] {
+            assert!(read(bad).is_err(), "{bad:?} was taken");
+        }
+    }
+}

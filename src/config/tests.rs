@@ -1,0 +1,385 @@
+use std::{fs, path::Path, time::Duration};
+
+use super::*;
+
+const NOW: &str = "2026-11-22T12:00:00Z";
+const CANARY: &str = "canary-5f2e";
+
+fn read_with(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Faults> {
+    let environment = variables.iter().copied().collect();
+    parse(text, Path::new("config.toml"), &environment, NOW.parse().unwrap())
+}
+
+fn read(text: &str) -> Result<Loaded, Faults> {
+    read_with(text, &[])
+}
+
+fn faults_of(text: &str) -> String {
+    read(text).expect_err(text).to_string()
+}
+
+/// The settings that are at fault, in order, with their lines.
+fn places(faults: &Faults) -> Vec<(Option<usize>, &str)> {
+    faults.iter().map(|fault| (fault.line(), fault.setting())).collect()
+}
+
+fn hash(digit: char) -> String {
+    format!("sha256:{}", digit.to_string().repeat(64))
+}
+
+#[test]
+fn an_empty_file_is_the_defaults() {
+    let loaded = read("").unwrap();
+    assert!(loaded.config == Config::default());
+    assert_eq!(loaded.warnings.len(), 1);
+}
+
+#[test]
+fn every_fault_is_told_at_once_with_its_line() {
+    let text = format!(
+        r#"[server]
+listn = "127.0.0.1:8080"
+max_body = 65536
+[upstream]
+retries = 3
+try_timeout = "30s"
+breaker = {{ failure_ratio = 0, window = "soon" }}
+[cache.organization]
+ttl = 3
+[limits]
+default = {{ requests = 0 }}
+[[callers]]
+name = "Wall Board"
+key_hashes = ["{hash}", "wgw_{CANARY}"]
+[[callers]]
+name = "wallboard"
+key_hashes = []
+scopes = [
+  "queues",
+  "*",
+]
+colour = "red"
+[[callers]]
+key_hashes = ["{hash}"]
+scopes = ["everything"]
+"#,
+        hash = hash('a'),
+    );
+    let faults = read(&text).unwrap_err();
+    assert_eq!(
+        places(&faults),
+        [
+            (Some(2), "server.listn"),
+            (Some(3), "server.max_body"),
+            (Some(5), "upstream.retries"),
+            (Some(6), "upstream.try_timeout"),
+            (Some(7), "upstream.breaker.failure_ratio"),
+            (Some(7), "upstream.breaker.window"),
+            (Some(9), "cache.organization.ttl"),
+            (Some(11), "limits.default"),
+            (Some(11), "limits.default.requests"),
+            (Some(13), "callers[0] (\"Wall Board\").name"),
+            (Some(14), "callers[0] (\"Wall Board\").key_hashes[1]"),
+            (Some(17), "callers[1] (\"wallboard\").key_hashes"),
+            (Some(20), "callers[1] (\"wallboard\").scopes[1]"),
+            (Some(22), "callers[1] (\"wallboard\").colour"),
+            (Some(23), "callers[2]"),
+            (Some(24), "callers[2].key_hashes"),
+            (Some(25), "callers[2].scopes[0]"),
+        ],
+        "{faults}"
+    );
+    assert!(!faults.to_string().contains(CANARY), "{faults}");
+}
+
+#[test]
+fn a_fault_has_a_place_a_reason_and_a_remedy() {
+    assert_eq!(
+        faults_of("[server]\nlistn = 1\n").split("; ").collect::<Vec<_>>(),
+        [
+            "config.toml:2: server.listn: is not a known setting",
+            "did you mean `listen`? known here: listen, base_path, max_body, header_timeout, body_timeout, \
+             idle_timeout, max_connections, drain_timeout, drain_delay"
+        ]
+    );
+    assert_eq!(
+        faults_of("[cache]\ncapacity = 64"),
+        "config.toml:2: cache.capacity: expected a size such as \"64 MiB\", found a whole number; write it in quotes, \
+         like \"64 MiB\""
+    );
+    for fault in read("callers = 5\nserver = 7\n[cache]\nqueue_summary = true").unwrap_err().iter() {
+        assert!(fault.line().is_some() && !fault.reason().is_empty() && !fault.remedy().is_empty(), "{fault}");
+    }
+}
+
+#[test]
+fn each_rule_holds() {
+    for (text, said) in [
+        ("server.listen = \"unix:/run/gateway.sock\"", "not supported yet"),
+        ("server.listen = \"localhost:8080\"", "is not an address"),
+        ("server.listen = \"127.0.0.1:9090\"", "same address"),
+        ("server.listen = \"0.0.0.0:9090\"", "same address"),
+        ("server.base_path = \"/\"", "plain path"),
+        ("server.base_path = \"/api/\"", "plain path"),
+        ("server.base_path = \"api\"", "plain path"),
+        ("server.base_path = \"/{v}\"", "plain path"),
+        ("server.max_connections = 0", "1 or more"),
+        ("server.max_connections = -1", "1 or more"),
+        ("server.max_connections = 2000000", "more than a million"),
+        ("server.header_timeout = \"0s\"", "may not be zero"),
+        ("admin.listen = \"0.0.0.0:9090\"", "needed"),
+        ("upstream.base_url = \"http://api.wesal.dev\"", "not https"),
+        ("upstream.base_url = \"https://me:canary-5f2e@api.wesal.dev\"", "user or a password"),
+        ("upstream.base_url = \"https://api.wesal.dev/?a=canary-5f2e\"", "query"),
+        ("upstream.base_url = \"ftp://canary-5f2e\"", "https://"),
+        ("upstream.proxy = \"http://me:canary-5f2e@proxy:3128\"", "user or a password"),
+        ("upstream.auth_scheme = \"Bearer \"", "scheme"),
+        ("upstream.client_id = \"canary-5f2e\\n\"", "header"),
+        ("upstream.request_timeout = \"5s\"", "longer than request_timeout"),
+        ("upstream.connect_timeout = \"11s\"", "longer than try_timeout"),
+        ("upstream.breaker.failure_ratio = 1.5", "share"),
+        ("upstream.breaker.min_calls = 0", "1 or more"),
+        ("upstream.breaker.pause = \"2m\"", "longer than max_pause"),
+        ("upstream.retry_budget = nan", "finite"),
+        ("upstream.retry_budget = 1.1", "share"),
+        ("upstream.rate_limit = { requests = 5 }", "`per` is missing"),
+        ("upstream.rate_limit = { requests = 5, per = \"0s\" }", "may not be zero"),
+        ("upstream.forward_fields = [\"limit\"]", "reference defines"),
+        ("upstream.login.fields = { password = \"canary-5f2e\" }", "setting of its own"),
+        ("upstream.login.token_pointers = []", "is empty"),
+        ("upstream.login.token_pointers = [\"token\"]", "not a JSON pointer"),
+        ("upstream.login.refresh_ahead = 0", "share"),
+        ("cache.capacity = \"0 B\"", "may not be zero"),
+        ("cache.capacity = \"64\"", "not a size"),
+        ("cache.queue_summary = { ttl = \"0s\" }", "keeps nothing"),
+        ("cache.surveys.stale_while_revalidate = \"1s\"", "keeps nothing"),
+        ("cache.queue_performance.closed_after = \"50h\"", "longer than settled_after"),
+        ("telemetry.log_format = \"xml\"", "\"auto\", \"json\", \"text\""),
+        ("telemetry.log_filter = \"\"", "is empty"),
+        ("sessions.ttl = \"1h\"", "not a known setting"),
+    ] {
+        let faults = read(text).expect_err(text);
+        assert_eq!(faults.len(), 1, "{text}: {faults}");
+        assert!(faults.to_string().contains(said) && !faults.to_string().contains(CANARY), "{text}: {faults}");
+        assert_eq!(faults.iter().next().and_then(Fault::line), Some(1), "{text}: {faults}");
+    }
+}
+
+#[test]
+fn a_broken_value_is_not_also_told_as_a_contradiction() {
+    let faults = read("[upstream]\ntry_timeout = 9\nrequest_timeout = \"5s\"").unwrap_err();
+    assert_eq!(places(&faults), [(Some(2), "upstream.try_timeout")]);
+}
+
+#[test]
+fn one_setting_of_a_route_leaves_the_others_as_they_were() {
+    let cache = read("cache.queue_summary.ttl = \"5s\"\ncache.questions.ttl = \"2h\"").unwrap().config.cache;
+    assert_eq!(cache.queue_summary.ttl, Duration::from_secs(5));
+    assert_eq!(cache.queue_summary.stale_if_error, Duration::from_secs(30));
+    assert_eq!(cache.questions.stale_while_revalidate, Duration::from_secs(6 * 3600));
+}
+
+#[test]
+fn the_vendor_may_be_on_loopback_without_https() {
+    for url in ["http://127.0.0.1:9191/api/v1/", "http://[::1]:9191/api/v1", "http://localhost/api/v1"] {
+        let config = read(&format!("upstream.base_url = {url:?}")).unwrap().config;
+        assert_eq!(config.upstream.base_url, url.trim_end_matches('/'));
+    }
+    read("[upstream]\nallow_http = true\nbase_url = \"http://vendor.test\"").unwrap();
+}
+
+#[test]
+fn callers_are_read_whole() {
+    let text = format!(
+        "[[callers]]\nname = \"wall\"\nkey_hashes = [\"{}\"]\nscopes = [\"queues\"]\ncompanies = [7]\n\
+         queues = [\"q\"]\nrate_limit = {{ requests = 2, per = \"1s\" }}\nexpires = 2027-01-01T00:00:00Z\n\
+         login = \"wall\"\nenabled = false\n",
+        hash('1')
+    );
+    let loaded = read(&text).unwrap();
+    let caller = &loaded.config.callers[0];
+    assert_eq!(caller.rate_limit.as_ref().unwrap().burst().get(), 2);
+    assert_eq!(caller.expires.unwrap().to_string(), "2027-01-01T00:00:00Z");
+    assert!(!caller.enabled && loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let again = read(&loaded.config.effective()).unwrap();
+    assert!(again.config == loaded.config, "{:?}", again.config);
+}
+
+#[test]
+fn no_two_callers_can_be_taken_for_each_other() {
+    let caller = |name: &str, digit, login: &str| {
+        format!(
+            "[[callers]]\nname = \"{name}\"\nkey_hashes = [\"{}\"]\nscopes = [\"queues\"]\nlogin = \"{login}\"\n",
+            hash(digit)
+        )
+    };
+    let text =
+        [caller("a", '1', "a@x"), caller("b", '1', "a@x"), caller("b", '2', "b@x"), caller("c", '3', "a")].concat();
+    let faults = read(&text).unwrap_err();
+    assert_eq!(
+        places(&faults),
+        [
+            (Some(8), "callers[1] (\"b\").key_hashes"),
+            (Some(10), "callers[1] (\"b\").login"),
+            (Some(12), "callers[2] (\"b\").name"),
+            (Some(20), "callers[3] (\"c\").login"),
+        ],
+        "{faults}"
+    );
+}
+
+#[test]
+fn an_expiry_in_the_past_is_a_warning_that_names_the_caller() {
+    let text = format!(
+        "[[callers]]\nname = \"old\"\nkey_hashes = [\"{}\"]\nscopes = [\"queues\"]\nexpires = \"2026-01-01T00:00:00Z\"",
+        hash('1')
+    );
+    let warnings = read(&text).unwrap().warnings;
+    assert_eq!(warnings, ["callers[0] (\"old\"): expires lies in the past, so none of its keys work"]);
+    assert!(faults_of("[[callers]]\nname = \"x\"\nexpires = \"tomorrow\"").contains("RFC 3339"));
+}
+
+#[test]
+fn the_environment_overrides_the_file_at_any_depth() {
+    let callers = format!("[{{ name = 'a', key_hashes = ['{}'], scopes = ['queues'] }}]", hash('1'));
+    let variables = [
+        ("WESAL_GATEWAY__SERVER__LISTEN", "0.0.0.0:80"),
+        ("WESAL_GATEWAY__SERVER__MAX_BODY", "1 MiB"),
+        ("WESAL_GATEWAY__CACHE__QUEUE_SUMMARY__TTL", "9s"),
+        ("WESAL_GATEWAY__UPSTREAM__ALLOW_HTTP", "true"),
+        ("WESAL_GATEWAY__UPSTREAM__RATE_LIMIT__REQUESTS", "300"),
+        ("WESAL_GATEWAY__UPSTREAM__LOGIN__REFRESH_AHEAD", "0.5"),
+        ("WESAL_GATEWAY__UPSTREAM__FORWARD_QUERY", "[\"lang\"]"),
+        ("WESAL_GATEWAY__UPSTREAM__AUTH_SCHEME", "7"),
+        ("WESAL_GATEWAY__UPSTREAM__PASSWORD", "123456"),
+        ("WESAL_GATEWAY__UPSTREAM__EMAIL", "\"quoted\""),
+        ("WESAL_GATEWAY__UPSTREAM__LOGIN__FIELDS__companyCode", "ACME"),
+        ("WESAL_GATEWAY__CALLERS", callers.as_str()),
+        ("WESAL_GATEWAY_CONFIG", "ignored"),
+        ("PATH", "ignored"),
+    ];
+    let file = "server.listen = \"127.0.0.1:1\"\nupstream.rate_limit = { requests = 1, per = \"1m\" }";
+    let config = read_with(file, &variables).unwrap().config;
+    assert_eq!(config.server.listen.to_string(), "0.0.0.0:80");
+    assert_eq!(config.server.max_body, Size::from_mib(1));
+    assert_eq!(config.cache.queue_summary.ttl, Duration::from_secs(9));
+    assert!(config.upstream.allow_http);
+    assert_eq!(config.upstream.rate_limit.requests.get(), 300);
+    assert_eq!(config.upstream.login.refresh_ahead, 0.5);
+    assert_eq!(config.upstream.forward_query, ["lang"]);
+    assert_eq!(config.upstream.auth_scheme, "7");
+    assert_eq!(config.upstream.login.fields["companyCode"], "ACME");
+    assert_eq!(config.callers.len(), 1);
+    assert!(!config.effective().contains("ACME"));
+    assert_eq!(config.upstream.password.expose(), "123456");
+    assert_eq!(config.upstream.email.expose(), "\"quoted\"");
+}
+
+#[test]
+fn a_fault_from_the_environment_names_the_variable() {
+    let variables = [
+        ("WESAL_GATEWAY__SERVER__LISTN", "x"),
+        ("WESAL_GATEWAY__SERVER__LISTEN", "8080"),
+        ("WESAL_GATEWAY__CACHE__CAPACITY", "64"),
+        ("WESAL_GATEWAY__SERVER__MAX_CONNECTIONS", "-5"),
+        ("WESAL_GATEWAY__UPSTREAM__RETRIES", "many"),
+        ("WESAL_GATEWAY__UPSTREAM__PASSWORD__X", CANARY),
+    ];
+    let faults = read_with("", &variables).unwrap_err();
+    let text = faults.to_string();
+    assert_eq!(faults.len(), 6, "{text}");
+    for said in [
+        "WESAL_GATEWAY__SERVER__LISTN: server.listn: is not a known setting; did you mean `listen`?",
+        "WESAL_GATEWAY__SERVER__LISTEN: server.listen: is not an address",
+        "WESAL_GATEWAY__CACHE__CAPACITY: cache.capacity: is not a size",
+        "WESAL_GATEWAY__SERVER__MAX_CONNECTIONS: server.max_connections: is out of range",
+        "WESAL_GATEWAY__UPSTREAM__RETRIES: upstream.retries: expected a whole number",
+        "WESAL_GATEWAY__UPSTREAM__PASSWORD__X: upstream.password: expected",
+    ] {
+        assert!(text.contains(said), "{said} is not in\n{text}");
+    }
+    assert!(!text.contains(CANARY), "{text}");
+}
+
+#[test]
+fn secrets_come_from_files_beside_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &[u8]| fs::write(folder.path().join(name), text).unwrap();
+    let file = folder.path().join("config.toml");
+    write("password", format!("{CANARY}\r\n\n").as_bytes());
+    write("config.toml", b"upstream.password_file = \"password\"\nupstream.email = \"a@b\"");
+    let config = load(&file, &Environment::empty(), NOW.parse().unwrap()).unwrap().config;
+    assert_eq!(config.upstream.password.expose(), CANARY);
+    assert_eq!(config.upstream.password_file.as_deref(), Some(folder.path().join("password").as_path()));
+    assert_eq!(config.missing_credentials().len(), 1);
+    let shown = format!("{} {config:?}", config.effective());
+    assert!(shown.contains("email = \"(set)\"") && shown.contains("password = \"(set, from /"), "{shown}");
+    assert!(!shown.contains(CANARY) && !shown.contains("a@b"), "{shown}");
+
+    let over = [("WESAL_GATEWAY__UPSTREAM__PASSWORD", "other")].into_iter().collect();
+    let config = load(&file, &over, NOW.parse().unwrap()).unwrap().config;
+    assert_eq!((config.upstream.password.expose(), config.upstream.password_file), ("other", None));
+    let over = [("WESAL_GATEWAY__UPSTREAM__EMAIL_FILE", "password")].into_iter().collect();
+    let config = load(&file, &over, NOW.parse().unwrap()).unwrap().config;
+    assert_eq!(config.upstream.email.expose(), CANARY);
+}
+
+#[test]
+fn a_secret_file_that_is_no_good_is_a_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &[u8]| fs::write(folder.path().join(name), text).unwrap();
+    let file = folder.path().join("config.toml");
+    write("empty", b"\n");
+    write("binary", b"\xff\xfe");
+    write("long", &[b'x'; 64 * 1024 + 1]);
+    write(
+        "config.toml",
+        b"admin.listen = \"0.0.0.0:9090\"\nadmin.token_file = \"none\"\nupstream.email_file = \"empty\"\n\
+          upstream.password_file = \"long\"\nupstream.client_id_file = \"binary\"",
+    );
+    let faults = load(&file, &Environment::empty(), NOW.parse().unwrap()).unwrap_err();
+    assert_eq!(faults.iter().map(|fault| fault.line().unwrap()).collect::<Vec<_>>(), [2, 3, 4, 5], "{faults}");
+    let both = faults_of("upstream.password = \"canary-5f2e\"\nupstream.password_file = \"x\"");
+    assert!(both.contains("config.toml:2: upstream.password_file: `password` is given too"), "{both}");
+    let both = [("WESAL_GATEWAY__ADMIN__TOKEN", CANARY), ("WESAL_GATEWAY__ADMIN__TOKEN_FILE", "x")];
+    let both = read_with("", &both).unwrap_err().to_string();
+    assert!(both.starts_with("WESAL_GATEWAY__ADMIN__TOKEN_FILE: ") && !both.contains(CANARY), "{both}");
+}
+
+#[test]
+fn no_fault_repeats_a_secret() {
+    for text in [
+        "upstream.password = canary-5f2e",
+        "upstream.password = \"canary-5f2e",
+        "upstream.password = 'canary-5f2e' x",
+        "upstream.password = \"canary-5f2e\\q\"",
+        "[upstream]\npassword = [\"canary-5f2e\"]",
+        "[upstream]\npassword = { value = \"canary-5f2e\" }",
+        "upstream.passwort = \"canary-5f2e\"",
+        "[upstream]\npassword = \"canary-5f2e\"\npassword = \"canary-5f2e\"",
+        "upstream.login = \"canary-5f2e\"",
+        "server.listen = \"canary-5f2e\"",
+        "server.max_body = \"canary-5f2e\"",
+        "telemetry.log_format = \"canary-5f2e\"",
+        "[[callers]]\nname = \"x\"\nkey_hashes = [\"canary-5f2e\"]",
+        "[[callers]]\nname = \"wgw_canary5f2eA\"\nkey_hashes = \"wgw_canary5f2eA\"\nscopes = [\"wgw_canary5f2eA\"]",
+    ] {
+        let faults = read(text).expect_err(text);
+        let said = format!("{faults} {faults:?}");
+        assert!(!said.contains(CANARY) && !said.contains("canary5f2eA"), "{said}");
+        assert!(faults.iter().all(|fault| fault.line().is_some()), "{said}");
+    }
+}
+
+#[test]
+fn a_broken_line_does_not_hide_other_faults() {
+    let faults = read("[server]\nmax_body = 64 KiB\nlistn = 1\n[cache]\ncapacity = 64\n").unwrap_err();
+    let lines: Vec<_> = faults.iter().filter_map(Fault::line).collect();
+    assert!(lines.starts_with(&[2]) && lines.ends_with(&[3, 5]), "{faults}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_a_fault() {
+    let faults = load(Path::new("/nonexistent/c.toml"), &Environment::empty(), NOW.parse().unwrap()).unwrap_err();
+    assert!(faults.to_string().starts_with("/nonexistent/c.toml: cannot be read"), "{faults}");
+}

@@ -1,0 +1,92 @@
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    cache::{Phase, Policy},
+    config::{CacheConfig, FreshnessConfig},
+    model::{Interval, Route},
+};
+
+/// How long each route's parts may be served (CONTRACT, section 2). Pure.
+pub struct Policies(CacheConfig);
+
+impl Policies {
+    /// The policies that the configuration sets.
+    pub fn new(config: &CacheConfig) -> Self {
+        Self(config.clone())
+    }
+
+    /// How much the figures of `interval` could still change at `at`.
+    pub fn phase(&self, interval: Option<Interval>, at: Timestamp) -> Phase {
+        let Some(interval) = interval else { return Phase::Open };
+        let config = &self.0.queue_performance;
+        let past = |after: std::time::Duration| {
+            let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
+            at.duration_since(interval.end()) > after
+        };
+        if past(config.settled_after) {
+            Phase::Settled
+        } else if past(config.closed_after) {
+            Phase::Closed
+        } else {
+            Phase::Open
+        }
+    }
+
+    /// The policy for a part of `route` that was fetched in `phase`. `None` for routes that are never kept.
+    pub fn of(&self, route: Route, phase: Phase) -> Option<Policy> {
+        let config = match route {
+            Route::Login | Route::Logout | Route::Reset | Route::Verify => return None,
+            Route::Organization => &self.0.organization,
+            Route::Questions => &self.0.questions,
+            Route::Surveys => &self.0.surveys,
+            Route::QueueSummary => &self.0.queue_summary,
+            Route::QueueActivity => &self.0.queue_activity,
+            Route::QueuePerformance => {
+                let config = &self.0.queue_performance;
+                let ttl = match phase {
+                    Phase::Open => config.ttl,
+                    Phase::Closed => config.closed_ttl,
+                    Phase::Settled => config.settled_ttl,
+                };
+                return Some(Policy {
+                    ttl,
+                    stale_while_revalidate: config.stale_while_revalidate,
+                    stale_if_error: config.stale_if_error,
+                });
+            }
+        };
+        let FreshnessConfig { ttl, stale_while_revalidate, stale_if_error } = *config;
+        Some(Policy { ttl, stale_while_revalidate, stale_if_error })
+    }
+
+    /// The longest that any part may be of use.
+    pub fn longest_life(&self) -> std::time::Duration {
+        let phases = [Phase::Open, Phase::Closed, Phase::Settled];
+        let all = Route::ALL.into_iter().flat_map(|route| phases.map(|phase| self.of(route, phase)));
+        all.flatten().map(|policy| policy.life()).max().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_is_open_then_closed_then_settled() {
+        let policies = Policies::new(&CacheConfig::default());
+        let interval = Interval::parse("2026-11-01T09:00:00Z/2026-11-01T10:00:00Z").unwrap();
+        for (now, phase, ttl) in [
+            ("2026-11-01T09:30:00Z", Phase::Open, 30),
+            ("2026-11-01T10:30:00Z", Phase::Open, 30),
+            ("2026-11-01T10:30:01Z", Phase::Closed, 600),
+            ("2026-11-03T10:00:00Z", Phase::Closed, 600),
+            ("2026-11-03T10:00:01Z", Phase::Settled, 21_600),
+        ] {
+            let found = policies.phase(Some(interval), now.parse().unwrap());
+            assert_eq!(found, phase, "{now}");
+            let policy = policies.of(Route::QueuePerformance, found).unwrap();
+            assert_eq!(policy.ttl.as_secs(), ttl, "{now}");
+        }
+        assert_eq!(policies.phase(None, Timestamp::MAX), Phase::Open);
+    }
+}

@@ -1,0 +1,35 @@
+use super::Documents;
+use crate::upstream::{LoginState, Wesal};
+
+/// Whether the gateway can answer callers.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Readiness {
+    /// Whether it can.
+    pub ready: bool,
+    /// If not, why.
+    pub reasons: Vec<&'static str>,
+}
+
+impl Readiness {
+    /// Ready while logged in at the vendor, or while anything is held that may be served; never while draining.
+    pub fn now(documents: &Documents, wesal: &Wesal, draining: bool) -> Self {
+        let mut reasons = Vec::new();
+        if draining {
+            reasons.push("draining: the process is ending");
+        }
+        let login = match wesal.login_state() {
+            LoginState::Good => None,
+            LoginState::Absent | LoginState::LoggingIn => Some("login: not logged in at the vendor yet"),
+            LoginState::Refused => {
+                Some("login: the vendor refuses the service login; check its client id, email and password")
+            }
+            LoginState::Failed => Some("login: the last login at the vendor failed; it is tried again"),
+        };
+        if let Some(reason) = login
+            && !documents.holds_servable()
+        {
+            reasons.push(reason);
+        }
+        Self { ready: reasons.is_empty(), reasons }
+    }
+}

@@ -1,0 +1,121 @@
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use tokio::sync::{Semaphore, watch};
+
+use crate::{
+    callers::Callers,
+    clock::SharedClock,
+    config::Config,
+    fetch::{Documents, Readiness},
+    limits::{AuthFailures, CallerLimits},
+    upstream::Wesal,
+};
+
+/// What the handlers share.
+pub struct App {
+    pub(super) settings: Settings,
+    pub(super) callers: Callers,
+    pub(super) limits: CallerLimits,
+    pub(super) auth_failures: AuthFailures,
+    pub(super) documents: Documents,
+    pub(super) wesal: Arc<Wesal>,
+    pub(super) clock: SharedClock,
+    pub(super) in_flight: Semaphore,
+    max_in_flight: usize,
+    pub(super) started_at: Timestamp,
+    phase: watch::Sender<Phase>,
+}
+
+/// The handlers' part of the configuration.
+pub(super) struct Settings {
+    pub(super) base_path: String,
+    pub(super) max_body: usize,
+    pub(super) body_timeout: Duration,
+    pub(super) max_queues: usize,
+    pub(super) forward_query: Vec<String>,
+    pub(super) forward_fields: Vec<String>,
+}
+
+/// Where the process is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// It serves.
+    Serving,
+    /// It serves, and is not ready: balancers should look elsewhere.
+    Draining,
+    /// What is not finished now is cut off.
+    Ended,
+}
+
+/// Who is at the other end of the connection; the listener puts it into each request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerAddress(pub SocketAddr);
+
+impl App {
+    /// The handlers' state for `config`, asking `wesal`.
+    pub fn new(config: &Config, wesal: Arc<Wesal>, clock: SharedClock) -> Arc<Self> {
+        let max_in_flight = config.limits.max_in_flight.get();
+        Arc::new(Self {
+            settings: Settings {
+                base_path: config.server.base_path.clone(),
+                max_body: usize::try_from(config.server.max_body.bytes()).unwrap_or(usize::MAX),
+                body_timeout: config.server.body_timeout,
+                max_queues: config.limits.max_queues_per_request.get(),
+                forward_query: config.upstream.forward_query.clone(),
+                forward_fields: config.upstream.forward_fields.clone(),
+            },
+            callers: Callers::new(&config.callers),
+            limits: CallerLimits::new(&config.callers, &config.limits.default, clock.clone()),
+            auth_failures: AuthFailures::new(&config.limits.auth_failures, clock.clone()),
+            // A fetch outlives its callers, so there may be a few more of them than requests.
+            documents: Documents::new(
+                &config.cache,
+                max_in_flight.saturating_mul(2),
+                Arc::clone(&wesal),
+                clock.clone(),
+            ),
+            wesal,
+            in_flight: Semaphore::new(max_in_flight),
+            max_in_flight,
+            started_at: clock.wall(),
+            clock,
+            phase: watch::Sender::new(Phase::Serving),
+        })
+    }
+
+    /// Moves on to `phase`; never back.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.send_if_modified(|current| {
+            let later = phase > *current;
+            *current = phase.max(*current);
+            later
+        });
+    }
+
+    /// Whether callers can be answered now.
+    pub fn readiness(&self) -> Readiness {
+        Readiness::now(&self.documents, &self.wesal, self.phase() > Phase::Serving)
+    }
+
+    /// How many requests are worked on.
+    pub fn requests_in_flight(&self) -> usize {
+        self.max_in_flight - self.in_flight.available_permits()
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    /// Ends when what is not finished is to be cut off.
+    pub(super) async fn ended(&self) {
+        // The sender lives in `self`, so this ends only by the phase.
+        let _ = self.phase.subscribe().wait_for(|phase| *phase == Phase::Ended).await;
+    }
+
+    /// Gives memory back. To be called about each second.
+    pub fn tidy(&self) {
+        self.documents.tidy();
+        self.auth_failures.tidy();
+    }
+}

@@ -1,0 +1,87 @@
+use std::{borrow::Cow, collections::BTreeMap};
+
+use crate::{
+    http::{
+        code::Code,
+        problem::{Fault, Problem},
+    },
+    model::{Json, pointer_token},
+};
+
+/// A body's top-level members, taken out one by one. All that is wrong is noted, and told at once.
+pub(in crate::http) struct Fields {
+    members: BTreeMap<String, Json>,
+    faults: Vec<Fault>,
+    something_is_missing: bool,
+}
+
+/// What is wrong with a value: a pointer below its field, and why.
+pub(in crate::http) type Wrong = Vec<(String, Cow<'static, str>)>;
+
+impl Fields {
+    /// The members of an object; anything else is refused.
+    pub(in crate::http) fn of(json: Json) -> Result<Self, Problem> {
+        match json {
+            Json::Object(members) => Ok(Self { members, faults: Vec::new(), something_is_missing: false }),
+            other => {
+                let told = format!("the body must be an object, not {}", other.type_name());
+                Err(Problem::new(Code::InvalidRequest, format!("{told}.").replacen('t', "T", 1))
+                    .with_faults(vec![Fault::at("", told)]))
+            }
+        }
+    }
+
+    /// A mandatory field. `None` if it is missing or wrong, which is then noted.
+    pub(in crate::http) fn required<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(Json) -> Result<T, Wrong>,
+    ) -> Option<T> {
+        if !self.members.contains_key(name) {
+            self.something_is_missing = true;
+            self.faults.push(Fault::at(format!("/{name}"), "this field is mandatory"));
+        }
+        self.optional(name, read)
+    }
+
+    /// A field that may be left out. `None` if it is, or if it is wrong, which is then noted.
+    pub(in crate::http) fn optional<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(Json) -> Result<T, Wrong>,
+    ) -> Option<T> {
+        match read(self.members.remove(name)?) {
+            Ok(value) => Some(value),
+            Err(wrong) => {
+                self.faults.extend(wrong.into_iter().map(|(below, why)| Fault::at(format!("/{name}{below}"), why)));
+                None
+            }
+        }
+    }
+
+    /// The further fields that `upstream.forward_fields` lets through. What then remains is unknown, and noted.
+    pub(in crate::http) fn forwarded(&mut self, allowed: &[String]) -> BTreeMap<String, Json> {
+        let (forwarded, unknown): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut self.members).into_iter().partition(|(name, _)| allowed.contains(name));
+        let told = |name: &String| {
+            Fault::at(format!("/{}", pointer_token(name)), "the vendor's reference does not know this field here")
+        };
+        self.faults.extend(unknown.keys().map(told));
+        forwarded
+    }
+
+    /// Whether nothing is wrong.
+    pub(in crate::http) fn are_good(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    /// All that is wrong, as one problem.
+    pub(in crate::http) fn refusal(self) -> Problem {
+        let code = if self.something_is_missing { Code::MissingParameter } else { Code::InvalidRequest };
+        let detail = match self.faults.len() {
+            1 => Cow::from("One field is missing or wrong; `errors` says which and why."),
+            n => Cow::from(format!("{n} fields are missing or wrong; `errors` says which and why.")),
+        };
+        Problem::new(code, detail).with_faults(self.faults)
+    }
+}

@@ -1,0 +1,11 @@
+//! From a request to a typed query. Whatever the reference shows to be wrong ends here, before anything is
+//! spent.
+
+mod body;
+mod fields;
+mod parameters;
+pub(super) mod readers;
+
+pub(super) use body::read_json;
+pub(super) use fields::Fields;
+pub(super) use parameters::query_parameters;

@@ -1,0 +1,51 @@
+use std::collections::BTreeMap;
+
+use crate::http::{
+    code::Code,
+    problem::{Fault, Problem},
+};
+
+/// The query's parameters, decoded. The reference knows none, so only those that `upstream.forward_query`
+/// names are let through, each once.
+pub(in crate::http) fn query_parameters(
+    query: Option<&str>,
+    allowed: &[String],
+) -> Result<BTreeMap<String, String>, Problem> {
+    let mut parameters = BTreeMap::new();
+    let mut faults = Vec::new();
+    for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        if !allowed.iter().any(|allowed| *allowed == name) {
+            faults.push(Fault::parameter(shown(&name), "the vendor's reference knows no such query parameter"));
+        } else if value.contains(char::REPLACEMENT_CHARACTER) {
+            faults.push(Fault::parameter(name, "this is not percent-encoded UTF-8"));
+        } else if parameters.insert(name.clone().into_owned(), value.into_owned()).is_some() {
+            faults.push(Fault::parameter(name, "this query parameter stands twice"));
+        }
+    }
+    if faults.is_empty() {
+        return Ok(parameters);
+    }
+    let detail = "The query parameters are not accepted; `errors` says which and why. Leave them out.";
+    Err(Problem::new(Code::InvalidRequest, detail).with_faults(faults))
+}
+
+fn shown(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_named_passes_and_only_once() {
+        let allowed = ["lang".to_owned()];
+        let read = |query| query_parameters(query, &allowed);
+        assert!(read(None).unwrap().is_empty());
+        assert!(read(Some("")).unwrap().is_empty());
+        assert_eq!(read(Some("lang=a%20b")).unwrap()["lang"], "a b");
+        for bad in ["lang=a&lang=b", "other=1", "lang=%ff", "lang", "LANG=a"] {
+            assert_eq!(read(Some(bad)).is_err(), bad != "lang", "{bad}");
+        }
+    }
+}

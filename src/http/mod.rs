@@ -1,0 +1,18 @@
+//! Everything that knows axum. [`router`] is the one table of routes, [`stack`] the layers around it, each
+//! route's handlers stand in [`routes`], and [`problem`] turns every error into RFC 9457.
+
+mod access_log;
+mod admit;
+mod app;
+mod cache_headers;
+mod code;
+mod credential;
+mod extract;
+mod problem;
+mod request_id;
+mod router;
+mod routes;
+mod stack;
+
+pub use app::{App, PeerAddress, Phase};
+pub use router::router;

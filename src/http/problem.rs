@@ -1,0 +1,229 @@
+//! Every error, as one document: RFC 9457 with the vendor's `success` flag. The only file that turns errors
+//! into HTTP.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use super::code::Code;
+use crate::{
+    callers::Forbidden,
+    fetch::FetchError,
+    upstream::{Rejection, UpstreamError},
+};
+
+/// An error on its way out. As a response it has no body yet: [`render`] writes it, once the request's id
+/// is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    pub(super) code: Code,
+    status: StatusCode,
+    detail: Cow<'static, str>,
+    wesal_code: Option<&'static str>,
+    faults: Vec<Fault>,
+    retry_after: Option<Duration>,
+}
+
+/// One thing that is wrong with a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Fault {
+    #[serde(flatten)]
+    place: Place,
+    detail: Cow<'static, str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Place {
+    /// A JSON pointer (RFC 6901) into the body.
+    Pointer(String),
+    /// A query or path parameter's name.
+    Parameter(String),
+}
+
+/// How many faults a document lists at most.
+pub(super) const MOST_FAULTS: usize = 20;
+
+impl Fault {
+    /// In the body, at a JSON pointer.
+    pub(super) fn at(pointer: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { place: Place::Pointer(pointer.into()), detail: detail.into() }
+    }
+
+    /// In a query or path parameter.
+    pub(super) fn parameter(name: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { place: Place::Parameter(name.into()), detail: detail.into() }
+    }
+}
+
+impl Problem {
+    /// An error; `detail` says what to do.
+    pub(super) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        let (status, wesal_code) = (code.status(), code.wesal_code());
+        Self { code, status, detail: detail.into(), wesal_code, faults: Vec::new(), retry_after: None }
+    }
+
+    /// With the places where the request is wrong.
+    pub(super) fn with_faults(mut self, mut faults: Vec<Fault>) -> Self {
+        faults.truncate(MOST_FAULTS);
+        self.faults = faults;
+        self
+    }
+
+    /// With the time after which it may be tried again.
+    pub(super) fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// A bug. Its cause has been logged; callers are not told.
+    pub(super) fn internal() -> Self {
+        Self::new(Code::Internal, "The gateway failed. Try again; if it goes on, report the requestId.")
+    }
+
+    pub(super) fn overloaded() -> Self {
+        Self::new(Code::Overloaded, "The gateway works on as many requests as it may. Try again in a moment.")
+            .retry_after(Duration::from_secs(1))
+    }
+}
+
+impl From<FetchError> for Problem {
+    fn from(error: FetchError) -> Self {
+        match error {
+            FetchError::Upstream(error) => error.into(),
+            FetchError::Full(_) => Self::overloaded(),
+            FetchError::Lost(_) => Self::internal(),
+        }
+    }
+}
+
+impl From<UpstreamError> for Problem {
+    fn from(error: UpstreamError) -> Self {
+        match error {
+            UpstreamError::Rejected(rejection) => rejection.into(),
+            UpstreamError::LoginFailed { retry_after } => Self::new(
+                Code::UpstreamLoginFailed,
+                "Wesal does not accept the gateway's own login. Callers cannot mend this; tell who runs the gateway.",
+            )
+            .retry_after(retry_after),
+            UpstreamError::Unreachable => {
+                Self::new(Code::UpstreamUnreachable, "There is no connection to Wesal. Try again in a moment.")
+            }
+            UpstreamError::InvalidResponse(why) => {
+                let detail = format!("Wesal answered, but {why}. Try again; if it goes on, report the requestId.");
+                Self::new(Code::UpstreamInvalidResponse, detail)
+            }
+            UpstreamError::Failed { code } => {
+                let mut problem =
+                    Self::new(Code::UpstreamError, "Wesal answered with a failure. Try again in a moment.");
+                problem.wesal_code = code.map(|code| code.as_str());
+                problem
+            }
+            UpstreamError::Timeout => Self::new(Code::UpstreamTimeout, "Wesal did not answer in time. Try again."),
+            UpstreamError::RateLimited { retry_after } => {
+                Self::new(Code::UpstreamRateLimited, "Wesal asks the gateway to wait. Try again after Retry-After.")
+                    .retry_after(retry_after)
+            }
+            UpstreamError::BudgetExhausted { retry_after } => Self::new(
+                Code::UpstreamBudgetExhausted,
+                "The gateway has asked Wesal as often as it may for now. Try again after Retry-After.",
+            )
+            .retry_after(retry_after),
+            UpstreamError::CircuitOpen { retry_after } => Self::new(
+                Code::UpstreamUnavailable,
+                "Wesal has been failing, and the gateway gives it a pause. Try again after Retry-After.",
+            )
+            .retry_after(retry_after),
+        }
+    }
+}
+
+impl From<Rejection> for Problem {
+    fn from(Rejection { status, code, words }: Rejection) -> Self {
+        let detail = match words.as_str() {
+            "" => "Wesal refused the request and did not say why. Check the values that were sent.".to_owned(),
+            words => format!("Wesal refused the request, in its own words: {words}"),
+        };
+        let mut problem = Self::new(Code::UpstreamRejected, detail);
+        problem.status = StatusCode::from_u16(status).unwrap_or(problem.status);
+        problem.wesal_code = code.map(|code| code.as_str());
+        problem
+    }
+}
+
+impl From<Forbidden> for Problem {
+    fn from(forbidden: Forbidden) -> Self {
+        let remedy = "Ask who runs the gateway if it should.";
+        let problem = Self::new(Code::Forbidden, format!("{}. {remedy}", capitalized(&forbidden.to_string())));
+        match forbidden {
+            Forbidden::Queues(places) => {
+                let fault = |i: &usize| Fault::at(format!("/queues/{i}"), "this key may not ask for this queue");
+                problem.with_faults(places.iter().map(fault).collect())
+            }
+            Forbidden::Scope(_) | Forbidden::Company(_) => problem,
+        }
+    }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(Arc::new(self));
+        response
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    success: bool,
+    code: &'static str,
+    #[serde(rename = "wesalCode")]
+    wesal_code: Option<&'static str>,
+    #[serde(rename = "requestId")]
+    request_id: &'a str,
+    errors: &'a [Fault],
+}
+
+/// Writes the problem's document and headers into `response`, which keeps what other headers it has.
+pub(super) fn render(problem: &Problem, request_id: &str, response: Response) -> Response {
+    let document = Document {
+        r#type: format!("/docs/errors#{}", problem.code.as_str()),
+        title: problem.code.title(),
+        status: problem.status.as_u16(),
+        detail: &problem.detail,
+        success: false,
+        code: problem.code.as_str(),
+        wesal_code: problem.wesal_code,
+        request_id,
+        errors: &problem.faults,
+    };
+    // A struct of texts and numbers always has a form in JSON.
+    let body = serde_json::to_vec(&document).unwrap_or_default();
+    let (mut parts, _) = response.into_parts();
+    parts.status = problem.status;
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if problem.status == StatusCode::UNAUTHORIZED {
+        parts.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"wesal-gateway\""));
+    }
+    if let Some(wait) = problem.retry_after {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        parts.headers.insert(header::RETRY_AFTER, seconds.max(1).into());
+    }
+    Response::from_parts(parts, Body::from(body))
+}

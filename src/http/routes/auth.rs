@@ -1,0 +1,204 @@
+//! The login routes. The vendor's own credentials never leave the gateway, and no caller can end, replace or
+//! touch the service login here.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+use super::serve::{parameters, read_fields};
+use crate::{
+    callers::Caller,
+    http::{
+        access_log::{Tally, Template},
+        admit::{Admitted, count, peer, refuse},
+        app::App,
+        code::Code,
+        extract::readers,
+        problem::Problem,
+    },
+    model::{Route, write_string},
+    upstream::Called,
+};
+
+/// `POST /auth/login`: an app that speaks Wesal gives its name as `email` and its key as `password`. The
+/// `access_token` it gets is that same key, until the gateway has sessions of its own.
+pub(in crate::http) async fn log_in(State(app): State<Arc<App>>, request: Request) -> Response {
+    let mut response = match try_log_in(&app, request).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    };
+    response.extensions_mut().insert(Template(Route::Login.template()));
+    response
+}
+
+async fn try_log_in(app: &App, request: Request) -> Result<Response, Problem> {
+    let peer = peer(&request);
+    parameters(app, &request)?;
+    let mut fields = read_fields(app, request).await?;
+    let email = fields.required("email", readers::text);
+    let password = fields.required("password", readers::text);
+    fields.forwarded(&[]);
+    let (Some(email), Some(password), true) = (email, password, fields.are_good()) else {
+        return Err(fields.refusal());
+    };
+    let found = app.callers.by_login(&email, &password, app.clock.wall());
+    let caller = found.map_err(|failure| refuse(app, peer, failure, Code::InvalidKey))?;
+    let counted = count(app, &caller);
+    let mut response = match counted.refusal() {
+        Some(problem) => problem.into_response(),
+        None => no_store(login_answer(app, &caller, &email, &password)),
+    };
+    counted.tell(response.headers_mut());
+    response.extensions_mut().insert(caller);
+    Ok(response)
+}
+
+/// The vendor's shape, with the caller as the user.
+fn login_answer(app: &App, caller: &Caller, email: &str, key: &str) -> String {
+    let since = format!("{:.3}", app.started_at);
+    json!({
+        "data": {
+            "user": {
+                "id": caller.index + 1,
+                "firstName": caller.name.as_str(),
+                "lastName": "",
+                "email": email,
+                "status": 1,
+                "createdAt": since,
+                "updatedAt": since,
+            },
+            "access_token": key,
+        },
+        "success": true,
+    })
+    .to_string()
+}
+
+/// `GET /auth/logout`, `GET /auth/reset_pwd`: with a key there is no session to end.
+pub(in crate::http) async fn log_out(State(app): State<Arc<App>>, request: Request) -> Response {
+    parameters(&app, &request).map_or_else(IntoResponse::into_response, |_| succeeded())
+}
+
+/// `POST /auth/reset`, step 1: the vendor sends a code to the account's owner.
+pub(in crate::http) async fn reset_password(
+    State(app): State<Arc<App>>,
+    Extension(_): Extension<Admitted>,
+    request: Request,
+) -> Response {
+    let form = Form {
+        route: Route::Reset,
+        fields: &["email", "phone"],
+        mandatory: |method| match method {
+            Method::Email => &["email"],
+            Method::Phone => &["phone"],
+        },
+    };
+    call_account(&app, request, &form).await
+}
+
+/// `POST /auth/verify`, step 2: the code and the new password.
+pub(in crate::http) async fn verify_reset(
+    State(app): State<Arc<App>>,
+    Extension(_): Extension<Admitted>,
+    request: Request,
+) -> Response {
+    let form = Form {
+        route: Route::Verify,
+        fields: &["email", "verifyCode", "otp", "password"],
+        mandatory: |method| match method {
+            Method::Email => &["email", "verifyCode", "password"],
+            Method::Phone => &["email", "otp", "password"],
+        },
+    };
+    call_account(&app, request, &form).await
+}
+
+/// How the account's owner is reached.
+#[derive(Clone, Copy)]
+enum Method {
+    Email,
+    Phone,
+}
+
+impl Method {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Phone => "phone",
+        }
+    }
+}
+
+/// The texts that a route takes beside `method`; those that the method makes mandatory may not be empty.
+struct Form {
+    route: Route,
+    fields: &'static [&'static str],
+    mandatory: fn(Method) -> &'static [&'static str],
+}
+
+async fn call_account(app: &App, request: Request, form: &Form) -> Response {
+    let body = match account_body(app, request, form).await {
+        Ok(body) => body,
+        Err(problem) => return problem.into_response(),
+    };
+    let Called { result, effort } = app.wesal.call_account(form.route, body).await;
+    let mut response = match result {
+        // The reference promises no more than this; whatever else the vendor says here stays here.
+        Ok(_) => succeeded(),
+        Err(error) => Problem::from(error).into_response(),
+    };
+    response.extensions_mut().insert(Tally { found: None, effort });
+    response
+}
+
+/// The body for the vendor, written anew from what was validated.
+async fn account_body(app: &App, request: Request, form: &Form) -> Result<String, Problem> {
+    parameters(app, &request)?;
+    let mut fields = read_fields(app, request).await?;
+    let method = fields.required("method", readers::one_of([Method::Email, Method::Phone], Method::as_str));
+    let mandatory = method.map_or(&[][..], form.mandatory);
+    let mut body = String::from("{\"method\":");
+    write_string(method.map_or("", Method::as_str), &mut body);
+    for name in form.fields {
+        let value = if mandatory.contains(name) {
+            fields.required(name, readers::some_text)
+        } else {
+            fields.optional(name, readers::text)
+        };
+        let Some(value) = value else { continue };
+        if *name == "email" && app.wesal.is_own_email(&value) {
+            let detail = "This is the gateway's own account at Wesal. Who runs the gateway changes its password.";
+            return Err(Problem::new(Code::Forbidden, detail));
+        }
+        body.push(',');
+        write_string(name, &mut body);
+        body.push(':');
+        write_string(&value, &mut body);
+    }
+    for (name, value) in fields.forwarded(&app.settings.forward_fields) {
+        body.push(',');
+        write_string(&name, &mut body);
+        body.push(':');
+        value.write(&mut body);
+    }
+    body.push('}');
+    if fields.are_good() { Ok(body) } else { Err(fields.refusal()) }
+}
+
+fn succeeded() -> Response {
+    no_store(r#"{"success":true}"#.to_owned())
+}
+
+fn no_store(json: String) -> Response {
+    let mut response = Response::new(Body::from(json));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

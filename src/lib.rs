@@ -1,0 +1,62 @@
+//! # The map
+//!
+//! wesal-gateway is a caching API gateway for the Wesal API: it mirrors the vendor's routes, holds the one service
+//! login, knows each app by its own key, answers from memory what it may, and speaks one error language.
+//!
+//! ## The journey of a request
+//! 1. [`server`] accepts, and bounds size and time; [`http`] gives the request its id and opens its log line.
+//! 2. Who calls ([`callers`]), 3. have they asked too often ([`limits`]): `http::admit`.
+//! 4. `http::extract` parses and validates into a typed [`model::Query`]. 5. May they ask this ([`callers`])?
+//! 6. [`fetch`] asks [`cache`]: is the part held, and fresh enough? 7. If not, one flight for all who wait.
+//! 8. [`upstream`]: breaker, pause, login, budget, try, retry.
+//! 9. [`fetch`] keeps the part, or falls back to what may be served stale.
+//! 10. [`http`] answers, or writes a problem document. 11. The log line closes with outcome and reason.
+//!
+//! ## Ranks
+//! A module imports only lower ranks, never a sibling; `tests/architecture.rs` reads this table and holds it.
+//!
+//! | rank | modules |
+//! | --- | --- |
+//! | 7 | `cli` |
+//! | 6 | `server` |
+//! | 5 | `http`, `admin` |
+//! | 4 | `fetch` |
+//! | 3 | `callers`, `limits`, `cache`, `upstream` |
+//! | 2 | `telemetry` |
+//! | 1 | `config` |
+//! | 0 | `model`, `clock` |
+//!
+//! [`simulator`], the vendor in a box, stands off the ladder: it imports nothing of ours, and only `cli` and tests
+//! import it, so that a wrong idea of the vendor cannot agree with itself.
+//!
+//! ## Invariants
+//! - The vendor request is built from a [`model::PartKey`] alone: what is not in the key cannot change an answer.
+//! - A fetch is nobody's request: it runs in a task of its own, and no caller's leaving cancels it.
+//! - Rights are checked before the cache is read.
+//! - Time comes from a [`clock::Clock`] that is handed in; nothing else asks the system, or sleeps.
+//! - `axum` appears only in `http`, `admin`, `server` and `simulator`; `reqwest` only in `upstream`; the environment
+//!   is read only in `config`.
+//! - Pure files (freshness, breaker, retry, wire, words, the login's machine) hold no `async` and no clock.
+//! - No secret type has `Debug`, `Display` or `Serialize`. No `unwrap`, `expect`, indexing or `panic!` in here.
+//! - Every queue, map, body, wait and label set has a bound; every spawned task has an owner and an end.
+//!
+//! ## Words, one meaning each
+//! *vendor*: the Wesal API. *caller*: an app with a key. *login*: ours with the vendor; *session*: a caller's.
+//! [`callers::ApiKey`] and [`model::PartKey`]: never a bare "key". *queue*: Wesal's. *part*: the smallest thing kept.
+//! *shape*: all of a query but the queues' ids. *flight*: a fetch under way, and who waits for it. *stale*: always
+//! with its reason. *open*, of the breaker: tripped.
+
+pub mod admin;
+pub mod cache;
+pub mod callers;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod fetch;
+pub mod http;
+pub mod limits;
+pub mod model;
+pub mod server;
+pub mod simulator;
+pub mod telemetry;
+pub mod upstream;

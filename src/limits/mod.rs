@@ -1,0 +1,7 @@
+//! How much each may ask, and when to come back. Ignorant of HTTP.
+
+mod auth_failures;
+mod caller_limits;
+
+pub use auth_failures::AuthFailures;
+pub use caller_limits::{CallerLimits, Quota, Standing};

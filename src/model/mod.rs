@@ -1,0 +1,22 @@
+//! The nouns that two or more of the ranks above need. They hold no behaviour of HTTP, of the vendor
+//! or of the cache: a value of one of these types has been checked, once, where it was made.
+
+mod caller_name;
+mod company_id;
+mod interval;
+mod json;
+mod part_key;
+mod query;
+mod queue_id;
+mod route;
+mod scope;
+
+pub use caller_name::{CallerName, InvalidCallerName};
+pub use company_id::{CompanyId, InvalidCompanyId};
+pub use interval::{Interval, InvalidInterval};
+pub use json::{Json, JsonError, pointer_token, write_string};
+pub use part_key::{PartKey, Shape};
+pub use query::{Figures, Forwarded, Query, QueuesQuery, Subject, SurveysQuery};
+pub use queue_id::{InvalidQueueId, QueueId};
+pub use route::Route;
+pub use scope::{Scope, UnknownScope};

@@ -1,0 +1,117 @@
+//! The one account, and how its password is reset.
+
+use super::answer::Refusal;
+use super::json::Object;
+use super::options::Credentials;
+use super::random::{below, hash, letters};
+
+/// The code that the reference shows. The first code sent by email is this one, so that the reference's two steps
+/// work as they stand.
+const REFERENCE_CODE: &str = "iZvqjoUPKJvhf2XcU1ES";
+
+/// How a reset code reaches its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Channel {
+    Email,
+    Phone,
+}
+
+/// The account, and the code that was last "sent".
+pub(crate) struct Account {
+    seed: u64,
+    credentials: Credentials,
+    sent: u64,
+    code: Option<(Channel, String)>,
+}
+
+impl Account {
+    pub(crate) fn new(seed: u64, credentials: Credentials) -> Self {
+        Self { seed, credentials, sent: 0, code: None }
+    }
+
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    pub(crate) fn last_code(&self) -> Option<&str> {
+        self.code.as_ref().map(|(_, code)| code.as_str())
+    }
+
+    pub(crate) fn set_password(&mut self, password: &str) {
+        password.clone_into(&mut self.credentials.password);
+    }
+
+    pub(crate) fn opens_with(&self, email: &str, password: &str) -> bool {
+        self.is_of(email) && self.credentials.password == password
+    }
+
+    fn is_of(&self, email: &str) -> bool {
+        self.credentials.email.eq_ignore_ascii_case(email)
+    }
+
+    /// "Sends" a code: an email has a link's code, a phone six digits.
+    pub(crate) fn reset(&mut self, channel: Channel, email: &str) -> Result<(), Refusal> {
+        if !self.is_of(email) {
+            return Err(Refusal::Invalid("unknown account".to_owned()));
+        }
+        self.sent += 1;
+        let chance = hash(&[self.seed, 0xc0de, self.sent]);
+        let code = match channel {
+            Channel::Email if self.sent == 1 => REFERENCE_CODE.to_owned(),
+            Channel::Email => letters(chance, 20),
+            Channel::Phone => format!("{:06}", below(chance, 1_000_000)),
+        };
+        self.code = Some((channel, code));
+        Ok(())
+    }
+
+    /// Changes the password if the code is the one last sent by that channel. A code works once.
+    pub(crate) fn verify(&mut self, channel: Channel, email: &str, code: &str, password: &str) -> Result<(), Refusal> {
+        if !self.is_of(email) {
+            return Err(Refusal::Invalid("unknown account".to_owned()));
+        }
+        if self.code.as_ref().is_none_or(|(sent_by, sent)| *sent_by != channel || sent != code) {
+            return Err(Refusal::Invalid("unknown or used verification code".to_owned()));
+        }
+        self.code = None;
+        self.set_password(password);
+        Ok(())
+    }
+
+    /// `user` in the answer to a login.
+    pub(crate) fn user(&self) -> String {
+        Object::new()
+            .raw("id", 879_987)
+            .text("firstName", "Ahmed")
+            .text("lastName", "Mohammed")
+            .text("email", &self.credentials.email)
+            .raw("status", 1)
+            .text("createdAt", "2023-10-18T11:28:23.027Z")
+            .text("updatedAt", "2023-10-18T11:28:23.027Z")
+            .close()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_changes_the_password_once() {
+        let mut account = Account::new(1, Credentials::default());
+        let email = Credentials::default().email;
+        account.reset(Channel::Email, &email).unwrap();
+        assert!(account.verify(Channel::Email, &email, "wrong", "new").is_err());
+        account.verify(Channel::Email, &email, REFERENCE_CODE, "new").unwrap();
+        assert!(account.opens_with(&email, "new"));
+        assert!(account.verify(Channel::Email, &email, REFERENCE_CODE, "newer").is_err());
+    }
+
+    #[test]
+    fn a_phone_gets_six_digits_and_other_accounts_nothing() {
+        let mut account = Account::new(1, Credentials::default());
+        account.reset(Channel::Phone, &Credentials::default().email).unwrap();
+        assert_eq!(account.last_code().map(str::len), Some(6));
+        assert!(account.reset(Channel::Email, "other@wesal.example").is_err());
+    }
+}

@@ -1,0 +1,121 @@
+//! The live figures of a queue: summary and activity. They move in steps of a second.
+
+use super::queues::Queue;
+use super::unsigned;
+use crate::simulator::json::{Object, array, hundredths};
+use crate::simulator::random::{below, hash};
+use crate::simulator::time::stamp;
+
+/// A figure from 0 to `top` that swings evenly, with a period of its own between one and six minutes.
+fn swing(queue: &Queue, figure: u64, top: u64, second: u64) -> u64 {
+    let chance = hash(&[queue.seed, figure]);
+    let half = 30 + below(chance, 150);
+    let place = (second + below(chance.rotate_left(23), half * 2)) % (half * 2);
+    let height = if place < half { place } else { half * 2 - place };
+    height * top / half
+}
+
+/// One row of the summary's `result`. Its last fields are spelled as few programs would spell them: whoever reads
+/// and rewrites them as floating-point numbers changes them.
+pub(crate) fn summary(queue: &Queue, id: &str, now: i64, extended: bool) -> String {
+    let second = unsigned(now / 1000);
+    let working = swing(queue, 1, queue.members, second);
+    let talking = swing(queue, 2, working, second);
+    let waiting = swing(queue, 3, 9, second);
+    let longest = if waiting == 0 { 0 } else { 5 + (second + queue.seed % 97) % 180 };
+    let mut row = Object::new()
+        .raw("success", true)
+        .text("id", id)
+        .text("name", &queue.name)
+        .raw("memberCount", queue.members)
+        .raw("joinedMembers", queue.members - queue.members / 5)
+        .raw("onQueue", working)
+        .raw("interacting", talking)
+        .raw("idle", working - talking)
+        .raw("waiting", waiting)
+        .raw("longestWaitSeconds", longest)
+        .raw("callbacksWaiting", swing(queue, 4, 3, second))
+        .raw("serviceLevel", hundredths(60 + swing(queue, 5, 40, second)))
+        .raw("averageWait", hundredths(500 + swing(queue, 6, 9000, second)))
+        .raw("alert", "null")
+        .raw("weight", "1.0")
+        .raw("scale", "1e2")
+        .raw("fingerprint", "12345678901234567890")
+        .raw("label", r#""Queue \u2013 \/main""#)
+        .raw("flags", "[ ]")
+        .text("updatedAt", &stamp(now - now.rem_euclid(1000)));
+    if extended {
+        let division = Object::new().raw("id", 7).text("name", "Home").close();
+        row = row.text("description", "Simulated queue").raw("division", division).raw("skills", "[]");
+    }
+    row.close()
+}
+
+/// The summary's row for an id that no queue has.
+pub(crate) fn unknown(id: &str) -> String {
+    Object::new().raw("success", false).text("id", id).close()
+}
+
+/// One row of the activity's `result`.
+pub(crate) fn activity(queue: &Queue, id: &str, now: i64, extended: bool) -> String {
+    let second = unsigned(now / 1000);
+    let working = swing(queue, 1, queue.members, second);
+    let talking = swing(queue, 2, working, second);
+    let away = queue.members - working;
+    let meeting = swing(queue, 7, away, second);
+    let counts = [
+        ("IDLE", working - talking),
+        ("INTERACTING", talking),
+        ("ON_QUEUE", working),
+        ("OFF_QUEUE", away),
+        ("MEETING", meeting),
+        ("BREAK", away - meeting),
+        ("COMMUNICATING", swing(queue, 8, talking, second)),
+        ("NOT_RESPONDING", swing(queue, 9, 2, second)),
+    ];
+    let data = counts.into_iter().map(|(qualifier, count)| {
+        let row = Object::new().text("qualifier", qualifier).raw("count", count);
+        if extended { row.text("metric", "oUserPresences").close() } else { row.close() }
+    });
+    Object::new().text("queueId", id).raw("data", array(data)).close()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulator::data::queues::all;
+
+    const NOW: i64 = 1_700_000_000_000;
+
+    #[test]
+    fn a_summary_repeats_within_a_second_and_moves_with_the_next() {
+        let queues = all(1);
+        let say = |now| summary(&queues[0], &queues[0].id, now, false);
+        assert_eq!(say(NOW), say(NOW + 999));
+        assert_ne!(say(NOW), say(NOW + 1000));
+        assert!(say(NOW).starts_with(
+            r#"{"success":true,"id":"01756dxx-xxxx-xxxx-xxxx-7c12cf9a0dxx","name":"Sales","memberCount":11,"#
+        ));
+    }
+
+    #[test]
+    fn odd_spellings_are_in_every_row() {
+        for queue in all(3) {
+            let row = summary(&queue, &queue.id, NOW, false);
+            assert!(row.contains(r#""weight":1.0,"scale":1e2,"fingerprint":12345678901234567890,"#));
+            assert!(serde_json::from_str::<serde_json::Value>(&row).is_ok());
+        }
+    }
+
+    #[test]
+    fn the_figures_of_a_queue_agree() {
+        for queue in all(1) {
+            let row = activity(&queue, &queue.id, NOW, false);
+            let row: serde_json::Value = serde_json::from_str(&row).unwrap();
+            let count = |place: usize| row["data"][place]["count"].as_u64().unwrap();
+            assert_eq!(row["data"][0]["qualifier"], "IDLE");
+            assert_eq!(count(0) + count(1), count(2));
+            assert_eq!(count(2) + count(3), queue.members);
+        }
+    }
+}

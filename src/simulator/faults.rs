@@ -1,0 +1,210 @@
+//! What can go wrong at the vendor, by name.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::route::Route;
+
+macro_rules! faults {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
+        /// A way in which one call to the vendor goes wrong.
+        ///
+        /// The faults about ids change answers of the queue routes only, `login_no_token` only that of the login.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Fault {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Fault {
+            /// Every fault there is.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The name by which options and `X-Simulate-Fault` call it.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+        }
+    };
+}
+
+faults! {
+    /// 503 with an HTML page.
+    Unavailable = "unavailable",
+    /// 502 with an HTML page.
+    BadGateway = "bad_gateway",
+    /// 500 with a JSON body that has no code.
+    Error = "error",
+    /// 429 with `Retry-After: 2`.
+    RateLimited = "rate_limited",
+    /// 429 without `Retry-After`.
+    RateLimitedBare = "rate_limited_bare",
+    /// 200 with an HTML page.
+    Html = "html",
+    /// 200 with `success: false` and the code X004.
+    Refused = "refused",
+    /// 200 with `success: false` and no code.
+    Failed = "failed",
+    /// 400 with the code X0000.
+    Missing = "missing",
+    /// 403 with the code X002.
+    WrongDomain = "wrong_domain",
+    /// 200 with the code X003; the token that came with the call is dead from here on.
+    TokenDead = "token_dead",
+    /// 401 with no body; the token stays alive.
+    Unauthorized = "unauthorized",
+    /// Takes the call and never answers, until the client leaves or the server closes.
+    Hang = "hang",
+    /// The right answer in forty pieces, a quarter of a second apart.
+    Slow = "slow",
+    /// The connection is cut in the middle of a body of unknown length.
+    Cut = "cut",
+    /// `Content-Length` promises more than comes before the connection closes.
+    Truncated = "truncated",
+    /// 200 with no body.
+    Empty = "empty",
+    /// 200 with a body that is no JSON, though it begins as one.
+    BadJson = "bad_json",
+    /// 200 with a JSON text that is not UTF-8.
+    BadUtf8 = "bad_utf8",
+    /// 200 with JSON of another shape than promised.
+    WrongShape = "wrong_shape",
+    /// 200 with 20 MiB of JSON.
+    Huge = "huge",
+    /// 200 with some 130 KiB of gzip that unpack to 20 MiB of JSON.
+    GzipBomb = "gzip_bomb",
+    /// 302 to another host.
+    Redirect = "redirect",
+    /// The first row of a queue answer is not there.
+    MissingIds = "missing_ids",
+    /// Every row of a queue answer comes twice.
+    DoubledIds = "doubled_ids",
+    /// The rows of a queue answer come in reverse.
+    ReorderedIds = "reordered_ids",
+    /// The ids of a queue answer are in capitals.
+    UpperIds = "upper_ids",
+    /// A queue answer begins with the row of a queue that nobody asked for.
+    ExtraIds = "extra_ids",
+    /// A login that succeeds, and whose answer holds no token.
+    LoginNoToken = "login_no_token",
+}
+
+impl Fault {
+    /// All names, for people.
+    #[must_use]
+    pub fn names() -> String {
+        Self::ALL.iter().map(|fault| fault.name()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Why a fault, or a rule about one, cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FaultError {
+    /// No fault has this name.
+    #[error("there is no fault `{0}`; there are: {names}", names = Fault::names())]
+    Name(String),
+    /// No route has this name.
+    #[error("there is no route `{0}`; there are: {names}", names = Route::names())]
+    Route(String),
+    /// The probability is missing, or is not a number from 0 to 1.
+    #[error("`{0}` needs a probability from 0 to 1 after a colon, as in `unavailable:0.1` or `summary/error:0.05`")]
+    Probability(String),
+}
+
+impl FromStr for Fault {
+    type Err = FaultError;
+
+    fn from_str(name: &str) -> Result<Self, FaultError> {
+        Self::ALL.iter().copied().find(|fault| fault.name() == name).ok_or_else(|| FaultError::Name(name.to_owned()))
+    }
+}
+
+/// A fault that befalls calls by chance: all of them, or those of one route.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FaultRule {
+    route: Option<Route>,
+    fault: Fault,
+    probability: f64,
+}
+
+impl FaultRule {
+    /// A rule for the route of this name, or for every route.
+    ///
+    /// # Errors
+    /// If there is no such route, or the probability is not from 0 to 1.
+    pub fn new(route: Option<&str>, fault: Fault, probability: f64) -> Result<Self, FaultError> {
+        let route = match route {
+            None => None,
+            Some(name) => Some(Route::named(name).ok_or_else(|| FaultError::Route(name.to_owned()))?),
+        };
+        if !(0.0..=1.0).contains(&probability) {
+            return Err(FaultError::Probability(fault.name().to_owned()));
+        }
+        Ok(Self { route, fault, probability })
+    }
+
+    pub(crate) fn applies_to(&self, route: Route) -> bool {
+        self.route.is_none_or(|only| only == route)
+    }
+
+    pub(crate) fn fault(&self) -> Fault {
+        self.fault
+    }
+
+    pub(crate) fn probability(&self) -> f64 {
+        self.probability
+    }
+}
+
+impl FromStr for FaultRule {
+    type Err = FaultError;
+
+    /// `FAULT:PROBABILITY` or `ROUTE/FAULT:PROBABILITY`.
+    fn from_str(text: &str) -> Result<Self, FaultError> {
+        let unlikely = || FaultError::Probability(text.to_owned());
+        let (place, probability) = text.trim().rsplit_once(':').ok_or_else(unlikely)?;
+        let probability: f64 = probability.parse().map_err(|_| unlikely())?;
+        let (route, fault) = match place.split_once('/') {
+            Some((route, fault)) => (Some(route), fault),
+            None => (None, place),
+        };
+        Self::new(route, fault.parse()?, probability)
+    }
+}
+
+impl fmt::Display for FaultRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(route) = self.route {
+            write!(f, "{}/", route.name())?;
+        }
+        write!(f, "{}:{}", self.fault, self.probability)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_read_with_and_without_a_route() {
+        for text in ["unavailable:0.1", "summary/error:0.05", "hang:1"] {
+            assert_eq!(text.parse::<FaultRule>().map(|rule| rule.to_string()).as_deref(), Ok(text));
+        }
+    }
+
+    #[test]
+    fn a_wrong_rule_is_told_what_there_is() {
+        let say = |text: &str| text.parse::<FaultRule>().unwrap_err().to_string();
+        assert!(say("unavailable").contains("unavailable:0.1"));
+        assert!(say("unavailable:1.5").contains("from 0 to 1"));
+        assert!(say("unavailable:NaN").contains("from 0 to 1"));
+        assert!(say("nothing:0.5").contains("gzip_bomb, redirect"));
+        assert!(say("queues/error:0.5").contains("organization, questions"));
+    }
+}

@@ -1,0 +1,130 @@
+//! What a test can do to a simulator while it runs.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Simulator;
+use super::faults::Fault;
+use super::options::Credentials;
+use super::route::Route;
+use super::state::Inner;
+use super::stats::{Recorded, Stats};
+
+#[allow(clippy::panic, reason = "a lever with a mistyped route would do nothing, and a test would pass for nothing")]
+fn known(name: &str) -> Route {
+    Route::named(name).unwrap_or_else(|| panic!("there is no route `{name}`; there are: {}", Route::names()))
+}
+
+/// Levers that name a route take one of `login`, `reset`, `verify`, `logout`, `organization`, `questions`,
+/// `surveys`, `summary`, `activity`, `performance`, and panic at any other name.
+impl Simulator {
+    /// The client id, email and password that open the vendor now.
+    #[must_use]
+    pub fn credentials(&self) -> Credentials {
+        self.inner.state().account.credentials().clone()
+    }
+
+    /// What has been asked so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.inner.state().ledger.stats()
+    }
+
+    /// All 100 queues, the reference's two first.
+    #[must_use]
+    pub fn queue_ids(&self) -> Vec<String> {
+        self.inner.queues.iter().map(|queue| queue.id.clone()).collect()
+    }
+
+    /// The next call of this route goes wrong in this way, once; several for one route wait in line.
+    pub fn script(&self, route: &str, fault: Fault) {
+        self.inner.state().script(known(route), fault);
+    }
+
+    /// Calls of this route that arrive from now on wait until the hold is released or dropped.
+    #[must_use = "a dropped hold holds nothing"]
+    pub fn hold(&self, route: &str) -> Hold {
+        let route = known(route);
+        let number = self.inner.state().next_hold();
+        self.inner.holds.send_modify(|holds| {
+            holds.insert(number, route);
+        });
+        Hold { inner: Arc::clone(&self.inner), number }
+    }
+
+    /// Waits until this many calls of the route have arrived, counted from the simulator's beginning.
+    pub async fn arrived(&self, route: &str, count: u64) {
+        let route = known(route);
+        let mut arrivals = self.inner.arrivals.subscribe();
+        // The sender lives as long as `self`, so this cannot fail.
+        let _ = arrivals.wait_for(|arrivals| arrivals.get(&route).copied().unwrap_or_default() >= count).await;
+    }
+
+    /// Every token given out so far is dead.
+    pub fn expire_tokens(&self) {
+        self.inner.state().tokens.kill_all();
+    }
+
+    /// Changes the account's password. Tokens stay alive.
+    pub fn set_password(&self, password: &str) {
+        self.inner.state().account.set_password(password);
+    }
+
+    /// The code that the latest reset "sent", until it is used.
+    #[must_use]
+    pub fn last_code(&self) -> Option<String> {
+        self.inner.state().account.last_code().map(str::to_owned)
+    }
+
+    /// Until cleared, whenever this route would answer with success its body is exactly these bytes.
+    pub fn set_answer(&self, route: &str, body: impl Into<Bytes>) {
+        self.inner.state().answers.insert(known(route), body.into());
+    }
+
+    /// The route answers for itself again.
+    pub fn clear_answer(&self, route: &str) {
+        self.inner.state().answers.remove(&known(route));
+    }
+
+    /// Where the token stands in the answer to a login, as a JSON pointer: `/data/access_token`, `/token`.
+    pub fn set_login_token(&self, pointer: &str) {
+        pointer.clone_into(&mut self.inner.state().token_pointer);
+    }
+
+    /// The word that must stand before the token in `Authorization`; `None`, as at the beginning, for the bare token.
+    pub fn set_auth_scheme(&self, scheme: Option<&str>) {
+        self.inner.state().scheme = scheme.map(str::to_owned);
+    }
+
+    /// The latest call of a route.
+    #[must_use]
+    pub fn last_request(&self, route: &str) -> Option<Recorded> {
+        self.inner.state().ledger.last(known(route))
+    }
+
+    /// The latest calls of a route, oldest first: at most 1000, and 8 MiB of bodies.
+    #[must_use]
+    pub fn requests(&self, route: &str) -> Vec<Recorded> {
+        self.inner.state().ledger.requests(known(route))
+    }
+}
+
+/// Holds the calls of one route back.
+pub struct Hold {
+    inner: Arc<Inner>,
+    number: u64,
+}
+
+impl Hold {
+    /// Lets the calls go on. Dropping the hold does the same.
+    pub fn release(self) {}
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.inner.holds.send_modify(|holds| {
+            holds.remove(&self.number);
+        });
+    }
+}

@@ -1,0 +1,106 @@
+//! Login, reset, verify, logout.
+
+use super::params::{Params, invalid};
+use crate::simulator::accounts::Channel;
+use crate::simulator::answer::{Refusal, done};
+use crate::simulator::call::Call;
+use crate::simulator::faults::Fault;
+use crate::simulator::json::{Object, text};
+use crate::simulator::state::Inner;
+
+/// A wrong email or password is X001, as is a wrong client id: the reference has no code of its own for it.
+pub(crate) fn login(inner: &Inner, call: &Call) -> Result<String, Refusal> {
+    let params = Params::read(&call.body)?;
+    let (email, password) = (params.text("email")?, params.text("password")?);
+    let now = inner.now() / 1000;
+    let mut state = inner.state();
+    if !state.account.opens_with(email, password) {
+        state.ledger.logins_refused += 1;
+        return Err(Refusal::Key);
+    }
+    state.ledger.logins_ok += 1;
+    let token = state.tokens.mint(email, now, inner.options.token_ttl);
+    let token = (call.fault != Some(Fault::LoginNoToken)).then_some(token.as_str());
+    Ok(login_body(&state.account.user(), &state.token_pointer, token))
+}
+
+/// `{"data": {"user": …, "access_token": …}, "success": true}`, the token where the pointer says, which is inside
+/// `data` or beside it.
+fn login_body(user: &str, pointer: &str, token: Option<&str>) -> String {
+    let mut data = Object::new().raw("user", user);
+    let mut rest = Object::new();
+    if let Some(token) = token {
+        let (inside, path) = match pointer.strip_prefix("/data/") {
+            Some(path) => (true, path),
+            None => (false, pointer.trim_start_matches('/')),
+        };
+        let (first, deeper) = path.split_once('/').unwrap_or((path, ""));
+        let value = deeper
+            .rsplit('/')
+            .filter(|name| !name.is_empty())
+            .fold(text(token), |value, name| Object::new().raw(name, value).close());
+        if inside {
+            data = data.raw(first, value);
+        } else {
+            rest = rest.raw(first, value);
+        }
+    }
+    rest.raw("data", data.close()).raw("success", true).close()
+}
+
+fn channel(params: &Params) -> Result<Channel, Refusal> {
+    match params.text("method")? {
+        "email" => Ok(Channel::Email),
+        "phone" => Ok(Channel::Phone),
+        _ => Err(invalid("method is neither email nor phone")),
+    }
+}
+
+pub(crate) fn reset(inner: &Inner, call: &Call) -> Result<String, Refusal> {
+    let params = Params::read(&call.body)?;
+    let channel = channel(&params)?;
+    if channel == Channel::Phone {
+        params.text("phone")?;
+    }
+    inner.state().account.reset(channel, params.text("email")?)?;
+    Ok(done())
+}
+
+/// An email's code comes as `verifyCode`, a phone's as `otp`.
+pub(crate) fn verify(inner: &Inner, call: &Call) -> Result<String, Refusal> {
+    let params = Params::read(&call.body)?;
+    let channel = channel(&params)?;
+    let code = match channel {
+        Channel::Email => params.text("verifyCode")?,
+        Channel::Phone => params.text("otp")?,
+    };
+    let (email, password) = (params.text("email")?, params.text("password")?);
+    inner.state().account.verify(channel, email, code, password)?;
+    Ok(done())
+}
+
+pub(crate) fn logout(inner: &Inner, call: &Call) -> Result<String, Refusal> {
+    let mut state = inner.state();
+    let token = call.token(state.scheme.as_deref()).ok_or(Refusal::Token)?;
+    state.tokens.kill(token);
+    Ok(done())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_stands_where_the_pointer_says() {
+        assert_eq!(
+            login_body("{}", "/data/access_token", Some("T")),
+            r#"{"data":{"user":{},"access_token":"T"},"success":true}"#
+        );
+        assert_eq!(login_body("{}", "/token", Some("T")), r#"{"token":"T","data":{"user":{}},"success":true}"#);
+        assert_eq!(
+            login_body("{}", "/data/auth/token", Some("T")),
+            r#"{"data":{"user":{},"auth":{"token":"T"}},"success":true}"#
+        );
+        assert_eq!(login_body("{}", "/token", None), r#"{"data":{"user":{}},"success":true}"#);
+    }
+}

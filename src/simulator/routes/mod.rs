@@ -1,0 +1,26 @@
+//! What each route answers to a call with good credentials: the body of a success, or the refusal.
+
+mod auth;
+mod params;
+mod queries;
+mod queues;
+
+use super::answer::Refusal;
+use super::call::Call;
+use super::route::Route;
+use super::state::Inner;
+
+pub(crate) fn answer(inner: &Inner, call: &Call) -> Result<String, Refusal> {
+    match call.route {
+        Route::Login => auth::login(inner, call),
+        Route::Reset => auth::reset(inner, call),
+        Route::Verify => auth::verify(inner, call),
+        Route::Logout => auth::logout(inner, call),
+        Route::Organization => queries::organization(),
+        Route::Questions => queries::questions(inner, call),
+        Route::Surveys => queries::surveys(inner, call),
+        Route::Summary => queues::summary(inner, call),
+        Route::Activity => queues::activity(inner, call),
+        Route::Performance => queues::performance(inner, call),
+    }
+}

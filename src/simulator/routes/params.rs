@@ -1,0 +1,62 @@
+//! Reading what a call's body says. A mandatory field that is missing or null is X0000, a wrong one X004; fields
+//! that the reference does not name are ignored.
+
+use serde_json::{Map, Value};
+
+use crate::simulator::answer::Refusal;
+
+/// A call's body: a JSON object.
+pub(crate) struct Params(Map<String, Value>);
+
+impl Params {
+    pub(crate) fn read(body: &[u8]) -> Result<Self, Refusal> {
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(fields)) => Ok(Self(fields)),
+            Ok(_) => Err(invalid("the body is not an object")),
+            Err(_) => Err(invalid("the body is not JSON")),
+        }
+    }
+
+    pub(crate) fn given(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    pub(crate) fn mandatory(&self, name: &'static str) -> Result<&Value, Refusal> {
+        self.given(name).ok_or(Refusal::Missing(name))
+    }
+
+    /// A text that must be there and must say something.
+    pub(crate) fn text(&self, name: &'static str) -> Result<&str, Refusal> {
+        match self.mandatory(name)?.as_str() {
+            Some("") => Err(Refusal::Missing(name)),
+            Some(text) => Ok(text),
+            None => Err(invalid(format!("{name} is not a string"))),
+        }
+    }
+
+    /// A truth value, false if left out.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Refusal> {
+        match self.given(name) {
+            None => Ok(false),
+            Some(value) => value.as_bool().ok_or_else(|| invalid(format!("{name} is not a boolean"))),
+        }
+    }
+
+    /// A whole number within a range.
+    pub(crate) fn number(
+        &self,
+        name: &str,
+        default: u64,
+        range: std::ops::RangeInclusive<u64>,
+    ) -> Result<u64, Refusal> {
+        let Some(value) = self.given(name) else { return Ok(default) };
+        value
+            .as_u64()
+            .filter(|number| range.contains(number))
+            .ok_or_else(|| invalid(format!("{name} is not a whole number from {} to {}", range.start(), range.end())))
+    }
+}
+
+pub(crate) fn invalid(why: impl Into<String>) -> Refusal {
+    Refusal::Invalid(why.into())
+}

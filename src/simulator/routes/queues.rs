@@ -1,0 +1,116 @@
+//! Summary, activity, performance.
+
+use serde_json::Value;
+
+use super::params::{Params, invalid};
+use crate::simulator::answer::{Refusal, success};
+use crate::simulator::call::Call;
+use crate::simulator::data::performance::{self, LONGEST, Wanted, blocks};
+use crate::simulator::data::queues::{Queue, well_formed};
+use crate::simulator::data::runtime;
+use crate::simulator::faults::Fault;
+use crate::simulator::json::{Object, array};
+use crate::simulator::state::Inner;
+use crate::simulator::time::instant;
+
+/// The most ids in a call, and the most blocks in an answer: bounds of the simulator's own.
+const MOST_IDS: usize = 1000;
+const MOST_BLOCKS: u64 = 200_000;
+
+/// A row to tell: the queue, if there is one, and the id as it is to be spelled.
+struct Row<'a> {
+    queue: Option<&'a Queue>,
+    id: String,
+}
+
+pub(crate) fn summary(inner: &Inner, call: &Call) -> Result<String, Refusal> {
+    let params = Params::read(&call.body)?;
+    let (extended, now) = (params.flag("extended")?, inner.now());
+    let rows = rows(inner, &params, call.fault)?;
+    Ok(envelope(rows.iter().map(|row| match row.queue {
+        Some(queue) => runtime::summary(queue, &row.id, now, extended),
+        None => runtime::unknown(&row.id),
+    })))
+}
+
+pub(crate) fn activity(inner: &Inner, call: &Call) -> Result<String, Refusal> {
+    let params = Params::read(&call.body)?;
+    let (extended, now) = (params.flag("extended")?, inner.now());
+    let rows = rows(inner, &params, call.fault)?;
+    let known = rows.iter().filter_map(|row| Some((row.queue?, &row.id)));
+    Ok(envelope(known.map(|(queue, id)| runtime::activity(queue, id, now, extended))))
+}
+
+pub(crate) fn performance(inner: &Inner, call: &Call) -> Result<String, Refusal> {
+    let params = Params::read(&call.body)?;
+    let rows = rows(inner, &params, call.fault)?;
+    let (start, end) = interval(params.text("interval")?)?;
+    let wanted = Wanted { start, end, partial: params.flag("partial")?, extended: params.flag("extended")? };
+    if blocks(start, end).saturating_mul(rows.len() as u64) > MOST_BLOCKS {
+        return Err(invalid("interval is too long for so many queues"));
+    }
+    let now = inner.now();
+    let known = rows.iter().filter_map(|row| Some((row.queue?, &row.id)));
+    Ok(envelope(known.map(|(queue, id)| performance::row(queue, id, wanted, now))))
+}
+
+/// `data` of the queue routes has a `success` of its own.
+fn envelope(rows: impl Iterator<Item = String>) -> String {
+    success(&Object::new().raw("success", true).raw("result", array(rows)).close())
+}
+
+/// A row for each id asked for, in that order, unless a fault has it otherwise. Ids match without regard to case;
+/// the vendor answers in its own.
+fn rows<'a>(inner: &'a Inner, params: &Params, fault: Option<Fault>) -> Result<Vec<Row<'a>>, Refusal> {
+    let ids = params.mandatory("queues")?.as_array().ok_or_else(|| invalid("queues is not an array"))?;
+    if ids.is_empty() {
+        return Err(Refusal::Missing("queues"));
+    }
+    if ids.len() > MOST_IDS {
+        return Err(invalid("too many queues"));
+    }
+    let rows = ids.iter().map(|id| row(inner, id)).collect::<Result<Vec<_>, _>>()?;
+    Ok(disturb(inner, rows, fault))
+}
+
+fn row<'a>(inner: &'a Inner, id: &Value) -> Result<Row<'a>, Refusal> {
+    let id = id.as_str().ok_or_else(|| invalid("a queue id is not a string"))?;
+    if !well_formed(id) {
+        return Err(invalid(format!("{id} is not a queue id")));
+    }
+    let id = id.to_ascii_lowercase();
+    Ok(Row { queue: inner.queues.iter().find(|queue| queue.id == id), id })
+}
+
+fn disturb<'a>(inner: &'a Inner, mut rows: Vec<Row<'a>>, fault: Option<Fault>) -> Vec<Row<'a>> {
+    match fault {
+        Some(Fault::MissingIds) => {
+            rows.remove(0);
+        }
+        Some(Fault::DoubledIds) => {
+            let twice = |row: Row<'a>| [Row { queue: row.queue, id: row.id.clone() }, row];
+            rows = rows.into_iter().flat_map(twice).collect();
+        }
+        Some(Fault::ReorderedIds) => rows.reverse(),
+        Some(Fault::UpperIds) => rows.iter_mut().for_each(|row| row.id.make_ascii_uppercase()),
+        Some(Fault::ExtraIds) => {
+            let other = inner.queues.iter().find(|queue| rows.iter().all(|row| row.id != queue.id));
+            rows.splice(0..0, other.map(|queue| Row { queue: Some(queue), id: queue.id.clone() }));
+        }
+        _ => {}
+    }
+    rows
+}
+
+/// Two RFC 3339 times in order, not too far apart.
+fn interval(text: &str) -> Result<(i64, i64), Refusal> {
+    let times = text.split_once('/').and_then(|(start, end)| Some((instant(start)?, instant(end)?)));
+    let (start, end) = times.ok_or_else(|| invalid("interval is not start/end"))?;
+    if end <= start {
+        return Err(invalid("interval ends before it starts"));
+    }
+    if end - start > LONGEST {
+        return Err(invalid("interval is longer than 31 days"));
+    }
+    Ok((start, end))
+}

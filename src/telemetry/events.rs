@@ -1,0 +1,114 @@
+//! Every event that operators may count on, each in one place, so that what a line may hold can be seen at
+//! once: no secret, no key, no token, no survey row, nothing of a body.
+
+use std::time::Duration;
+
+/// A request that was answered.
+pub struct Request<'a> {
+    /// Its id, the caller's own or ours.
+    pub request_id: &'a str,
+    /// Who asked; `-` when unknown.
+    pub caller: &'a str,
+    /// A standard method, or `other`.
+    pub method: &'static str,
+    /// The route's template, or `other`.
+    pub route: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// The error's code; `-` without one.
+    pub code: &'static str,
+    /// `hit`, `stale`, `miss`, or `none`.
+    pub cache: &'static str,
+    /// Vendor calls that this request caused.
+    pub vendor_calls: u32,
+    /// The time they took.
+    pub vendor_time: Duration,
+    /// From the request's head to its answer.
+    pub time: Duration,
+}
+
+/// One line a request, whatever came of it.
+pub fn request(request: &Request<'_>) {
+    tracing::info!(
+        target: "wesal_gateway::access",
+        request_id = request.request_id,
+        caller = request.caller,
+        method = request.method,
+        route = request.route,
+        status = request.status,
+        code = request.code,
+        cache = request.cache,
+        vendor_calls = request.vendor_calls,
+        vendor_ms = milliseconds(request.vendor_time),
+        total_ms = milliseconds(request.time),
+        "request"
+    );
+}
+
+/// The vendor took the service login.
+pub fn logged_in(life: Option<Duration>) {
+    let life = life.map(|life| life.as_secs());
+    tracing::info!(token_life_seconds = life, "logged in at the vendor");
+}
+
+/// The vendor refuses the service login.
+pub fn login_refused(next_try: Duration) {
+    tracing::error!(
+        next_try_seconds = next_try.as_secs(),
+        "the vendor refuses the service login: check upstream.client_id, upstream.email and its password"
+    );
+}
+
+/// The service login did not come to an answer.
+pub fn login_failed(reason: &(dyn std::error::Error + 'static), next_try: Duration) {
+    tracing::warn!(reason, next_try_seconds = next_try.as_secs(), "the login at the vendor failed");
+}
+
+/// A vendor call gave no answer, and no further try is made. `code` is the vendor's.
+pub fn vendor_call_failed(route: &'static str, reason: &(dyn std::error::Error + 'static), tries: u32) {
+    tracing::warn!(route, reason, tries, "a vendor call failed");
+}
+
+/// A credential was refused; which one is not told.
+pub fn credential_refused(reason: &'static str, peer: std::net::IpAddr) {
+    tracing::info!(reason, %peer, "a credential was refused");
+}
+
+/// A request's handler panicked. The message stays unread: it can hold anything.
+pub fn request_panicked() {
+    tracing::error!("a request panicked");
+}
+
+/// A listener serves.
+pub fn listening(what: &'static str, address: std::net::SocketAddr) {
+    tracing::info!(%address, "{what} listens");
+}
+
+/// The process was told to end.
+pub fn draining(in_flight: usize) {
+    tracing::info!(connections = in_flight, "draining: no new connections");
+}
+
+/// The drain is over.
+pub fn drained(cut_off: usize) {
+    if cut_off == 0 {
+        tracing::info!("drained: every request was finished");
+    } else {
+        tracing::warn!(cut_off, "drained: the drain timeout cut connections off");
+    }
+}
+
+/// A listener could not take a connection.
+pub fn accept_failed(reason: &std::io::Error) {
+    tracing::warn!(reason = reason as &dyn std::error::Error, "a connection could not be accepted");
+}
+
+/// Something in the configuration that is no fault, but may not be meant.
+pub fn configuration_warning(warning: &str) {
+    tracing::warn!("{warning}");
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    // Three decimals: a microsecond.
+    (time.as_secs_f64() * 1_000_000.0).round() / 1000.0
+}

@@ -1,0 +1,72 @@
+use std::time::Duration;
+
+use super::wire::VendorCode;
+
+/// Why there is no answer from the vendor. Cheap to clone: all who waited for a call share its failure.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UpstreamError {
+    /// The vendor refused this request itself; another try would be refused too.
+    #[error("the vendor refused the request")]
+    Rejected(Rejection),
+    /// The service login is refused or cannot be made, so nobody's request can be.
+    #[error("the gateway's login at the vendor fails")]
+    LoginFailed {
+        /// When the gateway will try it again.
+        retry_after: Duration,
+    },
+    /// No connection, or it was cut.
+    #[error("the vendor cannot be reached")]
+    Unreachable,
+    /// Not the JSON that the reference promises.
+    #[error("the vendor's answer cannot be used: {0}")]
+    InvalidResponse(&'static str),
+    /// The vendor failed: 5xx, or `success: false` without a code that is the caller's doing.
+    #[error("the vendor answered with a failure")]
+    Failed {
+        /// The vendor's code, if it gave one.
+        code: Option<VendorCode>,
+    },
+    /// Not in time.
+    #[error("the vendor did not answer in time")]
+    Timeout,
+    /// The vendor asked us to wait, longer than a request may.
+    #[error("the vendor asks the gateway to slow down")]
+    RateLimited {
+        /// When it may be asked again.
+        retry_after: Duration,
+    },
+    /// Our own budget of calls is spent.
+    #[error("the budget of vendor calls is spent")]
+    BudgetExhausted {
+        /// When there is room again.
+        retry_after: Duration,
+    },
+    /// The breaker is open: most of the recent calls failed.
+    #[error("the vendor has been failing")]
+    CircuitOpen {
+        /// When a call is let through again.
+        retry_after: Duration,
+    },
+}
+
+/// The vendor's refusal of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// 400, 404 or 422.
+    pub status: u16,
+    /// The vendor's code, if it gave one that concerns the caller.
+    pub code: Option<VendorCode>,
+    /// The vendor's own words, cleaned and short; may be empty.
+    pub words: String,
+}
+
+/// Why the vendor's side cannot even begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The HTTP client refuses its settings, or the machine has no root certificates.
+    #[error("the HTTP client cannot start: {0}")]
+    Client(#[from] reqwest::Error),
+    /// A secret cannot stand in an HTTP header.
+    #[error("{0} holds characters that no HTTP header may carry")]
+    Header(&'static str),
+}

@@ -1,0 +1,89 @@
+use std::time::Duration;
+
+use reqwest::{Method, header::HeaderValue};
+use serde_json::{Map, Value};
+
+use super::{machine::Outcome, token::Token};
+use crate::{
+    clock::{Clock, before},
+    config::{Secret, UpstreamConfig},
+    model::Route,
+    upstream::{
+        error::UpstreamError,
+        transport::{Credential, SendError, Transport},
+        wire::RawAnswer,
+    },
+};
+
+/// All that a login needs, from the configuration.
+pub(crate) struct LoginRequest {
+    email: Secret,
+    password: Secret,
+    client_id: HeaderValue,
+    fields: Map<String, Value>,
+    token_pointers: Vec<String>,
+    refresh_ahead: f64,
+    token_ttl: Duration,
+    timeout: Duration,
+}
+
+impl LoginRequest {
+    /// `client_id` is the value of `X-Client-Id`.
+    pub(crate) fn new(config: &UpstreamConfig, client_id: HeaderValue) -> Self {
+        Self {
+            email: config.email.clone(),
+            password: config.password.clone(),
+            client_id,
+            fields: config.login.fields.clone().into_iter().collect(),
+            token_pointers: config.login.token_pointers.clone(),
+            refresh_ahead: config.login.refresh_ahead,
+            token_ttl: config.token_ttl,
+            timeout: config.try_timeout,
+        }
+    }
+
+    fn body(&self) -> String {
+        let mut body = self.fields.clone();
+        body.insert("email".to_owned(), self.email.expose().into());
+        body.insert("password".to_owned(), self.password.expose().into());
+        Value::Object(body).to_string()
+    }
+}
+
+/// Logs in once.
+pub(super) async fn log_in(request: &LoginRequest, transport: &Transport, clock: &dyn Clock) -> Outcome {
+    let deadline = clock.now().after(request.timeout);
+    let credential = Credential::ClientId(&request.client_id);
+    let target = Route::Login.template();
+    let sent = transport.send(Method::POST, target, credential, Some(request.body()), clock.wall());
+    match before(clock, deadline, sent).await {
+        Some(Ok(answer)) => read(request, &answer, clock),
+        Some(Err(SendError::NotSent | SendError::Cut)) => Outcome::Failed(UpstreamError::Unreachable),
+        Some(Err(SendError::TooLarge)) => {
+            Outcome::Failed(UpstreamError::InvalidResponse("its login answer is larger than upstream.max_response"))
+        }
+        None => Outcome::Failed(UpstreamError::Timeout),
+    }
+}
+
+fn read(request: &LoginRequest, answer: &RawAnswer, clock: &dyn Clock) -> Outcome {
+    let told = serde_json::from_slice::<Value>(&answer.body).ok();
+    let says_no = told.as_ref().and_then(|told| told.get("success")).and_then(Value::as_bool) == Some(false);
+    match answer.status {
+        429 => return Outcome::Failed(UpstreamError::RateLimited { retry_after: answer.retry_after }),
+        // Under 200 too, and with any code: to ask again at once is what locks accounts.
+        200..=299 if says_no => return Outcome::Refused,
+        200..=299 => {}
+        400..=499 => return Outcome::Refused,
+        _ => return Outcome::Failed(UpstreamError::Failed { code: None }),
+    }
+    let found = told.as_ref().and_then(|told| {
+        request.token_pointers.iter().find_map(|pointer| Token::new(told.pointer(pointer)?.as_str()?.to_owned()))
+    });
+    let Some(token) = found else {
+        let why = "its login answer holds no token where upstream.login.token_pointers look";
+        return Outcome::Failed(UpstreamError::InvalidResponse(why));
+    };
+    let life = if request.token_ttl.is_zero() { token.life(clock.wall()) } else { Some(request.token_ttl) };
+    Outcome::Good { token, life, refresh_ahead: request.refresh_ahead }
+}

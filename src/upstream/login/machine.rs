@@ -1,0 +1,328 @@
+//! The states of the service login, and every way from one to another. Pure: `now` is an argument.
+
+use std::time::Duration;
+
+use super::token::Token;
+use crate::{clock::Moment, upstream::error::UpstreamError};
+
+/// A wrong password or client id: asking again soon would lock the account.
+const REFUSED_WAIT: Waits = Waits { first: Duration::from_secs(30), longest: Duration::from_secs(15 * 60) };
+/// Any other failure: 5xx, no token, no answer.
+const FAILED_WAIT: Waits = Waits { first: Duration::from_secs(1), longest: Duration::from_secs(30) };
+/// A token refused sooner than this after its login does not cause another login at once.
+const YOUNG: Duration = Duration::from_secs(2);
+
+struct Waits {
+    first: Duration,
+    longest: Duration,
+}
+
+/// A token in use, and which login it came from.
+#[derive(Clone)]
+pub(crate) struct Held {
+    pub(crate) token: Token,
+    pub(crate) generation: u64,
+}
+
+/// There is no token, and there will be none before this long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unavailable {
+    pub(crate) retry_after: Duration,
+    /// What that means for a call.
+    pub(crate) error: UpstreamError,
+}
+
+/// How a login ended.
+pub(super) enum Outcome {
+    /// With a token. `life` is how long it lives, where that is known; `refresh_ahead` the share of it after
+    /// which the next login begins.
+    Good { token: Token, life: Option<Duration>, refresh_ahead: f64 },
+    /// The vendor says no to this account.
+    Refused,
+    /// It did not come to that. A vendor that asks for patience says so in the error.
+    Failed(UpstreamError),
+}
+
+/// How a login ended, as operators are told.
+pub(super) enum Landed {
+    Good { life: Option<Duration> },
+    Refused { wait: Duration },
+    Failed { wait: Duration, error: UpstreamError },
+}
+
+/// What who needs a token is to do.
+pub(super) enum Want {
+    /// Use this one. The next login is due at `refresh_at`, where that is known.
+    Use { held: Held, refresh_at: Option<Moment> },
+    /// Use this one, and run a login: the machine counts it as begun.
+    UseAndRefresh(Held),
+    /// Run a login: the machine counts it as begun.
+    Begin,
+    /// One is under way.
+    Wait,
+    /// Not now.
+    Refuse(Unavailable),
+}
+
+/// The login's state as the outside sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginState {
+    /// Not tried yet, or the token died.
+    Absent,
+    /// The first login, or the one after a token died, is under way.
+    LoggingIn,
+    /// There is a token.
+    Good,
+    /// The vendor refuses the account; it is tried again after a wait.
+    Refused,
+    /// The last login failed for another cause; it is tried again after a wait.
+    Failed,
+}
+
+pub(super) struct Machine {
+    state: State,
+    generation: u64,
+    last_wait: Duration,
+}
+
+enum State {
+    Absent,
+    LoggingIn { previous: Option<Good> },
+    Good(Good),
+    Refused { until: Moment },
+    Failed { until: Moment, error: UpstreamError },
+}
+
+#[derive(Clone)]
+struct Good {
+    held: Held,
+    since: Moment,
+    refresh_at: Option<Moment>,
+    expires_at: Option<Moment>,
+}
+
+impl Good {
+    fn usable(&self, now: Moment) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+impl Machine {
+    pub(super) fn new() -> Self {
+        Self { state: State::Absent, generation: 0, last_wait: Duration::ZERO }
+    }
+
+    /// Says what to do for a token. Where the answer is to run a login, the caller must run it, and report
+    /// by [`landed`](Self::landed).
+    pub(super) fn want(&mut self, now: Moment) -> Want {
+        match &self.state {
+            State::Good(good) if good.usable(now) => {
+                let good = good.clone();
+                if good.refresh_at.is_none_or(|due| now < due) {
+                    return Want::Use { held: good.held, refresh_at: good.refresh_at };
+                }
+                self.state = State::LoggingIn { previous: Some(good.clone()) };
+                Want::UseAndRefresh(good.held)
+            }
+            // A slow login does not hold up those whose token still works.
+            State::LoggingIn { previous: Some(good) } if good.usable(now) => {
+                Want::Use { held: good.held.clone(), refresh_at: None }
+            }
+            State::LoggingIn { .. } => Want::Wait,
+            State::Refused { until } if now < *until => {
+                let retry_after = until.since(now);
+                Want::Refuse(Unavailable { retry_after, error: UpstreamError::LoginFailed { retry_after } })
+            }
+            State::Failed { until, error } if now < *until => {
+                Want::Refuse(Unavailable { retry_after: until.since(now), error: error.clone() })
+            }
+            State::Absent | State::Good(_) | State::Refused { .. } | State::Failed { .. } => {
+                self.state = State::LoggingIn { previous: None };
+                Want::Begin
+            }
+        }
+    }
+
+    /// The login that was begun has ended.
+    pub(super) fn landed(&mut self, outcome: Outcome, now: Moment) -> Landed {
+        let previous = match std::mem::replace(&mut self.state, State::Absent) {
+            State::LoggingIn { previous } => previous.filter(|good| good.usable(now)),
+            State::Absent | State::Good(_) | State::Refused { .. } | State::Failed { .. } => None,
+        };
+        let (state, landed) = match outcome {
+            Outcome::Good { token, life, refresh_ahead } => {
+                self.generation += 1;
+                self.last_wait = Duration::ZERO;
+                let good = Good {
+                    held: Held { token, generation: self.generation },
+                    since: now,
+                    refresh_at: life.map(|life| now.after(life.mul_f64(refresh_ahead))),
+                    expires_at: life.map(|life| now.after(life)),
+                };
+                (State::Good(good), Landed::Good { life })
+            }
+            Outcome::Refused => {
+                let wait = self.next_wait(&REFUSED_WAIT);
+                let until = now.after(wait);
+                (kept(previous, until).unwrap_or(State::Refused { until }), Landed::Refused { wait })
+            }
+            Outcome::Failed(error) => {
+                let least = match error {
+                    UpstreamError::RateLimited { retry_after } => retry_after,
+                    _ => Duration::ZERO,
+                };
+                let wait = self.next_wait(&FAILED_WAIT).max(least);
+                let until = now.after(wait);
+                let failed = State::Failed { until, error: error.clone() };
+                (kept(previous, until).unwrap_or(failed), Landed::Failed { wait, error })
+            }
+        };
+        self.state = state;
+        landed
+    }
+
+    /// The vendor refused the token of `generation`. One that was replaced already is not replaced again.
+    pub(super) fn died(&mut self, generation: u64, now: Moment) {
+        match &mut self.state {
+            State::Good(good) if good.held.generation == generation => {
+                let old_enough = good.since.after(YOUNG);
+                let error = UpstreamError::LoginFailed { retry_after: old_enough.since(now) };
+                self.state = if now < old_enough { State::Failed { until: old_enough, error } } else { State::Absent };
+            }
+            State::LoggingIn { previous } if previous.as_ref().is_some_and(|p| p.held.generation == generation) => {
+                *previous = None;
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn state(&self) -> LoginState {
+        match &self.state {
+            State::Absent => LoginState::Absent,
+            State::LoggingIn { previous: None } => LoginState::LoggingIn,
+            State::LoggingIn { previous: Some(_) } | State::Good(_) => LoginState::Good,
+            State::Refused { .. } => LoginState::Refused,
+            State::Failed { .. } => LoginState::Failed,
+        }
+    }
+
+    /// Each wait is twice the last.
+    fn next_wait(&mut self, waits: &Waits) -> Duration {
+        self.last_wait = self.last_wait.saturating_mul(2).clamp(waits.first, waits.longest);
+        self.last_wait
+    }
+}
+
+/// A token that still works stays in use; only the next login waits.
+fn kept(previous: Option<Good>, until: Moment) -> Option<State> {
+    previous.map(|good| State::Good(Good { refresh_at: Some(until), ..good }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn secs(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    fn at(seconds: u64) -> Moment {
+        Moment::default().after(secs(1000 + seconds))
+    }
+
+    fn good(life: Option<u64>) -> Outcome {
+        Outcome::Good { token: Token::new("t".to_owned()).unwrap(), life: life.map(secs), refresh_ahead: 0.8 }
+    }
+
+    fn refused_for(machine: &mut Machine, seconds: u64) -> Duration {
+        match machine.want(at(seconds)) {
+            Want::Refuse(unavailable) => unavailable.retry_after,
+            _ => panic!("not refused at {seconds}"),
+        }
+    }
+
+    #[test]
+    fn only_the_first_who_wants_a_token_begins_a_login() {
+        let mut machine = Machine::new();
+        assert!(matches!(machine.want(at(0)), Want::Begin));
+        assert!(matches!(machine.want(at(0)), Want::Wait));
+        machine.landed(good(None), at(1));
+        assert!(matches!(machine.want(at(1)), Want::Use { held: Held { generation: 1, .. }, refresh_at: None }));
+    }
+
+    #[test]
+    fn a_refused_login_waits_ever_longer() {
+        let mut machine = Machine::new();
+        let mut now = 0;
+        for wait in [30, 60, 120, 240, 480, 900, 900] {
+            assert!(matches!(machine.want(at(now)), Want::Begin));
+            machine.landed(Outcome::Refused, at(now));
+            assert_eq!(refused_for(&mut machine, now), secs(wait));
+            assert_eq!(refused_for(&mut machine, now + wait - 1), secs(1));
+            now += wait;
+        }
+        assert!(matches!(machine.want(at(now)), Want::Begin));
+        machine.landed(good(None), at(now));
+        machine.died(1, at(now + 10));
+        assert!(matches!(machine.want(at(now + 10)), Want::Begin));
+        machine.landed(Outcome::Refused, at(now + 10));
+        assert_eq!(refused_for(&mut machine, now + 10), secs(30));
+    }
+
+    #[test]
+    fn another_failure_waits_less_and_a_throttled_login_as_long_as_it_was_told() {
+        let mut machine = Machine::new();
+        machine.want(at(0));
+        machine.landed(Outcome::Failed(UpstreamError::Unreachable), at(0));
+        assert_eq!(refused_for(&mut machine, 0), secs(1));
+        assert!(matches!(machine.want(at(1)), Want::Begin));
+        machine.landed(Outcome::Failed(UpstreamError::RateLimited { retry_after: secs(70) }), at(1));
+        assert_eq!(refused_for(&mut machine, 1), secs(70));
+    }
+
+    #[test]
+    fn it_logs_in_ahead_of_expiry_while_the_old_token_works() {
+        let mut machine = Machine::new();
+        machine.want(at(0));
+        machine.landed(good(Some(100)), at(0));
+        assert!(matches!(machine.want(at(79)), Want::Use { .. }));
+        assert!(matches!(machine.want(at(80)), Want::UseAndRefresh(_)));
+        assert!(matches!(machine.want(at(81)), Want::Use { .. }), "a slow login holds up nobody");
+        assert_eq!(machine.state(), LoginState::Good);
+        machine.landed(Outcome::Refused, at(82));
+        assert!(matches!(machine.want(at(83)), Want::Use { .. }), "the old token still works");
+        assert!(matches!(machine.want(at(100)), Want::Begin), "and now it has expired");
+    }
+
+    #[test]
+    fn a_token_that_expires_during_a_slow_login_is_not_used() {
+        let mut machine = Machine::new();
+        machine.want(at(0));
+        machine.landed(good(Some(100)), at(0));
+        machine.want(at(80));
+        assert!(matches!(machine.want(at(100)), Want::Wait));
+    }
+
+    #[test]
+    fn a_token_that_was_replaced_already_is_not_replaced_again() {
+        let mut machine = Machine::new();
+        machine.want(at(0));
+        machine.landed(good(None), at(0));
+        machine.died(1, at(5));
+        machine.died(1, at(5));
+        machine.want(at(5));
+        machine.landed(good(None), at(6));
+        machine.died(1, at(6));
+        assert!(matches!(machine.want(at(6)), Want::Use { held: Held { generation: 2, .. }, .. }));
+    }
+
+    #[test]
+    fn a_token_refused_at_once_does_not_cause_a_login_at_once() {
+        let mut machine = Machine::new();
+        machine.want(at(0));
+        machine.landed(good(None), at(0));
+        machine.died(1, at(1));
+        assert_eq!(refused_for(&mut machine, 1), secs(1));
+        assert!(matches!(machine.want(at(2)), Want::Begin));
+    }
+}

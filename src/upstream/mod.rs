@@ -1,0 +1,22 @@
+//! Talking to Wesal. Ignorant of caching: one question in, one complete and successful answer out, or the
+//! reason why not.
+//!
+//! [`client`] is the way of one call: breaker, pause, budget, login, try, retry. [`wire`] and [`words`] are
+//! the one place that understands the vendor's answers (pure), [`login`] holds the service login,
+//! [`transport`] is the only code that knows the HTTP client.
+
+mod breaker;
+mod budget;
+mod client;
+mod error;
+mod login;
+mod retry;
+mod retry_after;
+mod transport;
+mod wire;
+mod words;
+
+pub use client::{Answer, Called, Effort, Wesal};
+pub use error::{Rejection, StartError, UpstreamError};
+pub use login::LoginState;
+pub use wire::VendorCode;

@@ -1,0 +1,121 @@
+//! The one file that knows the HTTP client: a request out, a whole answer in, within its bounds.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use jiff::Timestamp;
+use reqwest::{
+    Client, Method, Proxy, Response,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+    redirect::Policy,
+};
+use tokio::sync::Semaphore;
+
+use super::{error::StartError, retry_after::retry_after, wire::RawAnswer};
+use crate::config::UpstreamConfig;
+
+/// Shorter than any sane server's, so that a pooled connection seldom dies under a request.
+const POOL_IDLE: Duration = Duration::from_secs(20);
+const HTTP2_PING: Duration = Duration::from_secs(15);
+
+/// Sends requests to the vendor and nowhere else: no redirect, no proxy but the configured one.
+pub(super) struct Transport {
+    client: Client,
+    base_url: String,
+    max_response: usize,
+    connections: Semaphore,
+}
+
+/// Which of the vendor's two credentials goes along.
+pub(super) enum Credential<'a> {
+    ClientId(&'a HeaderValue),
+    Authorization(HeaderValue),
+}
+
+/// Why there is no whole answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum SendError {
+    /// No connection.
+    NotSent,
+    /// The connection ended before the answer did.
+    Cut,
+    /// Over `upstream.max_response`, unpacked.
+    TooLarge,
+}
+
+impl Transport {
+    pub(super) fn new(config: &UpstreamConfig) -> Result<Self, StartError> {
+        let builder = Client::builder()
+            .user_agent(concat!("wesal-gateway/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::none())
+            .referer(false)
+            // The environment's proxy variables are not ours to obey.
+            .no_proxy()
+            // Ours, with a budget, in `retry`.
+            .retry(reqwest::retry::never())
+            .connect_timeout(config.connect_timeout)
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_max_idle_per_host(config.max_connections.get())
+            // One stalled HTTP/2 connection would hold up every call.
+            .http2_keep_alive_interval(HTTP2_PING)
+            .http2_keep_alive_timeout(config.connect_timeout)
+            .http2_keep_alive_while_idle(true);
+        let builder = match &config.proxy {
+            Some(proxy) => builder.proxy(Proxy::all(proxy)?),
+            None => builder,
+        };
+        Ok(Self {
+            client: builder.build()?,
+            base_url: config.base_url.clone(),
+            max_response: usize::try_from(config.max_response.bytes()).unwrap_or(usize::MAX),
+            connections: Semaphore::new(config.max_connections.get()),
+        })
+    }
+
+    /// Sends one request and reads its answer to the end. It has no deadline of its own.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        target: &str,
+        credential: Credential<'_>,
+        body: Option<String>,
+        now: Timestamp,
+    ) -> Result<RawAnswer, SendError> {
+        // The semaphore is never closed; the permit is held until the body has been read.
+        let _connection = self.connections.acquire().await;
+        let mut request = self.client.request(method, format!("{}{target}", self.base_url));
+        request = match credential {
+            Credential::ClientId(id) => request.header("x-client-id", id),
+            Credential::Authorization(value) => request.header(AUTHORIZATION, value),
+        };
+        if let Some(body) = body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body);
+        }
+        let response = request
+            .send()
+            .await
+            .map_err(|error| if error.is_connect() { SendError::NotSent } else { SendError::Cut })?;
+        let status = response.status().as_u16();
+        let told = response.headers().get(RETRY_AFTER).map(|value| value.to_str().unwrap_or("?"));
+        let retry_after = retry_after(told, now);
+        Ok(RawAnswer { status, retry_after, body: self.read(response).await? })
+    }
+
+    async fn read(&self, mut response: Response) -> Result<Bytes, SendError> {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(|_| SendError::Cut)? {
+            if body.len() + chunk.len() > self.max_response {
+                return Err(SendError::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    }
+}
+
+/// A header value that no log of the client's prints.
+pub(super) fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}

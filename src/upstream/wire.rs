@@ -1,0 +1,285 @@
+//! What the vendor's answers mean. The reference never shows an error, so a code is looked for wherever a
+//! person would put it, under any status, 200 included (`WESAL.md`, "Error bodies"). Pure.
+
+use std::{fmt, time::Duration};
+
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
+
+use super::{error::Rejection, words};
+use crate::model::Route;
+
+/// The vendor's error codes (reference, "Errors").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VendorCode {
+    /// A mandatory parameter is missing.
+    X0000,
+    /// Unknown or expired key.
+    X001,
+    /// The key is not valid for this domain.
+    X002,
+    /// Unknown or expired user token.
+    X003,
+    /// Invalid request.
+    X004,
+}
+
+/// One HTTP answer, read to its end.
+pub(super) struct RawAnswer {
+    pub(super) status: u16,
+    /// How long to wait, told with a 429.
+    pub(super) retry_after: Duration,
+    pub(super) body: bytes::Bytes,
+}
+
+/// What an answer means for the call.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// Complete and successful.
+    Success,
+    /// The access token is not, or no longer, good.
+    TokenDead,
+    /// Our client id or account is not accepted here.
+    AccountRefused,
+    /// 429.
+    Throttled(Duration),
+    /// 502, 503, 504: worth another try.
+    Unavailable,
+    /// Any other failure of the vendor's.
+    Failed(Option<VendorCode>),
+    /// The request itself is refused.
+    Rejected(Rejection),
+    /// Not what the reference promises.
+    Invalid(&'static str),
+}
+
+/// Reads the answer to a call of `route`. `secrets` never appear in what a rejection says.
+pub(super) fn meaning(route: Route, answer: &RawAnswer, secrets: &[&str]) -> Meaning {
+    match answer.status {
+        429 => return Meaning::Throttled(answer.retry_after),
+        502..=504 => return Meaning::Unavailable,
+        300..=399 => return Meaning::Invalid("it is a redirect"),
+        _ => {}
+    }
+    let envelope = Envelope::read(&answer.body);
+    match (answer.status, envelope) {
+        (200..=299, Some(envelope)) if envelope.succeeded() => envelope.shape(route),
+        (200..=299, None) => Meaning::Invalid("it is not a JSON object of the promised kind"),
+        (status, envelope) => failure(status, envelope, &answer.body, secrets),
+    }
+}
+
+fn failure(status: u16, envelope: Option<Envelope<'_>>, body: &[u8], secrets: &[&str]) -> Meaning {
+    let told = serde_json::from_slice::<Value>(body).ok();
+    let code = told.as_ref().and_then(find_code);
+    match (status, code) {
+        (_, Some(VendorCode::X003)) => Meaning::TokenDead,
+        (_, Some(VendorCode::X001 | VendorCode::X002)) => Meaning::AccountRefused,
+        (401, _) => Meaning::TokenDead,
+        (400 | 404 | 422, code) => Meaning::Rejected(rejection(status, code, told.as_ref(), secrets)),
+        (_, Some(code @ (VendorCode::X0000 | VendorCode::X004))) if status < 500 => {
+            Meaning::Rejected(rejection(400, Some(code), told.as_ref(), secrets))
+        }
+        (200..=299, None) if envelope.is_some_and(|envelope| envelope.success.is_none()) => {
+            Meaning::Invalid("it does not say whether it succeeded")
+        }
+        (_, code) => Meaning::Failed(code),
+    }
+}
+
+fn rejection(status: u16, code: Option<VendorCode>, told: Option<&Value>, secrets: &[&str]) -> Rejection {
+    Rejection {
+        status,
+        code,
+        words: told.and_then(find_words).map(|text| words::clean(text, secrets)).unwrap_or_default(),
+    }
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    success: Option<bool>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+}
+
+impl<'a> Envelope<'a> {
+    fn read(body: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice(body).ok()
+    }
+
+    /// The queue routes have a second `success` inside `data`.
+    fn succeeded(&self) -> bool {
+        #[derive(Deserialize)]
+        struct Inner {
+            success: Option<bool>,
+        }
+        let inner = self.data.and_then(|data| serde_json::from_str::<Inner>(data.get()).ok());
+        self.success == Some(true) && inner.and_then(|inner| inner.success) != Some(false)
+    }
+
+    fn shape(&self, route: Route) -> Meaning {
+        #[derive(Deserialize)]
+        struct Data<'a> {
+            #[serde(borrow)]
+            companies: Option<Vec<&'a RawValue>>,
+            questions: Option<Vec<&'a RawValue>>,
+            surveys: Option<Vec<&'a RawValue>>,
+            result: Option<Vec<&'a RawValue>>,
+        }
+        let data = self.data.and_then(|data| serde_json::from_str::<Data<'_>>(data.get()).ok());
+        let has_list = match route {
+            Route::Login | Route::Logout | Route::Reset | Route::Verify => true,
+            Route::Organization => data.is_some_and(|data| data.companies.is_some()),
+            Route::Questions => data.is_some_and(|data| data.questions.is_some()),
+            Route::Surveys => data.is_some_and(|data| data.surveys.is_some()),
+            Route::QueueSummary | Route::QueueActivity | Route::QueuePerformance => {
+                data.is_some_and(|data| data.result.is_some())
+            }
+        };
+        if has_list { Meaning::Success } else { Meaning::Invalid("its data lacks the list that the route promises") }
+    }
+}
+
+/// The objects in which a failure can be told: the document, and the `data` of the queue routes.
+fn places(told: &Value) -> impl Iterator<Item = &Value> {
+    [Some(told), told.get("data")].into_iter().flatten()
+}
+
+fn find_code(told: &Value) -> Option<VendorCode> {
+    const POINTERS: [&str; 8] =
+        ["/code", "/errorCode", "/error", "/error/code", "/error/errorCode", "/errors/0/code", "/errors/0", "/message"];
+    places(told)
+        .flat_map(|place| POINTERS.iter().filter_map(|pointer| place.pointer(pointer)?.as_str()))
+        .find_map(VendorCode::find)
+}
+
+fn find_words(told: &Value) -> Option<&str> {
+    const POINTERS: [&str; 7] = [
+        "/message",
+        "/error/message",
+        "/errors/0/message",
+        "/error/description",
+        "/error_description",
+        "/detail",
+        "/error",
+    ];
+    places(told).flat_map(|place| POINTERS.iter().filter_map(|pointer| place.pointer(pointer)?.as_str())).next()
+}
+
+impl VendorCode {
+    const ALL: [Self; 5] = [Self::X0000, Self::X001, Self::X002, Self::X003, Self::X004];
+
+    /// The code as the vendor writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::X0000 => "X0000",
+            Self::X001 => "X001",
+            Self::X002 => "X002",
+            Self::X003 => "X003",
+            Self::X004 => "X004",
+        }
+    }
+
+    /// The first code that stands in `text` as a word of its own.
+    fn find(text: &str) -> Option<Self> {
+        text.split(|c: char| !c.is_ascii_alphanumeric())
+            .find_map(|word| Self::ALL.into_iter().find(|code| code.as_str().eq_ignore_ascii_case(word)))
+    }
+}
+
+impl fmt::Display for VendorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(route: Route, status: u16, body: &str) -> Meaning {
+        let retry_after = Duration::from_secs(5);
+        meaning(route, &RawAnswer { status, retry_after, body: bytes::Bytes::copy_from_slice(body.as_bytes()) }, &[])
+    }
+
+    fn rejected(meaning: Meaning) -> (u16, Option<VendorCode>, String) {
+        match meaning {
+            Meaning::Rejected(Rejection { status, code, words }) => (status, code, words),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_code_is_found_wherever_a_person_would_put_it() {
+        for body in [
+            r#"{"success":false,"code":"X004"}"#,
+            r#"{"success":false,"errorCode":"x004"}"#,
+            r#"{"success":false,"error":"X004"}"#,
+            r#"{"success":false,"error":{"code":"X004"}}"#,
+            r#"{"success":false,"message":"Error X004: invalid"}"#,
+            r#"{"success":false,"errors":[{"code":"X004"}]}"#,
+            r#"{"success":true,"data":{"success":false,"code":"X004"}}"#,
+        ] {
+            for status in [200, 400, 403] {
+                let (told, code, _) = rejected(read(Route::QueueSummary, status, body));
+                assert_eq!((told, code), (400, Some(VendorCode::X004)), "{status} {body}");
+            }
+            let dead = body.replace("004", "003");
+            for status in [200, 400, 500] {
+                assert_eq!(read(Route::QueueSummary, status, &dead), Meaning::TokenDead, "{status} {dead}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_complete_and_successful_answer_is_one() {
+        use Meaning::{AccountRefused, Failed, Invalid, Success, TokenDead, Unavailable};
+        const ORGANIZATION: &str = r#"{"data":{"organization":{},"companies":[]},"success":true}"#;
+        let lacks = Invalid("its data lacks the list that the route promises");
+        let no_json = Invalid("it is not a JSON object of the promised kind");
+        for (status, body, meaning) in [
+            (200, ORGANIZATION, Success),
+            (500, ORGANIZATION, Failed(None)),
+            (503, ORGANIZATION, Unavailable),
+            (302, ORGANIZATION, Invalid("it is a redirect")),
+            (401, "", TokenDead),
+            (401, "<html>", TokenDead),
+            (403, "<html>", Failed(None)),
+            (500, r#"{"code":"X004"}"#, Failed(Some(VendorCode::X004))),
+            (200, r#"{"success":false}"#, Failed(None)),
+            (200, r#"{"success":false,"code":"X001"}"#, AccountRefused),
+            (200, r#"{"data":{"companies":[]}}"#, Invalid("it does not say whether it succeeded")),
+            (200, r#"{"success":true}"#, lacks),
+            (
+                200,
+                r#"{"success":true,"data":{"companies":7}}"#,
+                Invalid("its data lacks the list that the route promises"),
+            ),
+            (200, "", Invalid("it is not a JSON object of the promised kind")),
+            (200, "<html>", Invalid("it is not a JSON object of the promised kind")),
+            (200, "[]", Invalid("it is not a JSON object of the promised kind")),
+            (200, "{\"success\":true", no_json),
+        ] {
+            assert_eq!(read(Route::Organization, status, body), meaning, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_keeps_its_status_and_the_vendors_words() {
+        let body = r#"{"success":false,"message":"no company 7 for a@b.c"}"#;
+        assert_eq!(rejected(read(Route::Questions, 404, body)), (404, None, "no company 7 for [removed]".to_owned()));
+        assert_eq!(rejected(read(Route::Questions, 422, "nope")), (422, None, String::new()));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_have_a_meaning(status in 100u16..600, body: Vec<u8>) {
+            let answer = RawAnswer { status, retry_after: Duration::ZERO, body: body.into() };
+            for route in Route::ALL {
+                let _ = meaning(route, &answer, &[]);
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! A gateway and its vendor on loopback. Time stands still until a test moves it.
+
+mod answer;
+mod setup;
+
+use std::{net::SocketAddr, time::Duration};
+
+pub use answer::Answer;
+pub use setup::{CallerSetup, Setup};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::oneshot,
+    task::JoinHandle,
+};
+use wesal_gateway::{clock::ManualClock, server::Drained, simulator::Simulator};
+
+/// The two queues of the vendor's reference.
+pub const SALES: &str = "01756dxx-xxxx-xxxx-xxxx-7c12cf9a0dxx";
+pub const SUPPORT: &str = "02795dxx-xxxx-xxxx-xxxx-2f13cf5a0dxx";
+
+/// A running gateway with a simulated vendor behind it. Both end when it is dropped.
+pub struct World {
+    pub vendor: Simulator,
+    pub clock: ManualClock,
+    pub address: SocketAddr,
+    pub admin: SocketAddr,
+    pub vendor_address: SocketAddr,
+    key: String,
+    client: reqwest::Client,
+    stop: Option<oneshot::Sender<()>>,
+    gateway: Option<JoinHandle<Drained>>,
+    vendor_stop: Option<oneshot::Sender<()>>,
+    vendor_task: Option<JoinHandle<std::io::Result<()>>>,
+}
+
+impl World {
+    /// The shipped settings, and one caller, `app`, with every scope.
+    pub async fn new() -> Self {
+        Setup::default().start().await
+    }
+
+    /// The key of the first caller.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// GET a path under the base path, as the first caller.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.get_as(&self.key, path).await
+    }
+
+    /// GET a path under the base path with this key.
+    pub async fn get_as(&self, key: &str, path: &str) -> Answer {
+        self.send(self.request("GET", path).header("authorization", key)).await
+    }
+
+    /// POST a JSON text to a path under the base path, as the first caller.
+    pub async fn post(&self, path: &str, body: &str) -> Answer {
+        self.post_as(&self.key, path, body).await
+    }
+
+    /// POST a JSON text to a path under the base path with this key.
+    pub async fn post_as(&self, key: &str, path: &str, body: &str) -> Answer {
+        let request = self.request("POST", path).header("authorization", key);
+        self.send(request.header("content-type", "application/json").body(body.to_owned())).await
+    }
+
+    /// A request to a path under the base path, without a credential.
+    pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method.parse().unwrap(), format!("http://{}/api/v1{path}", self.address))
+    }
+
+    /// A request to any path of the public listener.
+    pub fn request_at_root(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method.parse().unwrap(), format!("http://{}{path}", self.address))
+    }
+
+    /// Sends, and reads the answer to its end.
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        Answer::read(request.send().await.unwrap()).await
+    }
+
+    /// GET from the admin listener.
+    pub async fn get_admin(&self, path: &str) -> Answer {
+        Answer::read(self.client.get(format!("http://{}{path}", self.admin)).send().await.unwrap()).await
+    }
+
+    /// Bytes as they are, on a connection of their own; the answer's bytes until the gateway closes.
+    pub async fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        let mut answer = Vec::new();
+        // A reset after the answer is the gateway's way to refuse the rest.
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// Lets time pass for the gateway and the vendor alike.
+    pub fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// Calls that the vendor got on a route, by the simulator's name for it.
+    pub fn vendor_calls(&self, route: &str) -> u64 {
+        self.vendor.stats().calls(route)
+    }
+
+    /// Logins that the vendor got, good ones and refused ones.
+    pub fn logins(&self) -> (u64, u64) {
+        let stats = self.vendor.stats();
+        (stats.logins_ok, stats.logins_refused)
+    }
+
+    /// Ends when the gateway has its first token: tests that count calls begin here.
+    pub async fn logged_in(&self) {
+        while !self.get_admin("/readyz").await.json()["ready"].as_bool().unwrap() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// The vendor goes away: its port refuses connections.
+    pub async fn stop_vendor(&mut self) {
+        drop(self.vendor_stop.take());
+        if let Some(task) = self.vendor_task.take() {
+            task.await.unwrap().unwrap();
+        }
+    }
+
+    /// The vendor comes back, with all it knew.
+    pub async fn restart_vendor(&mut self) {
+        let listener = tokio::net::TcpListener::bind(self.vendor_address).await.unwrap();
+        let (stop, task) = setup::serve_vendor(&self.vendor, listener);
+        (self.vendor_stop, self.vendor_task) = (Some(stop), Some(task));
+    }
+
+    /// Tells the gateway to end, without waiting for it.
+    pub fn tell_to_stop(&mut self) -> JoinHandle<Drained> {
+        drop(self.stop.take());
+        self.gateway.take().unwrap()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let gateway = self.gateway.take().map(|task| task.abort_handle());
+        let vendor = self.vendor_task.take().map(|task| task.abort_handle());
+        [gateway, vendor].into_iter().flatten().for_each(|task| task.abort());
+    }
+}

@@ -1,0 +1,153 @@
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
+
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use wesal_gateway::{
+    callers::ApiKey,
+    clock::{Clock, ManualClock},
+    config::{CallerConfig, Config, KeyHash, RateLimit, Secret},
+    model::{CallerName, CompanyId, QueueId, Scope},
+    server::{Bound, Gateway},
+    simulator::{Options, Simulator},
+};
+
+use super::World;
+
+/// When every test begins.
+const BEGINNING: &str = "2026-11-22T12:00:00Z";
+
+/// What a world is made of, before it runs.
+pub struct Setup {
+    pub config: Config,
+    pub vendor: Options,
+    key: String,
+}
+
+/// One more caller, in words.
+pub struct CallerSetup(CallerConfig);
+
+impl Default for Setup {
+    fn default() -> Self {
+        let mut config = Config::default();
+        config.server.listen = "127.0.0.1:0".parse().unwrap();
+        config.admin.listen = Some("127.0.0.1:0".parse().unwrap());
+        // Tests come faster than callers do; those about limits set their own.
+        config.limits.default = rate(100_000, 1, 100_000);
+        config.upstream.rate_limit = rate(100_000, 1, 100_000);
+        let mut setup = Self { config, vendor: Options::default(), key: String::new() };
+        setup.key = setup.caller("app", |_| {});
+        setup
+    }
+}
+
+/// `requests` a `seconds`, `burst` at once.
+pub fn rate(requests: u32, seconds: u64, burst: u32) -> RateLimit {
+    let requests = NonZeroU32::new(requests).unwrap();
+    RateLimit { requests, per: Duration::from_secs(seconds), burst: NonZeroU32::new(burst) }
+}
+
+impl Setup {
+    /// Adds a caller with every scope, changed by `change`; gives its key.
+    pub fn caller(&mut self, name: &str, change: impl FnOnce(&mut CallerSetup)) -> String {
+        let key = ApiKey::generate().unwrap();
+        let mut caller = CallerSetup(CallerConfig {
+            name: CallerName::try_from(name.to_owned()).unwrap(),
+            key_hashes: vec![KeyHash::new(key.hash())],
+            scopes: Scope::ALL.to_vec(),
+            companies: None,
+            queues: None,
+            rate_limit: None,
+            expires: None,
+            enabled: true,
+            login: None,
+        });
+        change(&mut caller);
+        self.config.callers.push(caller.0);
+        key.expose().to_owned()
+    }
+
+    /// Runs it.
+    pub async fn start(mut self) -> World {
+        let clock = ManualClock::at(BEGINNING.parse().unwrap());
+        let vendor_clock = clock.clone();
+        self.vendor.now = Arc::new(move || vendor_clock.wall().into());
+        let vendor = Simulator::new(self.vendor);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let vendor_address = listener.local_addr().unwrap();
+        let (vendor_stop, vendor_task) = serve_vendor(&vendor, listener);
+
+        let mut config = self.config;
+        let credentials = vendor.credentials();
+        let upstream = &mut config.upstream;
+        upstream.base_url = format!("http://{vendor_address}/api/v1");
+        for (secret, text) in [
+            (&mut upstream.client_id, credentials.client_id),
+            (&mut upstream.email, credentials.email),
+            (&mut upstream.password, credentials.password),
+        ] {
+            if secret.is_empty() {
+                *secret = Secret::new(&text);
+            }
+        }
+        let bound = Bound::bind(&config).await.unwrap();
+        let (address, admin) = (bound.public_address().unwrap(), bound.admin_address().unwrap());
+        let gateway = Gateway::new(&config, Arc::new(clock.clone())).unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let gateway = tokio::spawn(gateway.serve(bound, async {
+            let _ = stopped.await;
+        }));
+        World {
+            vendor,
+            clock,
+            address,
+            admin,
+            vendor_address,
+            key: self.key,
+            client: reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
+            stop: Some(stop),
+            gateway: Some(gateway),
+            vendor_stop: Some(vendor_stop),
+            vendor_task: Some(vendor_task),
+        }
+    }
+}
+
+type Served = JoinHandle<std::io::Result<()>>;
+
+pub fn serve_vendor(vendor: &Simulator, listener: TcpListener) -> (oneshot::Sender<()>, Served) {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let vendor = vendor.clone();
+    let task = tokio::spawn(vendor.serve(listener, async {
+        let _ = stopped.await;
+    }));
+    (stop, task)
+}
+
+impl CallerSetup {
+    pub fn scopes(&mut self, scopes: &[Scope]) {
+        self.0.scopes = scopes.to_vec();
+    }
+
+    pub fn companies(&mut self, companies: &[u64]) {
+        self.0.companies = Some(companies.iter().map(|id| CompanyId::try_from(*id).unwrap()).collect());
+    }
+
+    pub fn queues(&mut self, queues: &[&str]) {
+        self.0.queues = Some(queues.iter().map(|id| QueueId::try_from((*id).to_owned()).unwrap()).collect());
+    }
+
+    pub fn rate_limit(&mut self, limit: RateLimit) {
+        self.0.rate_limit = Some(limit);
+    }
+
+    pub fn expires(&mut self, when: &str) {
+        self.0.expires = Some(when.parse().unwrap());
+    }
+
+    pub fn disabled(&mut self) {
+        self.0.enabled = false;
+    }
+
+    pub fn login(&mut self, login: &str) {
+        self.0.login = Some(login.to_owned());
+    }
+}
