@@ -117,6 +117,7 @@ fn curls(simulator: &Simulator, gateway: SocketAddr, key: &ApiKey) -> Vec<(&'sta
     let get = |path: &str| format!("curl -i http://{gateway}/api/v1{path} -H 'Authorization: {key}'");
     let post =
         |path: &str, body: &str| format!("{} \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'", get(path));
+    // The reference bears no Authorization here, so the key stands where it has the client id.
     let account = |path: &str, body: &str| post(path, body).replace("Authorization", "X-Client-Id");
     vec![
         ("Organization", get("/queries/organization")),
@@ -141,7 +142,10 @@ fn curls(simulator: &Simulator, gateway: SocketAddr, key: &ApiKey) -> Vec<(&'sta
         ),
         (
             "Login, for apps that speak Wesal's: the key is the password",
-            account("/auth/login", &format!(r#"{{"email": "demo@example.com", "password": "{key}"}}"#)),
+            format!(
+                "curl -i http://{gateway}/api/v1/auth/login -H 'X-Client-Id: RW5jb2RlIHRvIEJhc2U2NCBmb3JtYXQ=' \\\n  -H \
+                 'Content-Type: application/json' \\\n  -d '{{\"email\": \"demo@example.com\", \"password\": \"{key}\"}}'"
+            ),
         ),
         ("Logout, as the reference's example calls it", get("/auth/logout")),
         ("Logout, as its text calls it", get("/auth/reset_pwd")),

@@ -1,22 +1,31 @@
+use crate::telemetry::events;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals that end the process. Made before anything is served, so that none is missed.
 pub(super) struct Stop {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Stop {
     /// Listens from now on.
     pub(super) fn listen() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
-    /// Ends at SIGTERM or SIGINT.
+    /// Ends at SIGTERM or SIGINT. SIGHUP, which unhandled would end the process too, does not.
     pub(super) async fn told(mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                Some(()) = self.hangup.recv() => events::reload_not_supported(),
+            }
         }
     }
 }

@@ -86,7 +86,12 @@ pub fn listening(what: &'static str, address: std::net::SocketAddr) {
 
 /// The process was told to end.
 pub fn draining(in_flight: usize) {
-    tracing::info!(connections = in_flight, "draining: no new connections");
+    tracing::info!(in_flight, "draining: requests in flight are finished, then the process ends");
+}
+
+/// SIGHUP, which asks for a reload.
+pub fn reload_not_supported() {
+    tracing::warn!("SIGHUP: the configuration is read at start only; restart to change it");
 }
 
 /// The drain is over.

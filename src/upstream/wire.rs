@@ -163,7 +163,11 @@ fn find_words(told: &Value) -> Option<&str> {
         "/detail",
         "/error",
     ];
-    places(told).flat_map(|place| POINTERS.iter().filter_map(|pointer| place.pointer(pointer)?.as_str())).next()
+    let texts = places(told).flat_map(|place| POINTERS.iter().filter_map(|pointer| place.pointer(pointer)?.as_str()));
+    // A bare code is told apart already.
+    let mut words =
+        texts.filter(|text| VendorCode::ALL.iter().all(|code| !code.as_str().eq_ignore_ascii_case(text.trim())));
+    words.next()
 }
 
 impl VendorCode {

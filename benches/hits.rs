@@ -1,0 +1,208 @@
+//! What a hit costs: the gateway, with key check, limiter and log line on, beside a bare axum handler that returns the
+//! same bytes. `cargo bench --bench hits`; needs `wrk` (Debian's package). Both servers run as processes of their own
+//! and are loaded in turn, so that the machine's moods fall on both; quote the ratios.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::disallowed_methods)]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use wesal_gateway::{callers::ApiKey, config::KeyHash, simulator::Simulator};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const ROUNDS: usize = 5;
+const SECONDS: u32 = 3;
+
+fn main() {
+    match std::env::var("BARE_BODY") {
+        Ok(body) => serve_bare(Path::new(&body)),
+        Err(_) => compare(),
+    }
+}
+
+/// The baseline: no key, no limit, no log, no cache.
+fn serve_bare(body: &Path) {
+    let body = bytes::Bytes::from(fs::read(body).unwrap());
+    let handler = move || async move { ([("content-type", "application/json")], body) };
+    let router = axum::Router::new().fallback(handler);
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        println!("http://{}/", listener.local_addr().unwrap());
+        axum::serve(listener, router).await.unwrap();
+    });
+}
+
+fn compare() {
+    let work = tempfile::tempdir().unwrap();
+    let key = ApiKey::generate().unwrap();
+    let (_vendor, settings) = start_vendor();
+    let (gateway, base) = start_gateway(work.path(), &settings, &key);
+
+    let twenty = Simulator::new(wesal_gateway::simulator::Options::default()).queue_ids();
+    let twenty = twenty.iter().take(20).map(|id| format!("\"{id}\"")).collect::<Vec<_>>().join(",");
+    let queues = format!("{{\"queues\":[{twenty}]}}");
+    for (what, path, body) in [
+        ("a question list", "/survey/queries/questions/100301", None),
+        ("a summary of 20 queues", "/analytics/runtime/queues/summary", Some(queues.as_str())),
+    ] {
+        let url = format!("{base}{path}");
+        let answer = work.path().join("answer");
+        fs::write(&answer, fetch(&url, &key, body)).unwrap();
+        let (bare, bare_url) = start_bare(&answer);
+        let script = work.path().join("request.lua");
+        fs::write(&script, request(&key, body)).unwrap();
+
+        println!(
+            "\n{what}, {} bytes; requests a second and CPU microseconds a request:",
+            fs::metadata(&answer).unwrap().len()
+        );
+        let mut ratios = Vec::new();
+        for round in 1..=ROUNDS {
+            let ours = load(&gateway.0, &url, &script);
+            let theirs = load(&bare.0, &bare_url, &script);
+            ratios.push((ours.cpu / theirs.cpu, theirs.rate / ours.rate));
+            println!(
+                "  round {round}: gateway {:>7.0}/s {:>6.1} us, bare {:>7.0}/s {:>6.1} us: CPU {:.2} times",
+                ours.rate,
+                ours.cpu,
+                theirs.rate,
+                theirs.cpu,
+                ours.cpu / theirs.cpu
+            );
+        }
+        let median = |mut all: Vec<f64>| {
+            all.sort_by(f64::total_cmp);
+            all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
+        };
+        let cpu = median(ratios.iter().map(|ratio| ratio.0).collect());
+        let rate = median(ratios.iter().map(|ratio| ratio.1).collect());
+        println!("  median: {cpu:.2} times the bare handler's CPU a request; {rate:.2} times fewer requests a second");
+    }
+    println!("\nresident memory of the gateway: {}", memory(&gateway.0));
+}
+
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+struct Load {
+    rate: f64,
+    cpu: f64,
+}
+
+fn start_vendor() -> (Server, String) {
+    let mut vendor = Command::new(env!("CARGO_BIN_EXE_wesal-gateway"))
+        .args(["simulate", "--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(vendor.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let settings = lines.skip_while(|line| line != "[upstream]").take_while(|line| !line.is_empty());
+    let settings = settings.collect::<Vec<_>>().join("\n");
+    (Server(vendor), settings)
+}
+
+fn start_gateway(work: &Path, settings: &str, key: &ApiKey) -> (Server, String) {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = format!(
+        "{settings}
+[server]
+listen = \"127.0.0.1:{port}\"
+[admin]
+listen = \"\"
+[cache.queue_summary]
+ttl = \"1h\"
+[limits]
+default = {{ requests = 1000000, per = \"1s\" }}
+[[callers]]
+name = \"bench\"
+key_hashes = [\"{}\"]
+scopes = [\"questions\", \"queues\"]
+",
+        KeyHash::new(key.hash())
+    );
+    let file = work.join("config.toml");
+    fs::write(&file, config).unwrap();
+    // The log line is written; only the file is spared.
+    let gateway = Command::new(env!("CARGO_BIN_EXE_wesal-gateway"))
+        .args(["serve", "--config"])
+        .arg(&file)
+        .stderr(fs::File::create("/dev/null").unwrap())
+        .spawn()
+        .unwrap();
+    let gateway = Server(gateway);
+    let ready = format!("http://127.0.0.1:{port}/readyz");
+    while !Command::new("curl").args(["-sf", "-o", "/dev/null", &ready]).status().unwrap().success() {
+        std::thread::yield_now();
+    }
+    (gateway, format!("http://127.0.0.1:{port}/api/v1"))
+}
+
+fn start_bare(body: &Path) -> (Server, String) {
+    let mut bare =
+        Command::new(std::env::current_exe().unwrap()).env("BARE_BODY", body).stdout(Stdio::piped()).spawn().unwrap();
+    let mut url = String::new();
+    BufReader::new(bare.stdout.take().unwrap()).read_line(&mut url).unwrap();
+    (Server(bare), url.trim().to_owned())
+}
+
+fn fetch(url: &str, key: &ApiKey, body: Option<&str>) -> Vec<u8> {
+    let mut curl = Command::new("curl");
+    curl.args(["-sf", url, "-H", &format!("Authorization: {}", key.expose())]);
+    if let Some(body) = body {
+        curl.args(["-H", "Content-Type: application/json", "-d", body]);
+    }
+    let output = curl.output().unwrap();
+    assert!(output.status.success(), "{url} was not answered");
+    output.stdout
+}
+
+fn request(key: &ApiKey, body: Option<&str>) -> String {
+    let method = if body.is_some() { "POST" } else { "GET" };
+    format!(
+        "wrk.method = \"{method}\"\nwrk.body = {}\nwrk.headers[\"Content-Type\"] = \"application/json\"\nwrk.headers[\"Authorization\"] = \"{}\"\n",
+        body.map_or("nil".to_owned(), |body| format!("[[{body}]]")),
+        key.expose()
+    )
+}
+
+fn load(server: &Child, url: &str, script: &Path) -> Load {
+    let before = cpu_seconds(server);
+    let wrk = Command::new("wrk")
+        .args(["-t1", "-c32", &format!("-d{SECONDS}s"), "-s"])
+        .arg(script)
+        .arg(url)
+        .output()
+        .expect("wrk must be installed: apt-get install wrk");
+    let cpu = cpu_seconds(server) - before;
+    let told = String::from_utf8_lossy(&wrk.stdout).into_owned();
+    assert!(!told.contains("Non-2xx"), "{told}");
+    let number = |line: Option<&str>| line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+    let requests = number(told.lines().find(|line| line.contains("requests in"))).unwrap();
+    std::io::stdout().flush().unwrap();
+    Load { rate: requests / f64::from(SECONDS), cpu: cpu * 1_000_000.0 / requests }
+}
+
+/// User and system time that a process has used, from the kernel's own account (in ticks of 10 ms).
+fn cpu_seconds(server: &Child) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", server.id())).unwrap();
+    let after_name = stat.rsplit_once(')').unwrap().1;
+    let ticks: f64 = after_name.split_whitespace().skip(11).take(2).map(|field| field.parse::<f64>().unwrap()).sum();
+    ticks / 100.0
+}
+
+fn memory(server: &Child) -> String {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+    status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("?").trim().to_owned()
+}
