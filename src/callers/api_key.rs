@@ -25,7 +25,7 @@ impl ApiKey {
     fn from_random(random: [u8; 32]) -> Self {
         let mut text = String::with_capacity(PREFIX.len() + RANDOM_DIGITS + CHECK_DIGITS);
         text.push_str(PREFIX);
-        text.push_str(&base62(random, RANDOM_DIGITS));
+        text.push_str(&random_digits(random));
         let check = checksum(&text);
         text.push_str(&check);
         Self(text.into())
@@ -52,29 +52,34 @@ impl ApiKey {
     }
 }
 
+/// CRC-32 in base62. On the way of every request, so that it does without [`random_digits`]' long division.
 fn checksum(text: &str) -> String {
-    let mut number = [0; 32];
-    let crc = crc32fast::hash(text.as_bytes()).to_be_bytes();
-    for (place, byte) in number.iter_mut().rev().zip(crc.iter().rev()) {
-        *place = *byte;
+    let mut number = crc32fast::hash(text.as_bytes());
+    let mut reversed = [b'0'; CHECK_DIGITS];
+    for place in &mut reversed {
+        *place = digit(number % 62);
+        number /= 62;
     }
-    base62(number, CHECK_DIGITS)
+    reversed.iter().rev().copied().map(char::from).collect()
 }
 
-/// The last `digits` base62 digits of a big-endian number, zero-padded.
-fn base62(mut number: [u8; 32], digits: usize) -> String {
-    let mut reversed = Vec::with_capacity(digits);
-    for _ in 0..digits {
-        let mut remainder = 0_u32;
+/// A 256-bit big-endian number in base62, zero-padded.
+fn random_digits(mut number: [u8; 32]) -> String {
+    let mut reversed = [b'0'; RANDOM_DIGITS];
+    for place in &mut reversed {
+        let mut remainder = 0;
         for byte in &mut number {
             let value = remainder * 256 + u32::from(*byte);
             *byte = u8::try_from(value / 62).unwrap_or(u8::MAX);
             remainder = value % 62;
         }
-        let digit = usize::try_from(remainder).ok().and_then(|i| DIGITS.get(i));
-        reversed.push(char::from(*digit.unwrap_or(&b'0')));
+        *place = digit(remainder);
     }
-    reversed.into_iter().rev().collect()
+    reversed.iter().rev().copied().map(char::from).collect()
+}
+
+fn digit(value: u32) -> u8 {
+    usize::try_from(value).ok().and_then(|i| DIGITS.get(i)).copied().unwrap_or(b'0')
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ const MAX_DEPTH: usize = 32;
 
 /// A checked JSON value. Written out again it is canonical: members sorted by name, no white space,
 /// numbers letter for letter as they came.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Json {
     /// `null`
     Null,
@@ -134,6 +134,13 @@ impl Json {
             Self::Array(_) => "an array",
             Self::Object(_) => "an object",
         }
+    }
+}
+
+/// The type only: a caller's filter can hold a phone number.
+impl fmt::Debug for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.type_name())
     }
 }
 
