@@ -1,10 +1,8 @@
 use std::collections::HashSet;
 
-use bytes::{Bytes, BytesMut};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use bytes::Bytes;
 
-use crate::model::CompanyId;
+use crate::model::{CompanyId, only_member, splice};
 
 /// The organization's answer has not the shape that lets it be cut; it must then not be shown.
 #[derive(Debug, thiserror::Error)]
@@ -14,50 +12,17 @@ pub struct NotUnderstood;
 /// The organization's answer with only those companies listed that are `allowed`. All else is the vendor's,
 /// byte for byte.
 pub fn only_companies(body: &Bytes, allowed: &HashSet<CompanyId>) -> Result<Bytes, NotUnderstood> {
-    #[derive(Deserialize)]
-    struct Company {
-        id: CompanyId,
-    }
     let text = std::str::from_utf8(body).map_err(|_| NotUnderstood)?;
-    let list = companies(text).ok_or(NotUnderstood)?;
-    let rows: Vec<&RawValue> = serde_json::from_str(list.get()).map_err(|_| NotUnderstood)?;
-    let mut cut = BytesMut::with_capacity(body.len());
-    // `list` is a slice of `text`, so the distance of their starts is where it stands.
-    let start = (list.get().as_ptr() as usize).checked_sub(text.as_ptr() as usize).ok_or(NotUnderstood)?;
-    let before = text.get(..start).ok_or(NotUnderstood)?;
-    let after = text.get(start + list.get().len()..).ok_or(NotUnderstood)?;
-    cut.extend_from_slice(before.as_bytes());
-    cut.extend_from_slice(b"[");
-    let mut first = true;
-    for row in rows {
-        let Company { id } = serde_json::from_str(row.get()).map_err(|_| NotUnderstood)?;
+    let spliced = splice(text, "data", "companies").ok_or(NotUnderstood)?;
+    let mut kept = Vec::new();
+    for row in &spliced.rows {
+        let id = only_member(row, "id").ok_or(NotUnderstood)?;
+        let id: CompanyId = serde_json::from_str(id.get()).map_err(|_| NotUnderstood)?;
         if allowed.contains(&id) {
-            if !first {
-                cut.extend_from_slice(b",");
-            }
-            first = false;
-            cut.extend_from_slice(row.get().as_bytes());
+            kept.push(row.get());
         }
     }
-    cut.extend_from_slice(b"]");
-    cut.extend_from_slice(after.as_bytes());
-    Ok(cut.freeze())
-}
-
-fn companies(text: &str) -> Option<&RawValue> {
-    #[derive(Deserialize)]
-    struct Document<'a> {
-        #[serde(borrow)]
-        data: &'a RawValue,
-    }
-    #[derive(Deserialize)]
-    struct Data<'a> {
-        #[serde(borrow)]
-        companies: &'a RawValue,
-    }
-    let document: Document<'_> = serde_json::from_str(text).ok()?;
-    let data: Data<'_> = serde_json::from_str(document.data.get()).ok()?;
-    Some(data.companies)
+    Ok(spliced.with(kept.into_iter()).into())
 }
 
 #[cfg(test)]

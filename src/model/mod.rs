@@ -10,6 +10,7 @@ mod query;
 mod queue_id;
 mod route;
 mod scope;
+mod splice;
 
 pub use caller_name::{CallerName, InvalidCallerName};
 pub use company_id::{CompanyId, InvalidCompanyId};
@@ -20,3 +21,4 @@ pub use query::{Figures, Forwarded, Query, QueuesQuery, Subject, SurveysQuery};
 pub use queue_id::{InvalidQueueId, QueueId};
 pub use route::Route;
 pub use scope::{Scope, UnknownScope};
+pub use splice::{Spliced, only_member, splice};
