@@ -41,8 +41,12 @@ async fn answer(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
     let id = request_id(request.headers());
     let method = request.method().clone();
 
-    let response = match app.in_flight.try_acquire() {
-        Ok(_permit) => tokio::select! {
+    // A busy gateway must not be taken for a dead one.
+    let is_health = matches!(request.uri().path(), "/livez" | "/readyz");
+    let permit = (!is_health).then(|| app.in_flight.try_acquire());
+    let response = match permit {
+        Some(Err(_)) => Problem::overloaded().into_response(),
+        _permit => tokio::select! {
             biased;
             response = next.run(request) => response,
             () = app.ended() => {
@@ -51,7 +55,6 @@ async fn answer(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
                     .into_response()
             }
         },
-        Err(_) => Problem::overloaded().into_response(),
     };
 
     let problem = response.extensions().get::<Arc<Problem>>().cloned();

@@ -1,4 +1,7 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use super::{CompanyId, Interval, Json, PartKey, QueueId, Route, Shape, json::write_string};
 
@@ -46,7 +49,7 @@ pub struct SurveysQuery {
 pub struct QueuesQuery {
     /// Which figures.
     pub figures: Figures,
-    /// The queues in the order asked, each once; never empty.
+    /// The queues in the order asked, doubled ones too; never empty.
     pub queues: Vec<QueueId>,
     /// More detail in the answer.
     pub extended: Option<bool>,
@@ -121,8 +124,9 @@ impl Query {
     pub fn part_key(&self) -> PartKey {
         let route = self.route();
         let shape = Shape::new(route, self.target(), self.fields());
-        let queues: Arc<[QueueId]> = self.queues().into();
-        PartKey::whole(shape, queues)
+        let mut seen = HashSet::new();
+        let each_once: Arc<[QueueId]> = self.queues().iter().filter(|id| seen.insert(*id)).cloned().collect();
+        PartKey::whole(shape, each_once)
     }
 
     fn target(&self) -> String {
@@ -255,9 +259,9 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_query_without_further_fields_is_its_ids() {
+    fn a_queue_query_without_further_fields_is_its_ids_each_once() {
         let subject =
-            Subject::Queues(QueuesQuery { figures: Figures::Summary, queues: queues(&["a"]), extended: None });
+            Subject::Queues(QueuesQuery { figures: Figures::Summary, queues: queues(&["a", "a"]), extended: None });
         assert_eq!(plain(subject).part_key().body().unwrap(), r#"{"queues":["a"]}"#);
     }
 }

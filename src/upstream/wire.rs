@@ -154,8 +154,10 @@ fn find_code(told: &Value) -> Option<VendorCode> {
 }
 
 fn find_words(told: &Value) -> Option<&str> {
-    const POINTERS: [&str; 7] = [
+    const POINTERS: [&str; 9] = [
         "/message",
+        "/errorMessage",
+        "/description",
         "/error/message",
         "/errors/0/message",
         "/error/description",

@@ -3,4 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, unreachable_pub)]
 
 mod harness;
+mod paths;
+mod problems;
+mod reference;
 mod smoke;
+mod validation;
+mod values;

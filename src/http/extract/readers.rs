@@ -1,6 +1,6 @@
 //! How the reference's types are read. `null` is a wrong type everywhere.
 
-use std::{collections::HashSet, ops::RangeInclusive};
+use std::ops::RangeInclusive;
 
 use super::fields::Wrong;
 use crate::model::{CompanyId, Interval, Json, QueueId};
@@ -68,7 +68,7 @@ pub(in crate::http) fn interval(json: Json) -> Result<Interval, Wrong> {
     Interval::parse(&text).or_else(|error| wrong(error.to_string()))
 }
 
-/// Each id once, in the order asked.
+/// The ids in the order asked, doubled ones too.
 pub(in crate::http) fn queues(most: usize) -> impl FnOnce(Json) -> Result<Vec<QueueId>, Wrong> {
     move |json| {
         let ids = match json {
@@ -82,13 +82,11 @@ pub(in crate::http) fn queues(most: usize) -> impl FnOnce(Json) -> Result<Vec<Qu
             return wrong(format!("this may name {most} queues at most, not {}", ids.len()));
         }
         let mut faults = Wrong::new();
-        let mut seen = HashSet::new();
         let mut queues = Vec::with_capacity(ids.len());
         for (i, id) in ids.into_iter().enumerate() {
             match id {
                 Json::String(text) => match QueueId::try_from(text) {
-                    Ok(id) if seen.insert(id.clone()) => queues.push(id),
-                    Ok(_) => {}
+                    Ok(id) => queues.push(id),
                     Err(error) => faults.push((format!("/{i}"), error.to_string().into())),
                 },
                 other => {

@@ -1,12 +1,14 @@
 //! A gateway and its vendor on loopback. Time stands still until a test moves it.
 
 mod answer;
+mod routes;
 mod setup;
 
 use std::{net::SocketAddr, time::Duration};
 
 pub use answer::Answer;
-pub use setup::{CallerSetup, Setup};
+pub use routes::{AUTH, DATA, Mirrored};
+pub use setup::{Setup, rate};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -66,6 +68,19 @@ impl World {
         self.send(request.header("content-type", "application/json").body(body.to_owned())).await
     }
 
+    /// A route's good request, as the first caller.
+    pub async fn ask(&self, route: &Mirrored) -> Answer {
+        self.ask_as(&self.key, route).await
+    }
+
+    /// A route's good request with this key.
+    pub async fn ask_as(&self, key: &str, route: &Mirrored) -> Answer {
+        match route.method {
+            "GET" => self.get_as(key, route.path).await,
+            _ => self.post_as(key, route.path, route.body).await,
+        }
+    }
+
     /// A request to a path under the base path, without a credential.
     pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         self.client.request(method.parse().unwrap(), format!("http://{}/api/v1{path}", self.address))
@@ -104,6 +119,12 @@ impl World {
     /// Calls that the vendor got on a route, by the simulator's name for it.
     pub fn vendor_calls(&self, route: &str) -> u64 {
         self.vendor.stats().calls(route)
+    }
+
+    /// Calls that the vendor got, logins apart, those to paths that it does not have included.
+    pub fn vendor_calls_in_all(&self) -> u64 {
+        let stats = self.vendor.stats();
+        stats.total_calls() - stats.calls("login") + stats.unknown
     }
 
     /// Logins that the vendor got, good ones and refused ones.
