@@ -108,8 +108,9 @@ impl Clock for SystemClock {
     }
 
     fn sleep_until(&self, moment: Moment) -> Pause {
+        // Timers have an end; who sleeps longer than a year is woken then, and looks again.
         let far = Duration::from_secs(86_400 * 365);
-        Box::pin(tokio::time::sleep_until(self.start + moment.0.min(far)))
+        Box::pin(tokio::time::sleep(moment.since(self.now()).min(far)))
     }
 }
 

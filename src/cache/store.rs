@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use moka::{ops::compute::Op, policy::EvictionPolicy, sync::Cache};
 
 use super::Entry;
-use crate::model::PartKey;
+use crate::{clock::Moment, model::PartKey};
 
 /// Where parts are held, within a bound of bytes. Whether one may be served is not its business.
 pub struct Store {
@@ -40,6 +40,14 @@ impl Store {
         });
     }
 
+    /// Drops what is held under `key`, if it began before `moment`.
+    pub fn remove(&self, key: &PartKey, moment: Moment) {
+        self.parts.entry_by_ref(key).and_compute_with(|held| match held {
+            Some(held) if held.value().began < moment => Op::Remove,
+            _ => Op::Nop,
+        });
+    }
+
     /// Whether `usable` says yes of any part that is held.
     pub fn any(&self, usable: impl Fn(&PartKey, &Entry) -> bool) -> bool {
         self.parts.iter().any(|(key, entry)| usable(&key, &entry))
@@ -58,7 +66,6 @@ mod tests {
     use super::*;
     use crate::{
         cache::Phase,
-        clock::Moment,
         model::{CompanyId, Forwarded, Query, Subject},
     };
 

@@ -23,7 +23,7 @@ pub struct Caller {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Forbidden {
     /// The route's scope.
-    #[error("this key does not have the scope {0:?}")]
+    #[error("this key does not have the scope {0}")]
     Scope(Scope),
     /// The company it asks for.
     #[error("this key may not ask for company {0}")]

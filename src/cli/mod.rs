@@ -86,7 +86,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The runtime that a server runs on.
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+/// Runs a server to its end. What then still hangs, such as a look-up of a name, does not hold the process.
+fn block_on<T>(server: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(server);
+    runtime.shutdown_background();
+    done
 }

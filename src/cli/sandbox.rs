@@ -3,7 +3,7 @@ use std::{net::SocketAddr, time::Duration};
 use anyhow::Context;
 use tokio::{net::TcpListener, sync::oneshot};
 
-use super::{Failed, output::print, runtime, signals::Stop};
+use super::{Failed, block_on, output::print, signals::Stop};
 use crate::{
     callers::ApiKey,
     clock::{Clock, SystemClock},
@@ -25,7 +25,7 @@ pub(super) struct Arguments {
 const LATENCY: Latency = Latency { base: Duration::from_millis(120), jitter: Duration::from_millis(30) };
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
-    runtime()?.block_on(serve(arguments.port))
+    block_on(serve(arguments.port))
 }
 
 async fn serve(port: u16) -> Result<(), Failed> {

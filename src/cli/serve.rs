@@ -1,4 +1,4 @@
-use super::{Failed, runtime, settings::ConfigFile, signals::Stop};
+use super::{Failed, block_on, settings::ConfigFile, signals::Stop};
 use crate::{
     clock::SystemClock,
     config::Config,
@@ -24,7 +24,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     for warning in &loaded.warnings {
         events::configuration_warning(warning);
     }
-    runtime()?.block_on(serve(&loaded.config))
+    block_on(serve(&loaded.config))
 }
 
 /// Serves until the process is told to end.

@@ -6,7 +6,6 @@ use super::Failed;
 use crate::{
     clock::{Clock, SystemClock},
     config::{Environment, Loaded, load},
-    telemetry::check_filter,
 };
 
 /// Where the configuration is.
@@ -20,10 +19,7 @@ pub(super) struct ConfigFile {
 impl ConfigFile {
     /// The checked configuration, or all that is wrong with it.
     pub(super) fn load(&self) -> Result<Loaded, Failed> {
-        let loaded = load(&self.config, &Environment::from_process(), SystemClock::new().wall())
-            .map_err(|faults| Failed::Configuration(format!("{}\n", faults.to_string().trim_end())))?;
-        check_filter(&loaded.config.telemetry.log_filter)
-            .map_err(|error| Failed::Configuration(format!("{}: {error}\n", self.config.display())))?;
-        Ok(loaded)
+        load(&self.config, &Environment::from_process(), SystemClock::new().wall())
+            .map_err(|faults| Failed::Configuration(format!("{}\n", faults.to_string().trim_end())))
     }
 }

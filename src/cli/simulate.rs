@@ -3,7 +3,7 @@ use std::{net::SocketAddr, time::Duration};
 use anyhow::Context;
 use tokio::net::TcpListener;
 
-use super::{Failed, output::print, runtime, signals::Stop};
+use super::{Failed, block_on, output::print, signals::Stop};
 use crate::simulator::{FaultRule, Latency, Options, Simulator};
 
 #[derive(clap::Args)]
@@ -33,7 +33,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 pub(super) fn run(arguments: Arguments) -> Result<(), Failed> {
     let Arguments { listen, seed, latency, token_ttl, faults } = arguments;
     let simulator = Simulator::new(Options { seed, latency, token_ttl, faults, ..Options::default() });
-    Ok(runtime()?.block_on(serve(simulator, listen))?)
+    block_on(async { Ok(serve(simulator, listen).await?) })
 }
 
 async fn serve(simulator: Simulator, listen: SocketAddr) -> anyhow::Result<()> {

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{DurationText, check::Check};
 
+/// Calls whose outcome the breaker remembers.
+const MOST_CALLS: u32 = 1000;
+
 /// `upstream.breaker`: when a failing vendor is left alone, and for how long.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -46,6 +49,8 @@ impl BreakerConfig {
             "is not a share of the calls",
             "write a number above 0, at most 1, as in 0.5",
         );
+        let remembered = self.min_calls.get() <= MOST_CALLS;
+        check.that(remembered, "min_calls", "is more calls than are remembered", "write a number up to 1000");
         super::no_zero_durations(check, &[("window", self.window), ("pause", self.pause)]);
         let reason = "pause is longer than max_pause";
         let remedy = "shorten pause or lengthen max_pause";

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{DurationText, check::Check};
 
+const TEN_YEARS: f64 = 10.0 * 365.0 * 86_400.0;
+
 /// So many requests in so long a time, and how many of them may come at once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -44,6 +46,14 @@ impl RateLimit {
         let countable = self.per.is_zero() || self.per.as_nanos() >= u128::from(self.requests.get());
         let reason = "is more than one request a nanosecond";
         check.together(countable, &["requests", "per"], reason, "ask for fewer requests or a longer `per`");
+        let whole_again = self.per.as_secs_f64() * f64::from(self.burst().get()) / f64::from(self.requests.get());
+        let reason = "takes more than ten years until a spent burst is whole again";
+        check.together(
+            whole_again < TEN_YEARS,
+            &["burst", "per"],
+            reason,
+            "ask for a smaller burst or a shorter `per`",
+        );
     }
 }
 

@@ -1,5 +1,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tracing_subscriber::EnvFilter;
 
 use super::check::Check;
 
@@ -9,7 +10,7 @@ use super::check::Check;
 pub struct TelemetryConfig {
     /// How log events are written.
     pub log_format: LogFormat,
-    /// Which events are written: a level, or directives such as `info,wesal_gateway::upstream=debug`.
+    /// Which events are written: a level, or directives such as `info,wesal_gateway::access=warn`.
     pub log_filter: String,
 }
 
@@ -34,6 +35,9 @@ impl Default for TelemetryConfig {
 impl TelemetryConfig {
     pub(super) fn validate(&self, check: &mut Check<'_>) {
         let remedy = "write a level such as \"info\"; \"off\" silences the log";
-        check.that(!self.log_filter.trim().is_empty(), "log_filter", "is empty", remedy);
+        let filter = self.log_filter.trim();
+        check.that(!filter.is_empty(), "log_filter", "is empty", remedy);
+        let remedy = "write a level, or directives such as \"info,wesal_gateway::access=warn\"";
+        check.that(EnvFilter::try_new(filter).is_ok(), "log_filter", "is not a filter of log events", remedy);
     }
 }

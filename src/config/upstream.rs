@@ -78,8 +78,22 @@ pub struct UpstreamConfig {
 }
 
 /// The body fields that the vendor's reference defines itself.
-const DEFINED_FIELDS: [&str; 8] =
-    ["queues", "interval", "partial", "extended", "companyId", "filters", "offset", "limit"];
+const DEFINED_FIELDS: [&str; 14] = [
+    "queues",
+    "interval",
+    "partial",
+    "extended",
+    "companyId",
+    "filters",
+    "offset",
+    "limit",
+    "method",
+    "email",
+    "phone",
+    "verifyCode",
+    "otp",
+    "password",
+];
 
 fn without_trailing_slash<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     String::deserialize(deserializer).map(|text| text.trim_end_matches('/').to_owned())
@@ -179,10 +193,12 @@ impl UpstreamConfig {
         let (reason, remedy) = ("holds an empty name", "take it out");
         check.that(named(&self.forward_query), "forward_query", reason, remedy);
         check.that(named(&self.forward_fields), "forward_fields", reason, remedy);
-        for defined in DEFINED_FIELDS.iter().filter(|defined| self.forward_fields.iter().any(|name| name == *defined)) {
-            let reason =
-                format!("names `{defined}`, which the vendor's reference defines and which is passed on anyway");
-            check.that(false, "forward_fields", &reason, "take it out");
+        // A second spelling of a documented field would be a way around the rules for the first.
+        for (setting, names) in [("forward_query", &self.forward_query), ("forward_fields", &self.forward_fields)] {
+            for defined in DEFINED_FIELDS.iter().filter(|defined| names.iter().any(|name| name == *defined)) {
+                let reason = format!("names `{defined}`, which the vendor's reference defines as a field of its own");
+                check.that(false, setting, &reason, "take it out");
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     config::CacheConfig,
     model::{PartKey, Query},
     telemetry::events,
-    upstream::{Called, Effort, UpstreamError, Wesal},
+    upstream::{Called, Effort, Patience, UpstreamError, Wesal},
 };
 
 /// Whole documents: held, fetched once, or served stale.
@@ -50,7 +50,7 @@ impl Documents {
             Freshness::Fresh { left } => Ok(self.shared.serve(held, Found::Hit { left }, Effort::default())),
             Freshness::StaleWhileRevalidate { past } => {
                 // Who waits for the refresh is nobody; a board that is full means that it runs a little later.
-                let _ = self.join(query, &key);
+                let _ = self.join(query, &key, true);
                 Ok(self.shared.serve(held, Found::StaleWhileRevalidate { past }, Effort::default()))
             }
             Freshness::StaleIfError { .. } => match self.fetched(query, &key, Forwarded::Stale).await {
@@ -74,7 +74,7 @@ impl Documents {
 
     async fn fetched(&self, query: &Query, key: &PartKey, forwarded: Forwarded) -> Result<Served, Failure> {
         let failed = |error: FetchError, effort| Failure { error, effort };
-        let (waiter, collapsed) = match self.join(query, key) {
+        let (waiter, collapsed) = match self.join(query, key, forwarded == Forwarded::Stale) {
             Ok(Joined::Held((entry, left))) => {
                 return Ok(self.shared.serve(entry, Found::Hit { left }, Effort::default()));
             }
@@ -93,7 +93,12 @@ impl Documents {
         Ok(self.shared.serve(entry, Found::Fetched { forwarded, collapsed, stored }, effort))
     }
 
-    fn join(&self, query: &Query, key: &PartKey) -> Result<Joined<Landed, (Arc<Entry>, Duration)>, Full> {
+    fn join(
+        &self,
+        query: &Query,
+        key: &PartKey,
+        stale_stands_by: bool,
+    ) -> Result<Joined<Landed, (Arc<Entry>, Duration)>, Full> {
         let held = || {
             let entry = self.shared.store.get(key)?;
             match self.shared.judge(key, &entry) {
@@ -101,18 +106,20 @@ impl Documents {
                 _ => None,
             }
         };
+        let patience = if stale_stands_by { Patience::None } else { Patience::Waits };
         let fetch = || {
             let (shared, key, interval) = (Arc::clone(&self.shared), key.clone(), query.interval());
             async move {
-                let Called { result, effort } = shared.wesal.call(&key).await;
+                let began = shared.clock.now();
+                let Called { result, effort } = shared.wesal.call(&key, patience).await;
                 let result = result.map(|answer| {
                     let phase = shared.policies.phase(interval, answer.began_at);
                     Arc::new(Entry::new(answer.body, answer.began, phase))
                 });
                 match &result {
                     Ok(entry) => shared.keep(&key, entry),
-                    // The caller's own doing, and told to the caller.
-                    Err(UpstreamError::Rejected(_)) => {}
+                    // The caller's own doing, and told to the caller; what was held until now is refused too.
+                    Err(UpstreamError::Rejected(_)) => shared.store.remove(&key, began),
                     Err(error) => events::vendor_call_failed(key.route().template(), error, effort.calls),
                 }
                 Landed { result, effort }

@@ -1,24 +1,31 @@
 //! One event a request, when it is answered (CONTRACT, section 10).
 
-use std::time::Duration;
-
 use axum::http::{Extensions, HeaderValue, Method, StatusCode};
 
-use super::{admit::Admitted, code::Code};
+use super::{admit::Admitted, app::App, code::Code};
 use crate::{
+    clock::Moment,
     fetch::Found,
     telemetry::events::{self, Request},
     upstream::Effort,
 };
 
-/// What is known when a request is answered. The rest stands among the response's extensions.
+/// A request's line. It is written when the line is dropped, so that there is one also for a request whose caller left
+/// before the answer.
 pub(super) struct Line<'a> {
-    pub(super) request_id: &'a HeaderValue,
-    pub(super) method: &'a Method,
-    pub(super) status: StatusCode,
-    pub(super) code: Option<Code>,
-    pub(super) time: Duration,
-    pub(super) extensions: &'a Extensions,
+    app: &'a App,
+    request_id: &'a HeaderValue,
+    method: &'static str,
+    began: Moment,
+    answer: Option<Answer>,
+}
+
+struct Answer {
+    status: StatusCode,
+    code: Option<Code>,
+    caller: Option<Admitted>,
+    template: &'static str,
+    tally: Option<Tally>,
 }
 
 /// The route's template, as a response extension.
@@ -32,28 +39,55 @@ pub(super) struct Tally {
     pub(super) effort: Effort,
 }
 
-/// Writes the event.
-pub(super) fn write(line: &Line<'_>) {
-    let tally = line.extensions.get::<Tally>();
-    let effort = tally.map(|tally| tally.effort).unwrap_or_default();
-    let cache = match tally.and_then(|tally| tally.found) {
-        None => "none",
-        Some(Found::Hit { .. }) => "hit",
-        Some(Found::StaleWhileRevalidate { .. } | Found::StaleIfError { .. }) => "stale",
-        Some(Found::Fetched { .. }) => "miss",
-    };
-    events::request(&Request {
-        request_id: line.request_id.to_str().unwrap_or("-"),
-        caller: line.extensions.get::<Admitted>().map_or("-", |caller| caller.name.as_str()),
-        method: standard(line.method),
-        route: line.extensions.get::<Template>().map_or("other", |template| template.0),
-        status: line.status.as_u16(),
-        code: line.code.map_or("-", Code::as_str),
-        cache,
-        vendor_calls: effort.calls,
-        vendor_time: effort.time,
-        time: line.time,
-    });
+/// What stands for the status of a request that was not answered: its caller left. No caller ever sees it.
+const CALLER_LEFT: u16 = 499;
+
+impl<'a> Line<'a> {
+    /// Opens a request's line.
+    pub(super) fn open(app: &'a App, request_id: &'a HeaderValue, method: &Method, began: Moment) -> Self {
+        Self { app, request_id, method: standard(method), began, answer: None }
+    }
+
+    /// Notes the answer: `extensions` are the response's.
+    pub(super) fn answered(&mut self, status: StatusCode, code: Option<Code>, extensions: &Extensions) {
+        self.answer = Some(Answer {
+            status,
+            code,
+            caller: extensions.get::<Admitted>().cloned(),
+            template: extensions.get::<Template>().map_or("other", |template| template.0),
+            tally: extensions.get::<Tally>().copied(),
+        });
+    }
+}
+
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
+        let answer = self.answer.as_ref();
+        let tally = answer.and_then(|answer| answer.tally);
+        let effort = tally.map(|tally| tally.effort).unwrap_or_default();
+        let cache = match tally.and_then(|tally| tally.found) {
+            None => "none",
+            Some(Found::Hit { .. }) => "hit",
+            Some(Found::StaleWhileRevalidate { .. } | Found::StaleIfError { .. }) => "stale",
+            Some(Found::Fetched { .. }) => "miss",
+        };
+        let code = match answer {
+            Some(answer) => answer.code.map_or("-", Code::as_str),
+            None => "caller_left",
+        };
+        events::request(&Request {
+            request_id: self.request_id.to_str().unwrap_or("-"),
+            caller: answer.and_then(|answer| answer.caller.as_ref()).map_or("-", |caller| caller.name.as_str()),
+            method: self.method,
+            route: answer.map_or("other", |answer| answer.template),
+            status: answer.map_or(CALLER_LEFT, |answer| answer.status.as_u16()),
+            code,
+            cache,
+            vendor_calls: effort.calls,
+            vendor_time: effort.time,
+            time: self.app.clock.now().since(self.began),
+        });
+    }
 }
 
 /// A method can be any token that a caller makes up.

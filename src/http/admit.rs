@@ -40,12 +40,13 @@ pub(super) async fn admit(State((app, route)): State<(Arc<App>, Route)>, mut req
     };
     let counted = count(&app, &caller);
     let allowed = counted.refusal().map_or(Ok(()), Err).and_then(|()| Ok(caller.may_use(route.scope())?));
-    let mut response = match allowed {
-        Ok(()) => {
+    let mut response = match (allowed, app.in_flight.try_acquire()) {
+        (Err(problem), _) => problem.into_response(),
+        (Ok(()), Err(_)) => Problem::overloaded().into_response(),
+        (Ok(()), Ok(_permit)) => {
             request.extensions_mut().insert(Arc::clone(&caller));
             next.run(request).await
         }
-        Err(problem) => problem.into_response(),
     };
     counted.tell(response.headers_mut());
     response.extensions_mut().insert(caller);

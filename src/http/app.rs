@@ -12,6 +12,9 @@ use crate::{
     upstream::Wesal,
 };
 
+/// Login requests worked on at once; each takes microseconds once its body is there.
+const MOST_LOGINS: usize = 64;
+
 /// What the handlers share.
 pub struct App {
     pub(super) settings: Settings,
@@ -22,9 +25,12 @@ pub struct App {
     pub(super) wesal: Arc<Wesal>,
     pub(super) clock: SharedClock,
     pub(super) in_flight: Semaphore,
+    /// Logins come without a credential to admit by; they have a small room of their own, so that nobody without a key
+    /// can fill the other.
+    pub(super) logins_in_flight: Semaphore,
     max_in_flight: usize,
     pub(super) started_at: Timestamp,
-    phase: watch::Sender<Phase>,
+    lifecycle: watch::Sender<Lifecycle>,
 }
 
 /// The handlers' part of the configuration.
@@ -39,7 +45,7 @@ pub(super) struct Settings {
 
 /// Where the process is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
+pub enum Lifecycle {
     /// It serves.
     Serving,
     /// It serves, and is not ready: balancers should look elsewhere.
@@ -77,25 +83,26 @@ impl App {
             ),
             wesal,
             in_flight: Semaphore::new(max_in_flight),
+            logins_in_flight: Semaphore::new(MOST_LOGINS),
             max_in_flight,
             started_at: clock.wall(),
             clock,
-            phase: watch::Sender::new(Phase::Serving),
+            lifecycle: watch::Sender::new(Lifecycle::Serving),
         })
     }
 
-    /// Moves on to `phase`; never back.
-    pub fn enter(&self, phase: Phase) {
-        self.phase.send_if_modified(|current| {
-            let later = phase > *current;
-            *current = phase.max(*current);
+    /// Moves on to `next`; never back.
+    pub fn enter(&self, next: Lifecycle) {
+        self.lifecycle.send_if_modified(|current| {
+            let later = next > *current;
+            *current = next.max(*current);
             later
         });
     }
 
     /// Whether callers can be answered now.
     pub fn readiness(&self) -> Readiness {
-        Readiness::now(&self.documents, &self.wesal, self.phase() > Phase::Serving)
+        Readiness::now(&self.documents, &self.wesal, self.lifecycle() > Lifecycle::Serving)
     }
 
     /// How many requests are worked on.
@@ -103,14 +110,14 @@ impl App {
         self.max_in_flight - self.in_flight.available_permits()
     }
 
-    pub(super) fn phase(&self) -> Phase {
-        *self.phase.borrow()
+    pub(super) fn lifecycle(&self) -> Lifecycle {
+        *self.lifecycle.borrow()
     }
 
     /// Ends when what is not finished is to be cut off.
     pub(super) async fn ended(&self) {
-        // The sender lives in `self`, so this ends only by the phase.
-        let _ = self.phase.subscribe().wait_for(|phase| *phase == Phase::Ended).await;
+        // The sender lives in `self`, so this ends only by the stage of life.
+        let _ = self.lifecycle.subscribe().wait_for(|now| *now == Lifecycle::Ended).await;
     }
 
     /// Gives memory back. To be called about each second.

@@ -14,5 +14,5 @@ mod router;
 mod routes;
 mod stack;
 
-pub use app::{App, PeerAddress, Phase};
+pub use app::{App, Lifecycle, PeerAddress};
 pub use router::router;

@@ -30,9 +30,6 @@ impl AuthFailures {
     /// Counts a failure from `address`; says how long to wait if there were too many.
     pub fn count(&self, address: IpAddr) -> Result<(), Duration> {
         if self.limiter.len() >= Self::MOST {
-            self.tidy();
-        }
-        if self.limiter.len() >= Self::MOST {
             // A hundred thousand addresses fail at once: nobody who fails is heard for a while.
             return Err(Duration::from_secs(60));
         }

@@ -1,5 +1,6 @@
 use std::{
     collections::{BTreeMap, HashSet},
+    fmt,
     sync::Arc,
 };
 
@@ -72,12 +73,19 @@ pub enum Figures {
 }
 
 /// Query parameters and body fields that `upstream.forward_query` and `upstream.forward_fields` name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Forwarded {
     /// Query parameters, decoded.
     pub query: BTreeMap<String, String>,
     /// Top-level body fields.
     pub fields: BTreeMap<String, Json>,
+}
+
+/// The names only: a value can be anything.
+impl fmt::Debug for Forwarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.query.keys()).entries(self.fields.keys()).finish()
+    }
 }
 
 impl Query {

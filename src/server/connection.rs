@@ -29,12 +29,14 @@ const MAX_HEADERS_BYTES: usize = 64 * 1024;
 /// Where a connection stands, and since when.
 #[derive(Clone, Copy)]
 enum Stage {
-    /// Silence between requests, or an answer that is slowly read.
+    /// Silence between requests.
     Idle(Moment),
     /// Some bytes of a request's head have come.
     Head(Moment),
     /// A request is worked on; its own deadlines hold.
     Working,
+    /// Its answer is being written. What bytes come now are the rest of the request, or wait for their turn.
+    Answering(Moment),
 }
 
 struct Watch {
@@ -61,7 +63,7 @@ pub(super) async fn serve(
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(PeerAddress(peer));
             let response = router.oneshot(request).await;
-            watch.enter(Stage::Idle(watch.clock.now()));
+            watch.enter(Stage::Answering(watch.clock.now()));
             response
         }
     });
@@ -88,6 +90,13 @@ impl Watch {
         }
     }
 
+    fn flushed(&self) {
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Stage::Answering(_) = *stage {
+            *stage = Stage::Idle(self.clock.now());
+        }
+    }
+
     /// Ends when the head, or the silence, has lasted too long. Looks now and then, so that a request costs no
     /// timer of its own: a connection can outlast its bound by half of the shorter one.
     async fn expired(&self, bounds: Bounds) {
@@ -97,7 +106,8 @@ impl Watch {
             let stage = *self.stage.lock().unwrap_or_else(PoisonError::into_inner);
             let now = self.clock.now();
             let over = match stage {
-                Stage::Idle(since) => now.since(since) >= bounds.idle_timeout,
+                // Who does not read the answer is as silent as who does not ask.
+                Stage::Idle(since) | Stage::Answering(since) => now.since(since) >= bounds.idle_timeout,
                 Stage::Head(since) => now.since(since) >= bounds.header_timeout,
                 Stage::Working => false,
             };
@@ -142,7 +152,11 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        if polled.is_ready() {
+            self.watch.flushed();
+        }
+        polled
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {

@@ -8,7 +8,7 @@ use crate::{
     admin::{self, Admin},
     clock::{SharedClock, SystemClock},
     config::Config,
-    http::{self, App, Phase},
+    http::{self, App, Lifecycle},
     telemetry::events,
     upstream::{self, Wesal},
 };
@@ -120,11 +120,11 @@ impl Gateway {
         let admin = bound.admin.map(|socket| Door::open("admin", socket, self.admin, self.bounds, real_time.clone()));
 
         stop.await;
-        self.app.enter(Phase::Draining);
+        self.app.enter(Lifecycle::Draining);
         events::draining(self.app.requests_in_flight());
         real_time.sleep(self.drain_delay).await;
         let (app, last_words) = (&self.app, LAST_WORDS);
-        let cut_off = public.close(self.drain_timeout, || app.enter(Phase::Ended), last_words).await;
+        let cut_off = public.close(self.drain_timeout, || app.enter(Lifecycle::Ended), last_words).await;
         // Last, so that the drain can be watched.
         if let Some(admin) = admin {
             admin.close(last_words, || {}, Duration::ZERO).await;

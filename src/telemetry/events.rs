@@ -74,9 +74,10 @@ pub fn credential_refused(reason: &'static str, peer: std::net::IpAddr) {
     tracing::info!(reason, %peer, "a credential was refused");
 }
 
-/// A request's handler panicked. The message stays unread: it can hold anything.
-pub fn request_panicked() {
-    tracing::error!("a request panicked");
+/// Something panicked, which is a bug. Its message stays unread: it can hold anything.
+pub fn panicked(location: Option<&std::panic::Location<'_>>) {
+    let (file, line) = location.map_or(("?", 0), |location| (location.file(), location.line()));
+    tracing::error!(file, line, "panicked");
 }
 
 /// A listener serves.

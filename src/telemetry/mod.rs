@@ -3,4 +3,4 @@
 pub mod events;
 mod start;
 
-pub use start::{InvalidFilter, check_filter, start};
+pub use start::{InvalidFilter, start};

@@ -2,6 +2,7 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::{EnvFilter, filter::ParseError, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
+use super::events;
 use crate::config::{LogFormat, TelemetryConfig};
 
 /// `telemetry.log_filter` is not a filter.
@@ -9,16 +10,12 @@ use crate::config::{LogFormat, TelemetryConfig};
 #[error("telemetry.log_filter is not a filter such as \"info\" or \"info,wesal_gateway::access=warn\": {0}")]
 pub struct InvalidFilter(#[from] ParseError);
 
-/// Whether `filter` would be taken.
-pub fn check_filter(filter: &str) -> Result<(), InvalidFilter> {
-    EnvFilter::try_new(filter)?;
-    Ok(())
-}
-
 /// Begins to write events to standard error, in the form that the configuration names. Once a process; a
 /// second call changes nothing.
 pub fn start(config: &TelemetryConfig) -> Result<(), InvalidFilter> {
     let filter = EnvFilter::try_new(&config.log_filter)?;
+    // The default hook prints a panic's message, which can hold anything.
+    std::panic::set_hook(Box::new(|panic| events::panicked(panic.location())));
     let terminal = std::io::stderr().is_terminal();
     let text = match config.log_format {
         LogFormat::Auto => terminal,

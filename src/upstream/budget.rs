@@ -17,7 +17,6 @@ use crate::{
 pub(super) struct CallBudget {
     limiter: RateLimiter<NotKeyed, InMemoryState, GcraClock, NoOpMiddleware<Nanos>>,
     clock: SharedClock,
-    max_wait: Duration,
 }
 
 /// The budget is spent for longer than a call may wait.
@@ -27,15 +26,15 @@ pub(super) struct Spent {
 }
 
 impl CallBudget {
-    /// `max_wait` is how long a call waits for room at most.
-    pub(super) fn new(limit: &RateLimit, max_wait: Duration, clock: SharedClock) -> Self {
+    /// Full at first.
+    pub(super) fn new(limit: &RateLimit, clock: SharedClock) -> Self {
         let limiter = RateLimiter::direct_with_clock(limit.quota(), GcraClock(clock.clone()));
-        Self { limiter, clock, max_wait }
+        Self { limiter, clock }
     }
 
-    /// Takes one call out of the budget, waiting for it if that is not too long.
-    pub(super) async fn take(&self) -> Result<(), Spent> {
-        let give_up = self.clock.now().after(self.max_wait);
+    /// Takes one call out of the budget, waiting up to `max_wait` for it.
+    pub(super) async fn take(&self, max_wait: Duration) -> Result<(), Spent> {
+        let give_up = self.clock.now().after(max_wait);
         loop {
             let Err(not_until) = self.limiter.check() else { return Ok(()) };
             let wait = not_until.wait_time_from(self.clock.now().as_nanos().into());

@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use reqwest::{Method, header::HeaderValue};
 
 use super::{
+    barred::Barred,
     breaker::{Breaker, Pass},
-    budget::CallBudget,
+    budget::{CallBudget, Spent},
     error::{StartError, UpstreamError},
     login::{Login, LoginRequest, LoginState},
     retry::{self, RetryBudget},
@@ -33,9 +34,12 @@ pub struct Wesal {
     retry_budget: Mutex<RetryBudget>,
     /// Until when the vendor asked all of us to wait.
     paused_until: Mutex<Moment>,
+    barred: Mutex<Barred>,
     client_id: HeaderValue,
     authorization_prefix: String,
-    secrets: [Secret; 3],
+    email: Secret,
+    /// What never stands in words that callers are shown, the token of the moment apart.
+    secrets: Vec<Secret>,
     retries: u32,
     try_timeout: Duration,
     request_timeout: Duration,
@@ -71,6 +75,15 @@ pub struct Called {
     pub effort: Effort,
 }
 
+/// What a call may wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Up to `upstream.max_wait` for the budget, or for the end of a pause that the vendor asked for.
+    Waits,
+    /// For neither: something stale stands by.
+    None,
+}
+
 /// What is sent, and with which of the two credentials.
 struct Request<'a> {
     route: Route,
@@ -93,16 +106,20 @@ impl Wesal {
         let transport = Arc::new(Transport::new(config)?);
         let request = LoginRequest::new(config, client_id.clone());
         let scheme = config.auth_scheme.as_str();
+        let mut secrets = vec![config.client_id.clone(), config.email.clone(), config.password.clone()];
+        secrets.extend(config.login.fields.values().filter_map(|value| value.as_str().map(Secret::new)));
         Ok(Arc::new(Self {
             login: Login::new(request, Arc::clone(&transport), clock.clone()),
             transport,
             breaker: Mutex::new(Breaker::new(config.breaker.clone())),
-            budget: CallBudget::new(&config.rate_limit, config.max_wait, clock.clone()),
+            budget: CallBudget::new(&config.rate_limit, clock.clone()),
             retry_budget: Mutex::new(RetryBudget::new(config.retry_budget)),
             paused_until: Mutex::default(),
+            barred: Mutex::default(),
             client_id,
             authorization_prefix: if scheme.is_empty() { String::new() } else { format!("{scheme} ") },
-            secrets: [config.client_id.clone(), config.email.clone(), config.password.clone()],
+            email: config.email.clone(),
+            secrets,
             retries: config.retries,
             try_timeout: config.try_timeout,
             request_timeout: config.request_timeout,
@@ -123,16 +140,15 @@ impl Wesal {
 
     /// Whether `email` is the service login's own; letter case does not matter.
     pub fn is_own_email(&self, email: &str) -> bool {
-        let [_, own, _] = &self.secrets;
-        own.expose().trim().to_lowercase() == email.trim().to_lowercase()
+        self.email.expose().trim().to_lowercase() == email.trim().to_lowercase()
     }
 
     /// Asks the vendor for a part: again if that may help, within `upstream.request_timeout`.
-    pub async fn call(&self, key: &PartKey) -> Called {
+    pub async fn call(&self, key: &PartKey, patience: Patience) -> Called {
         let request = Request { route: key.route(), target: key.target(), body: key.body() };
         let deadline = self.clock.now().after(self.request_timeout);
         let mut effort = Effort::default();
-        let done = before(self.clock.as_ref(), deadline, self.tries(&request, deadline, &mut effort)).await;
+        let done = before(self.clock.as_ref(), deadline, self.tries(&request, patience, deadline, &mut effort)).await;
         Called { result: done.unwrap_or(Err(UpstreamError::Timeout)), effort }
     }
 
@@ -143,15 +159,17 @@ impl Wesal {
         let mut effort = Effort::default();
         let once = async {
             let pass = self.admit()?;
-            self.wait_out_pause().await?;
-            self.take_from_budget().await?;
+            self.take_from_budget(self.max_wait).await?;
+            self.wait_out_pause(self.max_wait).await?;
             let credential = Credential::ClientId(&self.client_id);
-            self.try_once(&request, credential, deadline, pass, &mut effort).await.map_err(|failure| match failure {
-                Failure::Passing(error) | Failure::Final(error) => error,
-                // There is no token on these routes: it is the client id that is refused.
-                Failure::TokenDead => UpstreamError::Failed { code: None },
-                Failure::Throttled(retry_after) => UpstreamError::RateLimited { retry_after },
-            })
+            self.try_once(&request, credential, None, deadline, pass, &mut effort).await.map_err(
+                |failure| match failure {
+                    Failure::Passing(error) | Failure::Final(error) => error,
+                    // There is no token on these routes: it is the client id that is refused.
+                    Failure::TokenDead => UpstreamError::Failed { code: None },
+                    Failure::Throttled(retry_after) => UpstreamError::RateLimited { retry_after },
+                },
+            )
         };
         let done = before(self.clock.as_ref(), deadline, once).await;
         Called { result: done.unwrap_or(Err(UpstreamError::Timeout)), effort }
@@ -160,35 +178,42 @@ impl Wesal {
     async fn tries(
         &self,
         request: &Request<'_>,
+        patience: Patience,
         deadline: Moment,
         effort: &mut Effort,
     ) -> Result<Answer, UpstreamError> {
+        let max_wait = if patience == Patience::Waits { self.max_wait } else { Duration::ZERO };
+        if let Some(retry_after) = lock(&self.barred).left(request.route, self.clock.now()) {
+            return Err(UpstreamError::LoginFailed { retry_after });
+        }
+        lock(&self.retry_budget).earn();
         let mut tried = 0;
         let mut token_replaced = false;
         loop {
             let pass = self.admit()?;
-            self.wait_out_pause().await?;
             let held = self.login.token().await.map_err(|unavailable| unavailable.error)?;
-            self.take_from_budget().await?;
-            if tried == 0 {
-                lock(&self.retry_budget).earn();
-            }
+            self.take_from_budget(max_wait).await?;
+            // Last: a pause may have begun while this call waited for the others.
+            self.wait_out_pause(max_wait).await?;
             let authorization = sensitive(&format!("{}{}", self.authorization_prefix, held.token.expose()))
                 .ok_or(UpstreamError::InvalidResponse("its access token cannot stand in a header"))?;
             let credential = Credential::Authorization(authorization);
-            match self.try_once(request, credential, deadline, pass, effort).await {
-                Ok(answer) => return Ok(answer),
+            match self.try_once(request, credential, Some(held.token.expose()), deadline, pass, effort).await {
+                Ok(answer) => {
+                    lock(&self.barred).lift(request.route);
+                    return Ok(answer);
+                }
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::TokenDead) => {
-                    self.login.died(held.generation);
-                    if token_replaced {
-                        return Err(UpstreamError::LoginFailed { retry_after: Duration::from_secs(2) });
+                    if token_replaced || !self.login.died(held.generation) {
+                        let retry_after = lock(&self.barred).bar(request.route, self.clock.now());
+                        return Err(UpstreamError::LoginFailed { retry_after });
                     }
                     token_replaced = true;
                 }
                 Err(Failure::Throttled(wait)) => {
                     tried += 1;
-                    if tried > self.retries || wait > self.max_wait {
+                    if tried > self.retries || wait > max_wait {
                         return Err(UpstreamError::RateLimited { retry_after: wait });
                     }
                 }
@@ -209,10 +234,12 @@ impl Wesal {
         &self,
         request: &Request<'_>,
         credential: Credential<'_>,
+        token: Option<&str>,
         deadline: Moment,
         pass: BreakerPass<'_>,
         effort: &mut Effort,
     ) -> Result<Answer, Failure> {
+        let _connection = self.transport.connection().await;
         let (began, began_at) = (self.clock.now(), self.clock.wall());
         effort.calls += 1;
         let method = if request.body.is_some() { Method::POST } else { Method::GET };
@@ -227,7 +254,10 @@ impl Wesal {
             Some(Err(SendError::TooLarge)) => {
                 Err(Failure::Final(UpstreamError::InvalidResponse("it is larger than upstream.max_response")))
             }
-            Some(Ok(answer)) => self.read(request.route, answer),
+            Some(Err(SendError::Garbled)) => {
+                Err(Failure::Final(UpstreamError::InvalidResponse("it cannot be unpacked")))
+            }
+            Some(Ok(answer)) => self.read(request.route, answer, token),
         };
         pass.record(match &read {
             Ok(_) | Err(Failure::TokenDead | Failure::Throttled(_)) => true,
@@ -237,11 +267,11 @@ impl Wesal {
         read.map(|body| Answer { body, began, began_at })
     }
 
-    fn read(&self, route: Route, answer: RawAnswer) -> Result<Bytes, Failure> {
-        let secrets = self.secrets.each_ref().map(Secret::expose);
+    fn read(&self, route: Route, answer: RawAnswer, token: Option<&str>) -> Result<Bytes, Failure> {
+        let secrets: Vec<&str> = self.secrets.iter().map(Secret::expose).chain(token).collect();
         match wire::meaning(route, &answer, &secrets) {
             Meaning::Success => Ok(answer.body),
-            Meaning::TokenDead | Meaning::AccountRefused => Err(Failure::TokenDead),
+            Meaning::TokenDead => Err(Failure::TokenDead),
             Meaning::Throttled(wait) => {
                 let mut paused_until = lock(&self.paused_until);
                 *paused_until = (*paused_until).max(self.clock.now().after(wait));
@@ -254,22 +284,25 @@ impl Wesal {
         }
     }
 
-    /// A 429 stops all calls, not only the one that met it.
-    async fn wait_out_pause(&self) -> Result<(), UpstreamError> {
-        let until = *lock(&self.paused_until);
-        let left = until.since(self.clock.now());
-        if left > self.max_wait {
-            return Err(UpstreamError::RateLimited { retry_after: left });
-        }
-        if !left.is_zero() {
+    /// A 429 stops all calls, not only the one that met it. Another may lengthen the pause while this one waits.
+    async fn wait_out_pause(&self, max_wait: Duration) -> Result<(), UpstreamError> {
+        let give_up = self.clock.now().after(max_wait);
+        loop {
+            let until = *lock(&self.paused_until);
+            let now = self.clock.now();
+            if until <= now {
+                return Ok(());
+            }
+            if until > give_up {
+                return Err(UpstreamError::RateLimited { retry_after: until.since(now) });
+            }
             self.clock.sleep_until(until).await;
         }
-        Ok(())
     }
 
-    async fn take_from_budget(&self) -> Result<(), UpstreamError> {
-        let spent = |spent: super::budget::Spent| UpstreamError::BudgetExhausted { retry_after: spent.retry_after };
-        self.budget.take().await.map_err(spent)
+    async fn take_from_budget(&self, max_wait: Duration) -> Result<(), UpstreamError> {
+        let spent = |Spent { retry_after }| UpstreamError::BudgetExhausted { retry_after };
+        self.budget.take(max_wait).await.map_err(spent)
     }
 
     fn admit(&self) -> Result<BreakerPass<'_>, UpstreamError> {

@@ -5,6 +5,7 @@
 //! the one place that understands the vendor's answers (pure), [`login`] holds the service login,
 //! [`transport`] is the only code that knows the HTTP client.
 
+mod barred;
 mod breaker;
 mod budget;
 mod client;
@@ -16,7 +17,7 @@ mod transport;
 mod wire;
 mod words;
 
-pub use client::{Answer, Called, Effort, Wesal};
+pub use client::{Answer, Called, Effort, Patience, Wesal};
 pub use error::{Rejection, StartError, UpstreamError};
 pub use login::LoginState;
 pub use wire::VendorCode;

@@ -1,6 +1,6 @@
 //! The one file that knows the HTTP client: a request out, a whole answer in, within its bounds.
 
-use std::time::Duration;
+use std::{io::ErrorKind, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use reqwest::{
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
     redirect::Policy,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{error::StartError, retry_after::retry_after, wire::RawAnswer};
 use crate::config::UpstreamConfig;
@@ -41,6 +41,8 @@ pub(super) enum SendError {
     Cut,
     /// Over `upstream.max_response`, unpacked.
     TooLarge,
+    /// It is not packed as it says.
+    Garbled,
 }
 
 impl Transport {
@@ -62,6 +64,8 @@ impl Transport {
             .http2_keep_alive_while_idle(true);
         let builder = match &config.proxy {
             Some(proxy) => builder.proxy(Proxy::all(proxy)?),
+            // Without TLS no root certificates are needed, and a bare container has none.
+            None if config.base_url.starts_with("http://") => builder.tls_certs_only([]),
             None => builder,
         };
         Ok(Self {
@@ -70,6 +74,13 @@ impl Transport {
             max_response: usize::try_from(config.max_response.bytes()).unwrap_or(usize::MAX),
             connections: Semaphore::new(config.max_connections.get()),
         })
+    }
+
+    /// A place among the connections, to be held for as long as a request uses one. The wait for it is our own
+    /// doing, and counts against no answer of the vendor's.
+    pub(super) async fn connection(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed.
+        self.connections.acquire().await.ok()
     }
 
     /// Sends one request and reads its answer to the end. It has no deadline of its own.
@@ -81,8 +92,6 @@ impl Transport {
         body: Option<String>,
         now: Timestamp,
     ) -> Result<RawAnswer, SendError> {
-        // The semaphore is never closed; the permit is held until the body has been read.
-        let _connection = self.connections.acquire().await;
         let mut request = self.client.request(method, format!("{}{target}", self.base_url));
         request = match credential {
             Credential::ClientId(id) => request.header("x-client-id", id),
@@ -103,14 +112,29 @@ impl Transport {
 
     async fn read(&self, mut response: Response) -> Result<Bytes, SendError> {
         let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(|_| SendError::Cut)? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| why_cut(&error))? {
             if body.len() + chunk.len() > self.max_response {
                 return Err(SendError::TooLarge);
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(body.freeze())
+        // A copy of just this size: what is kept is counted by its length.
+        Ok(Bytes::copy_from_slice(&body))
     }
+}
+
+/// The client calls every failure in a body one of decoding; what the unpacking itself minds is data that are not
+/// valid.
+fn why_cut(error: &reqwest::Error) -> SendError {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        let io = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if matches!(io, Some(ErrorKind::InvalidData | ErrorKind::InvalidInput)) {
+            return SendError::Garbled;
+        }
+        cause = error.source();
+    }
+    SendError::Cut
 }
 
 /// A header value that no log of the client's prints.

@@ -37,10 +37,8 @@ pub(super) struct RawAnswer {
 pub(super) enum Meaning {
     /// Complete and successful.
     Success,
-    /// The access token is not, or no longer, good.
+    /// Our credentials are not, or no longer, good here.
     TokenDead,
-    /// Our client id or account is not accepted here.
-    AccountRefused,
     /// 429.
     Throttled(Duration),
     /// 502, 503, 504: worth another try.
@@ -52,6 +50,9 @@ pub(super) enum Meaning {
     /// Not what the reference promises.
     Invalid(&'static str),
 }
+
+/// No failure is told in more; a larger body is not taken apart for one.
+const MOST_ERROR_BYTES: usize = 64 * 1024;
 
 /// Reads the answer to a call of `route`. `secrets` never appear in what a rejection says.
 pub(super) fn meaning(route: Route, answer: &RawAnswer, secrets: &[&str]) -> Meaning {
@@ -70,12 +71,10 @@ pub(super) fn meaning(route: Route, answer: &RawAnswer, secrets: &[&str]) -> Mea
 }
 
 fn failure(status: u16, envelope: Option<Envelope<'_>>, body: &[u8], secrets: &[&str]) -> Meaning {
-    let told = serde_json::from_slice::<Value>(body).ok();
+    let told = (body.len() <= MOST_ERROR_BYTES).then(|| serde_json::from_slice::<Value>(body).ok()).flatten();
     let code = told.as_ref().and_then(find_code);
     match (status, code) {
-        (_, Some(VendorCode::X003)) => Meaning::TokenDead,
-        (_, Some(VendorCode::X001 | VendorCode::X002)) => Meaning::AccountRefused,
-        (401, _) => Meaning::TokenDead,
+        (_, Some(VendorCode::X001 | VendorCode::X002 | VendorCode::X003)) | (401, _) => Meaning::TokenDead,
         (400 | 404 | 422, code) => Meaning::Rejected(rejection(status, code, told.as_ref(), secrets)),
         (_, Some(code @ (VendorCode::X0000 | VendorCode::X004))) if status < 500 => {
             Meaning::Rejected(rejection(400, Some(code), told.as_ref(), secrets))
@@ -147,10 +146,10 @@ fn places(told: &Value) -> impl Iterator<Item = &Value> {
 
 fn find_code(told: &Value) -> Option<VendorCode> {
     const POINTERS: [&str; 8] =
-        ["/code", "/errorCode", "/error", "/error/code", "/error/errorCode", "/errors/0/code", "/errors/0", "/message"];
+        ["/code", "/errorCode", "/error/code", "/error/errorCode", "/errors/0/code", "/error", "/errors/0", "/message"];
     places(told)
         .flat_map(|place| POINTERS.iter().filter_map(|pointer| place.pointer(pointer)?.as_str()))
-        .find_map(VendorCode::find)
+        .find_map(VendorCode::leading)
 }
 
 fn find_words(told: &Value) -> Option<&str> {
@@ -186,10 +185,14 @@ impl VendorCode {
         }
     }
 
-    /// The first code that stands in `text` as a word of its own.
-    fn find(text: &str) -> Option<Self> {
-        text.split(|c: char| !c.is_ascii_alphanumeric())
-            .find_map(|word| Self::ALL.into_iter().find(|code| code.as_str().eq_ignore_ascii_case(word)))
+    /// The code at the front of `text`, or behind a word such as "Error". Further on it may be the caller's own text
+    /// that the vendor repeats, and must not be taken for the vendor's verdict.
+    fn leading(text: &str) -> Option<Self> {
+        let mut words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+        let is = |word: &str| Self::ALL.into_iter().find(|code| code.as_str().eq_ignore_ascii_case(word));
+        let first = words.next()?;
+        let announces = ["error", "code", "errorcode"].iter().any(|word| word.eq_ignore_ascii_case(first));
+        is(first).or_else(|| is(words.next().filter(|_| announces)?))
     }
 }
 
@@ -240,8 +243,19 @@ mod tests {
     }
 
     #[test]
+    fn a_callers_own_text_is_no_verdict() {
+        for body in [
+            r#"{"success":false,"message":"Queue X003 not found"}"#,
+            r#"{"success":false,"error":"no queue X003"}"#,
+            r#"{"success":false,"code":"X004","message":"X003 is no queue id"}"#,
+        ] {
+            assert!(matches!(read(Route::QueueSummary, 400, body), Meaning::Rejected(_)), "{body}");
+        }
+    }
+
+    #[test]
     fn only_a_complete_and_successful_answer_is_one() {
-        use Meaning::{AccountRefused, Failed, Invalid, Success, TokenDead, Unavailable};
+        use Meaning::{Failed, Invalid, Success, TokenDead, Unavailable};
         const ORGANIZATION: &str = r#"{"data":{"organization":{},"companies":[]},"success":true}"#;
         let lacks = Invalid("its data lacks the list that the route promises");
         let no_json = Invalid("it is not a JSON object of the promised kind");
@@ -255,7 +269,7 @@ mod tests {
             (403, "<html>", Failed(None)),
             (500, r#"{"code":"X004"}"#, Failed(Some(VendorCode::X004))),
             (200, r#"{"success":false}"#, Failed(None)),
-            (200, r#"{"success":false,"code":"X001"}"#, AccountRefused),
+            (200, r#"{"success":false,"code":"X001"}"#, TokenDead),
             (200, r#"{"data":{"companies":[]}}"#, Invalid("it does not say whether it succeeded")),
             (200, r#"{"success":true}"#, lacks),
             (

@@ -2,10 +2,16 @@
 //! hours in the test's hand.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, unreachable_pub)]
 
+mod callers;
+mod freshness;
 mod harness;
+mod lifecycle;
+mod limits;
+mod login;
 mod paths;
 mod problems;
 mod reference;
 mod smoke;
 mod validation;
 mod values;
+mod vendor_faults;

@@ -4,6 +4,7 @@ use axum::{
     body::Body,
     http::{HeaderMap, header},
 };
+use futures_util::FutureExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::{
@@ -28,13 +29,21 @@ pub(in crate::http) async fn read_json(
         Problem::new(Code::PayloadTooLarge, format!("The body may have {max_body} bytes at most. Send a smaller one."))
     };
     let told = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let deadline = clock.now().after(timeout);
     if told.is_some_and(|length| length > max_body) {
+        // Who asks first is not told to go on.
+        if !headers.contains_key(header::EXPECT) {
+            discard_what_is_here(body);
+        }
         return Err(too_large());
     }
-    let deadline = clock.now().after(timeout);
-    let bytes = match before(clock, deadline, Limited::new(body, max_body).collect()).await {
+    let mut body = body;
+    let bytes = match before(clock, deadline, Limited::new(&mut body, max_body).collect()).await {
         Some(Ok(body)) => body.to_bytes(),
-        Some(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
+        Some(Err(error)) if error.is::<LengthLimitError>() => {
+            discard_what_is_here(body);
+            return Err(too_large());
+        }
         Some(Err(_)) => {
             return Err(Problem::new(Code::InvalidRequest, "The body ended too early. Send the request again."));
         }
@@ -44,6 +53,19 @@ pub(in crate::http) async fn read_json(
         }
     };
     Json::parse(&bytes).map_err(not_json)
+}
+
+/// Reads what has come already: a connection that is closed with bytes unread is reset, and the refusal may be lost
+/// with it.
+fn discard_what_is_here(mut body: Body) {
+    const MOST: usize = 1024 * 1024;
+    let mut read = 0;
+    while let Some(Some(Ok(frame))) = body.frame().now_or_never() {
+        read += frame.data_ref().map_or(0, bytes::Bytes::len);
+        if read > MOST {
+            return;
+        }
+    }
 }
 
 fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {

@@ -24,9 +24,10 @@ impl Fields {
         match json {
             Json::Object(members) => Ok(Self { members, faults: Vec::new(), something_is_missing: false }),
             other => {
-                let told = format!("the body must be an object, not {}", other.type_name());
-                Err(Problem::new(Code::InvalidRequest, format!("{told}.").replacen('t', "T", 1))
-                    .with_faults(vec![Fault::at("", told)]))
+                let kind = other.type_name();
+                let fault = Fault::at("", format!("this must be an object, not {kind}"));
+                Err(Problem::new(Code::InvalidRequest, format!("The body must be an object, not {kind}."))
+                    .with_faults(vec![fault]))
             }
         }
     }

@@ -39,6 +39,7 @@ pub(in crate::http) async fn log_in(State(app): State<Arc<App>>, request: Reques
 }
 
 async fn try_log_in(app: &App, request: Request) -> Result<Response, Problem> {
+    let Ok(_permit) = app.logins_in_flight.try_acquire() else { return Err(Problem::overloaded()) };
     let peer = peer(&request);
     parameters(app, &request)?;
     let mut fields = read_fields(app, request).await?;

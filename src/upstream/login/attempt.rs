@@ -52,6 +52,7 @@ impl LoginRequest {
 
 /// Logs in once.
 pub(super) async fn log_in(request: &LoginRequest, transport: &Transport, clock: &dyn Clock) -> Outcome {
+    let _connection = transport.connection().await;
     let deadline = clock.now().after(request.timeout);
     let credential = Credential::ClientId(&request.client_id);
     let target = Route::Login.template();
@@ -61,6 +62,9 @@ pub(super) async fn log_in(request: &LoginRequest, transport: &Transport, clock:
         Some(Err(SendError::NotSent | SendError::Cut)) => Outcome::Failed(UpstreamError::Unreachable),
         Some(Err(SendError::TooLarge)) => {
             Outcome::Failed(UpstreamError::InvalidResponse("its login answer is larger than upstream.max_response"))
+        }
+        Some(Err(SendError::Garbled)) => {
+            Outcome::Failed(UpstreamError::InvalidResponse("its login answer cannot be unpacked"))
         }
         None => Outcome::Failed(UpstreamError::Timeout),
     }

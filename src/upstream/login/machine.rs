@@ -81,6 +81,8 @@ pub enum LoginState {
 
 pub(super) struct Machine {
     state: State,
+    /// Set by a login that brought no token: until then there is no other.
+    latch: Option<Latch>,
     generation: u64,
     last_wait: Duration,
 }
@@ -89,8 +91,19 @@ enum State {
     Absent,
     LoggingIn { previous: Option<Good> },
     Good(Good),
-    Refused { until: Moment },
-    Failed { until: Moment, error: UpstreamError },
+}
+
+struct Latch {
+    until: Moment,
+    why: Why,
+}
+
+enum Why {
+    /// The vendor refuses the account.
+    Refused,
+    /// A token died too soon after its login.
+    Young,
+    Failed(UpstreamError),
 }
 
 #[derive(Clone)]
@@ -109,17 +122,19 @@ impl Good {
 
 impl Machine {
     pub(super) fn new() -> Self {
-        Self { state: State::Absent, generation: 0, last_wait: Duration::ZERO }
+        Self { state: State::Absent, latch: None, generation: 0, last_wait: Duration::ZERO }
     }
 
     /// Says what to do for a token. Where the answer is to run a login, the caller must run it, and report
     /// by [`landed`](Self::landed).
     pub(super) fn want(&mut self, now: Moment) -> Want {
+        let latch = self.latch.as_ref().filter(|latch| now < latch.until);
         match &self.state {
             State::Good(good) if good.usable(now) => {
                 let good = good.clone();
-                if good.refresh_at.is_none_or(|due| now < due) {
-                    return Want::Use { held: good.held, refresh_at: good.refresh_at };
+                let refresh_at = good.refresh_at.map(|due| latch.map_or(due, |latch| due.max(latch.until)));
+                if refresh_at.is_none_or(|due| now < due) {
+                    return Want::Use { held: good.held, refresh_at };
                 }
                 self.state = State::LoggingIn { previous: Some(good.clone()) };
                 Want::UseAndRefresh(good.held)
@@ -129,80 +144,83 @@ impl Machine {
                 Want::Use { held: good.held.clone(), refresh_at: None }
             }
             State::LoggingIn { .. } => Want::Wait,
-            State::Refused { until } if now < *until => {
-                let retry_after = until.since(now);
-                Want::Refuse(Unavailable { retry_after, error: UpstreamError::LoginFailed { retry_after } })
-            }
-            State::Failed { until, error } if now < *until => {
-                Want::Refuse(Unavailable { retry_after: until.since(now), error: error.clone() })
-            }
-            State::Absent | State::Good(_) | State::Refused { .. } | State::Failed { .. } => {
-                self.state = State::LoggingIn { previous: None };
-                Want::Begin
-            }
+            State::Absent | State::Good(_) => match latch {
+                Some(latch) => Want::Refuse(latch.unavailable(now)),
+                None => {
+                    self.state = State::LoggingIn { previous: None };
+                    Want::Begin
+                }
+            },
         }
     }
 
     /// The login that was begun has ended.
     pub(super) fn landed(&mut self, outcome: Outcome, now: Moment) -> Landed {
         let previous = match std::mem::replace(&mut self.state, State::Absent) {
-            State::LoggingIn { previous } => previous.filter(|good| good.usable(now)),
-            State::Absent | State::Good(_) | State::Refused { .. } | State::Failed { .. } => None,
+            State::LoggingIn { previous } => previous,
+            State::Absent | State::Good(_) => None,
         };
-        let (state, landed) = match outcome {
+        let (why, wait) = match outcome {
             Outcome::Good { token, life, refresh_ahead } => {
                 self.generation += 1;
                 self.last_wait = Duration::ZERO;
-                let good = Good {
+                // A token that claims to live a moment must not cause logins back to back.
+                self.latch = Some(Latch { until: now.after(YOUNG), why: Why::Young });
+                self.state = State::Good(Good {
                     held: Held { token, generation: self.generation },
                     since: now,
                     refresh_at: life.map(|life| now.after(life.mul_f64(refresh_ahead))),
                     expires_at: life.map(|life| now.after(life)),
-                };
-                (State::Good(good), Landed::Good { life })
+                });
+                return Landed::Good { life };
             }
-            Outcome::Refused => {
-                let wait = self.next_wait(&REFUSED_WAIT);
-                let until = now.after(wait);
-                (kept(previous, until).unwrap_or(State::Refused { until }), Landed::Refused { wait })
-            }
+            Outcome::Refused => (Why::Refused, self.next_wait(&REFUSED_WAIT)),
             Outcome::Failed(error) => {
                 let least = match error {
                     UpstreamError::RateLimited { retry_after } => retry_after,
                     _ => Duration::ZERO,
                 };
-                let wait = self.next_wait(&FAILED_WAIT).max(least);
-                let until = now.after(wait);
-                let failed = State::Failed { until, error: error.clone() };
-                (kept(previous, until).unwrap_or(failed), Landed::Failed { wait, error })
+                (Why::Failed(error), self.next_wait(&FAILED_WAIT).max(least))
             }
         };
-        self.state = state;
+        // A token that still works stays in use; only the next login waits.
+        self.state = previous.map_or(State::Absent, |good| State::Good(Good { refresh_at: Some(now), ..good }));
+        let landed = match &why {
+            Why::Failed(error) => Landed::Failed { wait, error: error.clone() },
+            Why::Refused | Why::Young => Landed::Refused { wait },
+        };
+        self.latch = Some(Latch { until: now.after(wait), why });
         landed
     }
 
-    /// The vendor refused the token of `generation`. One that was replaced already is not replaced again.
-    pub(super) fn died(&mut self, generation: u64, now: Moment) {
+    /// The vendor refused the token of `generation`. Says whether another try, with another token, makes sense: not
+    /// with one that is as good as new, for then it is not the token's age that the vendor minds.
+    pub(super) fn died(&mut self, generation: u64, now: Moment) -> bool {
         match &mut self.state {
             State::Good(good) if good.held.generation == generation => {
-                let old_enough = good.since.after(YOUNG);
-                let error = UpstreamError::LoginFailed { retry_after: old_enough.since(now) };
-                self.state = if now < old_enough { State::Failed { until: old_enough, error } } else { State::Absent };
+                if now < good.since.after(YOUNG) {
+                    return false;
+                }
+                self.state = State::Absent;
             }
             State::LoggingIn { previous } if previous.as_ref().is_some_and(|p| p.held.generation == generation) => {
                 *previous = None;
             }
+            // It was replaced already.
             _ => {}
         }
+        true
     }
 
-    pub(super) fn state(&self) -> LoginState {
+    pub(super) fn state(&self, now: Moment) -> LoginState {
         match &self.state {
-            State::Absent => LoginState::Absent,
-            State::LoggingIn { previous: None } => LoginState::LoggingIn,
-            State::LoggingIn { previous: Some(_) } | State::Good(_) => LoginState::Good,
-            State::Refused { .. } => LoginState::Refused,
-            State::Failed { .. } => LoginState::Failed,
+            State::LoggingIn { previous: Some(good) } | State::Good(good) if good.usable(now) => LoginState::Good,
+            State::LoggingIn { .. } => LoginState::LoggingIn,
+            State::Absent | State::Good(_) => match self.latch.as_ref().map(|latch| &latch.why) {
+                Some(Why::Refused) => LoginState::Refused,
+                Some(Why::Failed(_)) => LoginState::Failed,
+                Some(Why::Young) | None => LoginState::Absent,
+            },
         }
     }
 
@@ -213,9 +231,16 @@ impl Machine {
     }
 }
 
-/// A token that still works stays in use; only the next login waits.
-fn kept(previous: Option<Good>, until: Moment) -> Option<State> {
-    previous.map(|good| State::Good(Good { refresh_at: Some(until), ..good }))
+impl Latch {
+    fn unavailable(&self, now: Moment) -> Unavailable {
+        let retry_after = self.until.since(now);
+        let error = match &self.why {
+            Why::Refused | Why::Young => UpstreamError::LoginFailed { retry_after },
+            Why::Failed(UpstreamError::RateLimited { .. }) => UpstreamError::RateLimited { retry_after },
+            Why::Failed(error) => error.clone(),
+        };
+        Unavailable { retry_after, error }
+    }
 }
 
 #[cfg(test)]
@@ -278,6 +303,36 @@ mod tests {
         assert!(matches!(machine.want(at(1)), Want::Begin));
         machine.landed(Outcome::Failed(UpstreamError::RateLimited { retry_after: secs(70) }), at(1));
         assert_eq!(refused_for(&mut machine, 1), secs(70));
+        match machine.want(at(61)) {
+            Want::Refuse(Unavailable { error: UpstreamError::RateLimited { retry_after }, .. }) => {
+                assert_eq!(retry_after, secs(10), "what is told is what is left");
+            }
+            _ => panic!("not refused"),
+        }
+    }
+
+    #[test]
+    fn a_refused_login_is_not_tried_sooner_because_the_old_token_dies() {
+        let mut machine = Machine::new();
+        machine.want(at(0));
+        machine.landed(good(Some(100)), at(0));
+        assert!(matches!(machine.want(at(80)), Want::UseAndRefresh(_)));
+        machine.landed(Outcome::Refused, at(80));
+        assert!(machine.died(1, at(85)));
+        assert_eq!(refused_for(&mut machine, 85), secs(25));
+        assert_eq!(machine.state(at(85)), LoginState::Refused);
+        assert!(matches!(machine.want(at(110)), Want::Begin));
+    }
+
+    #[test]
+    fn a_token_that_claims_to_live_a_moment_causes_no_logins_back_to_back() {
+        let mut machine = Machine::new();
+        machine.want(at(0));
+        let life = Some(Duration::from_millis(1));
+        let token = Token::new("t".to_owned()).unwrap();
+        machine.landed(Outcome::Good { token, life, refresh_ahead: 0.8 }, at(0));
+        assert_eq!(refused_for(&mut machine, 1), secs(1));
+        assert!(matches!(machine.want(at(2)), Want::Begin));
     }
 
     #[test]
@@ -288,10 +343,11 @@ mod tests {
         assert!(matches!(machine.want(at(79)), Want::Use { .. }));
         assert!(matches!(machine.want(at(80)), Want::UseAndRefresh(_)));
         assert!(matches!(machine.want(at(81)), Want::Use { .. }), "a slow login holds up nobody");
-        assert_eq!(machine.state(), LoginState::Good);
+        assert_eq!(machine.state(at(81)), LoginState::Good);
         machine.landed(Outcome::Refused, at(82));
         assert!(matches!(machine.want(at(83)), Want::Use { .. }), "the old token still works");
-        assert!(matches!(machine.want(at(100)), Want::Begin), "and now it has expired");
+        assert_eq!(refused_for(&mut machine, 100), secs(12), "now it has expired, and the refusal still holds");
+        assert!(matches!(machine.want(at(112)), Want::Begin));
     }
 
     #[test]
@@ -308,21 +364,22 @@ mod tests {
         let mut machine = Machine::new();
         machine.want(at(0));
         machine.landed(good(None), at(0));
-        machine.died(1, at(5));
-        machine.died(1, at(5));
+        assert!(machine.died(1, at(5)));
+        assert!(machine.died(1, at(5)));
         machine.want(at(5));
         machine.landed(good(None), at(6));
-        machine.died(1, at(6));
+        assert!(machine.died(1, at(6)));
         assert!(matches!(machine.want(at(6)), Want::Use { held: Held { generation: 2, .. }, .. }));
     }
 
     #[test]
-    fn a_token_refused_at_once_does_not_cause_a_login_at_once() {
+    fn a_token_refused_at_once_stays_and_is_not_replaced() {
         let mut machine = Machine::new();
         machine.want(at(0));
         machine.landed(good(None), at(0));
-        machine.died(1, at(1));
-        assert_eq!(refused_for(&mut machine, 1), secs(1));
+        assert!(!machine.died(1, at(1)), "another try would fare no better");
+        assert!(matches!(machine.want(at(1)), Want::Use { .. }));
+        assert!(machine.died(1, at(2)));
         assert!(matches!(machine.want(at(2)), Want::Begin));
     }
 }

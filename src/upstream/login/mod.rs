@@ -52,15 +52,16 @@ impl Login {
         }
     }
 
-    /// The vendor refused the token of this generation.
-    pub(super) fn died(&self, generation: u64) {
-        self.machine().died(generation, self.clock.now());
+    /// The vendor refused the token of this generation. Says whether another try, with another token, makes sense.
+    pub(super) fn died(&self, generation: u64) -> bool {
+        let again = self.machine().died(generation, self.clock.now());
         self.changed.send_replace(());
+        again
     }
 
     /// What the login is doing.
     pub(super) fn state(&self) -> LoginState {
-        self.machine().state()
+        self.machine().state(self.clock.now())
     }
 
     /// Keeps logged in for ever: at start, ahead of expiry, and after each failure's wait. Run as a task.
@@ -114,6 +115,7 @@ struct Landing {
 
 impl Drop for Landing {
     fn drop(&mut self) {
+        // The task ended without an outcome: it panicked, or the process is ending.
         let outcome = self.outcome.take().unwrap_or(Outcome::Failed(UpstreamError::Unreachable));
         let told = self.login.machine().landed(outcome, self.login.clock.now());
         match told {

@@ -23,6 +23,11 @@ impl Answer {
         self.headers.get(name).map_or("", String::as_str)
     }
 
+    /// All headers, a line each.
+    pub fn head(&self) -> String {
+        self.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect()
+    }
+
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }

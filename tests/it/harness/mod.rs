@@ -4,9 +4,10 @@ mod answer;
 mod routes;
 mod setup;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{future::Future, net::SocketAddr, time::Duration};
 
 pub use answer::Answer;
+#[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
 pub use routes::{AUTH, DATA, Mirrored};
 pub use setup::{Setup, rate};
 use tokio::{
@@ -20,6 +21,18 @@ use wesal_gateway::{clock::ManualClock, server::Drained, simulator::Simulator};
 /// The two queues of the vendor's reference.
 pub const SALES: &str = "01756dxx-xxxx-xxxx-xxxx-7c12cf9a0dxx";
 pub const SUPPORT: &str = "02795dxx-xxxx-xxxx-xxxx-2f13cf5a0dxx";
+
+/// So many seconds.
+pub const fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// Ends when `done` says so. Everything in a test shares one thread, so that yielding lets all else go on.
+pub async fn until(done: impl Fn() -> bool) {
+    while !done() {
+        tokio::task::yield_now().await;
+    }
+}
 
 /// A running gateway with a simulated vendor behind it. Both end when it is dropped.
 pub struct World {
@@ -94,6 +107,45 @@ impl World {
     /// Sends, and reads the answer to its end.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
         Answer::read(request.send().await.unwrap()).await
+    }
+
+    /// Sends in a task of its own: aborting it is a caller who hangs up.
+    pub fn begin(&self, request: reqwest::RequestBuilder) -> JoinHandle<Answer> {
+        tokio::spawn(async { Answer::read(request.send().await.unwrap()).await })
+    }
+
+    /// GET in a task of its own, as the first caller.
+    pub fn begin_get(&self, path: &str) -> JoinHandle<Answer> {
+        self.begin(self.request("GET", path).header("authorization", &self.key))
+    }
+
+    /// POST in a task of its own, as the first caller.
+    pub fn begin_post(&self, path: &str, body: &str) -> JoinHandle<Answer> {
+        let request = self.request("POST", path).header("authorization", &self.key);
+        self.begin(request.header("content-type", "application/json").body(body.to_owned()))
+    }
+
+    /// Ends when as many requests are worked on as `limits.max_in_flight` allows, so that every one that was begun
+    /// is known to have arrived.
+    pub async fn is_full(&self) {
+        while self.get("/auth/logout").await.status != 503 {}
+    }
+
+    /// Ends when there is room again.
+    pub async fn has_room(&self) {
+        while self.get("/auth/logout").await.status == 503 {}
+    }
+
+    /// Does `work` while time passes, for the pauses between tries.
+    pub async fn passing<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = tokio::task::yield_now() => self.advance(Duration::from_millis(2)),
+            }
+        }
     }
 
     /// GET from the admin listener.

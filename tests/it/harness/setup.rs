@@ -123,6 +123,13 @@ pub fn serve_vendor(vendor: &Simulator, listener: TcpListener) -> (oneshot::Send
 }
 
 impl CallerSetup {
+    /// Gives it one more key.
+    pub fn one_more_key(&mut self) -> String {
+        let key = ApiKey::generate().unwrap();
+        self.0.key_hashes.push(KeyHash::new(key.hash()));
+        key.expose().to_owned()
+    }
+
     pub fn scopes(&mut self, scopes: &[Scope]) {
         self.0.scopes = scopes.to_vec();
     }

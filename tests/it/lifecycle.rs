@@ -1,0 +1,132 @@
+//! Connections, the end of the process, and the second listener.
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use wesal_gateway::{config::Secret, server::Drained};
+
+use crate::harness::{Setup, World};
+
+const ALIVE: &[u8] = b"GET /livez HTTP/1.1\r\nHost: gateway\r\n\r\n";
+
+/// One answer without closing, of which no more than its status is looked at.
+async fn read_alive(stream: &mut TcpStream) {
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"alive\n") {
+        assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "closed without an answer");
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn a_drain_finishes_what_was_begun_and_takes_nothing_new() {
+    let mut world = World::new().await;
+    world.logged_in().await;
+    let vendor = world.vendor.hold("organization");
+    let held = world.begin_get("/queries/organization");
+    world.vendor.arrived("organization", 1).await;
+
+    let ended = world.tell_to_stop();
+    let mut told = world.get_admin("/readyz").await;
+    while told.status == 200 {
+        told = world.get_admin("/readyz").await;
+    }
+    assert!(told.json()["reasons"][0].as_str().unwrap().contains("draining"));
+    while TcpStream::connect(world.address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!held.is_finished() && !ended.is_finished());
+
+    vendor.release();
+    let answer = held.await.unwrap().ok();
+    assert_eq!(answer.header("connection"), "close");
+    assert_eq!(ended.await.unwrap(), Drained { cut_off: 0 });
+}
+
+#[tokio::test]
+async fn what_a_drain_cannot_finish_is_told_so_and_counted() {
+    let mut setup = Setup::default();
+    setup.config.server.drain_timeout = Duration::from_millis(20);
+    let mut world = setup.start().await;
+    let _vendor = world.vendor.hold("organization");
+    let held = world.begin_get("/queries/organization");
+    world.vendor.arrived("organization", 1).await;
+    let ended = world.tell_to_stop();
+    let answer = held.await.unwrap();
+    assert_eq!((answer.status, answer.problem().as_str()), (503, "shutting_down"));
+    assert_eq!((answer.header("connection"), answer.header("retry-after")), ("close", "1"));
+    assert_eq!(ended.await.unwrap(), Drained { cut_off: 1 });
+}
+
+#[tokio::test]
+async fn a_drain_with_nothing_to_do_closes_idle_connections_at_once() {
+    let mut world = World::new().await;
+    let mut idle = TcpStream::connect(world.address).await.unwrap();
+    idle.write_all(ALIVE).await.unwrap();
+    read_alive(&mut idle).await;
+    assert_eq!(world.tell_to_stop().await.unwrap(), Drained { cut_off: 0 });
+    assert_eq!(idle.read(&mut [0]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_slow_or_silent_too_long_is_closed() {
+    const SOON: Duration = Duration::from_millis(50);
+    const NEVER: Duration = Duration::from_secs(3600);
+    for (what, header_timeout, idle_timeout, sent, answered) in [
+        ("a head that never ends", SOON, NEVER, &b"GET /livez HTTP/1.1\r\nHost:"[..], false),
+        ("silence from the first", NEVER, SOON, b"", false),
+        ("silence after an answer", NEVER, SOON, ALIVE, true),
+    ] {
+        let mut setup = Setup::default();
+        (setup.config.server.header_timeout, setup.config.server.idle_timeout) = (header_timeout, idle_timeout);
+        let world = setup.start().await;
+        let answer = world.raw(sent).await;
+        assert_eq!(answer.starts_with("HTTP/1.1 200 OK"), answered, "{what}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn who_finds_all_connections_taken_waits_for_one() {
+    let mut setup = Setup::default();
+    setup.config.server.max_connections = NonZeroUsize::MIN;
+    let world = setup.start().await;
+    let mut first = TcpStream::connect(world.address).await.unwrap();
+    first.write_all(ALIVE).await.unwrap();
+    read_alive(&mut first).await;
+    let mut second = TcpStream::connect(world.address).await.unwrap();
+    second.write_all(ALIVE).await.unwrap();
+    for _ in 0..20 {
+        first.write_all(ALIVE).await.unwrap();
+        read_alive(&mut first).await;
+    }
+    assert_eq!(second.try_read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    drop(first);
+    read_alive(&mut second).await;
+}
+
+#[tokio::test]
+async fn the_admin_listener_shows_health_to_all_and_the_rest_to_who_has_its_token() {
+    for (token, sent, other) in [
+        ("", None, 404),
+        ("s3cret", None, 401),
+        ("s3cret", Some("Bearer wrong"), 401),
+        ("s3cret", Some("s3cret"), 401),
+        ("s3cret", Some("Bearer s3cret"), 404),
+    ] {
+        let mut setup = Setup::default();
+        setup.config.admin.token = Secret::new(token);
+        let world = setup.start().await;
+        world.logged_in().await;
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        for (path, status) in [("/livez", 200), ("/readyz", 200), ("/metrics2", other), ("/api/v1/auth/login", other)] {
+            let request = client.get(format!("http://{}{path}", world.admin));
+            let request = sent.iter().fold(request, |request, value| request.header("authorization", *value));
+            let answer = world.send(request).await;
+            assert_eq!(answer.status, status, "{path} with {sent:?} for {token:?}");
+            assert_eq!(answer.header("www-authenticate").is_empty(), status != 401);
+        }
+    }
+}

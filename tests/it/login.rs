@@ -1,0 +1,283 @@
+//! The service login: one for all, never in a loop, and back by itself.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use wesal_gateway::simulator::Fault;
+
+use crate::harness::{Answer, Setup, World, secs, until};
+
+/// Many callers, each with a question of its own, so that nothing but the login can be shared.
+async fn many_ask(world: &World, callers: u32) -> Vec<Answer> {
+    let ask = |n| async move { world.get(&format!("/survey/queries/questions/100301?n={n}")).await };
+    join_all((0..callers).map(ask)).await
+}
+
+/// What makes such questions differ.
+fn with_a_number() -> Setup {
+    let mut setup = Setup::default();
+    setup.config.upstream.forward_query.push("n".to_owned());
+    setup
+}
+
+async fn logged_in_for_a_while() -> World {
+    let world = with_a_number().start().await;
+    world.logged_in().await;
+    world.advance(secs(10));
+    world
+}
+
+#[tokio::test]
+async fn however_many_wait_there_is_one_login() {
+    let world = with_a_number().start().await;
+    let login = world.vendor.hold("login");
+    let release = async {
+        // Each waits with its own deadline; the login has one, and the tidying.
+        world.clock.sleepers(202).await;
+        login.release();
+    };
+    let (answers, ()) = tokio::join!(many_ask(&world, 200), release);
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    assert_eq!((world.logins(), world.vendor_calls("login")), ((1, 0), 1));
+    assert_eq!(world.vendor_calls("questions"), 200);
+}
+
+#[tokio::test]
+async fn a_token_that_dies_in_use_is_replaced_unseen() {
+    for fault in [Fault::Unauthorized, Fault::TokenDead, Fault::WrongDomain] {
+        let world = logged_in_for_a_while().await;
+        world.vendor.script("questions", fault);
+        world.get("/survey/queries/questions/100301").await.ok();
+        assert_eq!((world.vendor_calls("questions"), world.logins()), (2, (2, 0)), "{fault}");
+        world.get("/queries/organization").await.ok();
+        assert_eq!(world.vendor_calls("organization"), 1, "the new token serves all");
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_callers_whose_token_died_share_one_new_login() {
+    let world = logged_in_for_a_while().await;
+    world.vendor.expire_tokens();
+    let answers = many_ask(&world, 100).await;
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    assert_eq!(world.logins(), (2, 0));
+    assert!(world.vendor_calls("questions") <= 200, "each was tried again more than once");
+}
+
+#[tokio::test]
+async fn a_token_refused_at_once_is_no_login_loop() {
+    let world = logged_in_for_a_while().await;
+    (0..1000).for_each(|_| world.vendor.script("questions", Fault::Unauthorized));
+    let refused = world.get("/survey/queries/questions/100301").await;
+    assert_eq!((refused.status, refused.problem().as_str()), (503, "upstream_login_failed"));
+    assert_eq!(refused.header("retry-after"), "2");
+    for company in 1..50 {
+        let answer = world.get(&format!("/survey/queries/questions/{company}")).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (503, "upstream_login_failed"));
+    }
+    assert_eq!((world.logins(), world.vendor_calls("questions")), ((2, 0), 2), "they asked in vain");
+    for _ in 0..20 {
+        world.advance(secs(1));
+        assert_eq!(world.get("/survey/queries/questions/100301").await.status, 503);
+    }
+    let (logins, refused) = world.logins();
+    assert!((3..=13).contains(&logins) && refused == 0, "{logins} logins in 20 seconds");
+}
+
+#[tokio::test]
+async fn a_refused_login_is_asked_half_a_minute_later_and_then_ever_more_seldom() {
+    let world = World::new().await;
+    let right = world.vendor.credentials().password;
+    world.vendor.set_password("another one");
+    let due = [0, 30, 90, 210, 450];
+    for now in (0..=240).step_by(10) {
+        let answers = join_all((1..=50).map(|company| {
+            let world = &world;
+            async move { world.get(&format!("/survey/queries/questions/{company}")).await }
+        }));
+        let next = due.into_iter().find(|at| *at > now).unwrap();
+        for answer in answers.await {
+            assert_eq!((answer.status, answer.problem().as_str()), (503, "upstream_login_failed"));
+            assert_eq!(answer.header("retry-after"), (next - now).to_string(), "at {now} seconds");
+        }
+        let logins = due.into_iter().filter(|at| *at <= now).count() as u64;
+        assert_eq!(world.logins(), (0, logins), "at {now} seconds");
+        world.advance(secs(10));
+    }
+    world.vendor.set_password(&right);
+    world.advance(secs(190));
+    assert_eq!(world.get("/queries/organization").await.problem(), "upstream_login_failed", "the wait is not over");
+    world.advance(secs(10));
+    world.logged_in().await;
+    world.get("/queries/organization").await.ok();
+    assert_eq!((world.logins(), world.vendor_calls("questions")), ((1, 4), 0));
+}
+
+#[tokio::test]
+async fn a_login_that_fails_in_passing_is_tried_again_after_1_2_and_4_seconds() {
+    for (fault, status, code) in [
+        (Fault::Error, 502, "upstream_error"),
+        (Fault::Unavailable, 502, "upstream_error"),
+        (Fault::LoginNoToken, 502, "upstream_invalid_response"),
+        (Fault::BadJson, 502, "upstream_invalid_response"),
+        (Fault::Cut, 502, "upstream_unreachable"),
+    ] {
+        let world = World::new().await;
+        (0..3).for_each(|_| world.vendor.script("login", fault));
+        for (wait, logins) in [(1, 1), (2, 2), (4, 3)] {
+            for _ in 0..5 {
+                let answer = world.get("/queries/organization").await;
+                assert_eq!((answer.status, answer.problem().as_str()), (status, code), "{fault}");
+            }
+            assert_eq!(world.vendor_calls("login"), logins, "{fault}");
+            world.advance(secs(wait) - Duration::from_millis(1));
+            assert_eq!(world.get("/queries/organization").await.problem(), code, "{fault}");
+            assert_eq!(world.vendor_calls("login"), logins, "{fault}, a millisecond too soon");
+            world.advance(Duration::from_millis(1));
+        }
+        world.get("/queries/organization").await.ok();
+        assert_eq!(world.vendor_calls("login"), 4, "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_throttled_login_waits_as_long_as_it_was_told() {
+    let world = World::new().await;
+    world.vendor.script("login", Fault::RateLimitedBare);
+    let answer = world.get("/queries/organization").await;
+    assert_eq!((answer.status, answer.problem().as_str()), (503, "upstream_rate_limited"));
+    assert_eq!(answer.header("retry-after"), "5");
+    world.advance(secs(4));
+    assert_eq!(world.get("/queries/organization").await.status, 503);
+    assert_eq!(world.vendor_calls("login"), 1);
+    world.advance(secs(1));
+    world.get("/queries/organization").await.ok();
+}
+
+#[tokio::test]
+async fn a_login_without_an_answer_ends_with_its_deadline() {
+    let world = World::new().await;
+    world.vendor.script("login", Fault::Hang);
+    let waiting = world.begin_get("/queries/organization");
+    world.vendor.arrived("login", 1).await;
+    world.advance(secs(10));
+    let answer = waiting.await.unwrap();
+    assert_eq!((answer.status, answer.problem().as_str()), (504, "upstream_timeout"));
+    world.advance(secs(1));
+    world.get("/queries/organization").await.ok();
+}
+
+#[tokio::test]
+async fn the_next_login_comes_ahead_of_expiry_and_holds_nobody_up() {
+    // A token that says how long it lives, and one of which only the settings know.
+    for token_says_it in [true, false] {
+        let mut setup = Setup::default();
+        if token_says_it {
+            setup.vendor.token_ttl = Some(secs(100));
+        } else {
+            setup.config.upstream.token_ttl = secs(100);
+        }
+        let world = setup.start().await;
+        world.logged_in().await;
+        let token =
+            |world: &World| world.vendor.last_request("questions").unwrap().header("authorization").unwrap().to_owned();
+        world.get("/survey/queries/questions/100301").await.ok();
+        let old = token(&world);
+        world.advance(secs(79));
+        world.get("/survey/queries/questions/100302").await.ok();
+        assert_eq!(world.logins(), (1, 0), "too early");
+
+        let login = world.vendor.hold("login");
+        world.advance(secs(1));
+        world.vendor.arrived("login", 2).await;
+        world.get("/survey/queries/questions/100303").await.ok();
+        assert_eq!(token(&world), old);
+        login.release();
+        until(|| world.logins() == (2, 0)).await;
+
+        world.advance(secs(21));
+        world.get("/survey/queries/questions/100304").await.ok();
+        assert_ne!(token(&world), old);
+        assert_eq!((world.logins(), world.vendor_calls("questions")), ((2, 0), 4), "some caller met a dead token");
+    }
+}
+
+#[tokio::test]
+async fn further_login_fields_reach_the_vendor_beside_email_and_password() {
+    let mut setup = Setup::default();
+    setup.config.upstream.login.fields.insert("company".to_owned(), "ACME".into());
+    let world = setup.start().await;
+    world.logged_in().await;
+    let sent = world.vendor.last_request("login").unwrap();
+    let own = world.vendor.credentials();
+    let body: serde_json::Value = serde_json::from_slice(&sent.body).unwrap();
+    assert_eq!(body, serde_json::json!({"company": "ACME", "email": own.email, "password": own.password}));
+    assert_eq!(sent.header("x-client-id"), Some(own.client_id.as_str()));
+    assert_eq!(sent.header("authorization"), None);
+}
+
+#[tokio::test]
+async fn the_token_is_found_in_each_place_and_sent_in_each_scheme() {
+    for pointer in ["/data/access_token", "/data/token", "/access_token", "/token"] {
+        for scheme in [None, Some("Bearer")] {
+            let mut setup = Setup::default();
+            setup.config.upstream.auth_scheme = scheme.unwrap_or_default().to_owned();
+            let world = setup.start().await;
+            world.vendor.set_login_token(pointer);
+            world.vendor.set_auth_scheme(scheme);
+            world.get("/queries/organization").await.ok();
+            assert_eq!((world.logins(), world.vendor_calls("organization")), ((1, 0), 1), "{pointer} {scheme:?}");
+            let sent = world.vendor.last_request("organization").unwrap();
+            assert_eq!(sent.header("authorization").unwrap().starts_with("Bearer "), scheme.is_some());
+            assert_eq!(sent.header("x-client-id"), None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn it_is_ready_once_logged_in_and_while_it_holds_something_to_serve() {
+    let world = World::new().await;
+    let ready = async || {
+        let public = world.send(world.request_at_root("GET", "/readyz")).await;
+        let admin = world.get_admin("/readyz").await;
+        assert_eq!((public.status, &public.body), (admin.status, &admin.body));
+        let told = public.json();
+        assert_eq!(told["ready"], public.status == 200);
+        assert_eq!(told["reasons"].as_array().unwrap().is_empty(), public.status == 200);
+        (public.status, told["reasons"].to_string())
+    };
+    let login = world.vendor.hold("login");
+    assert_eq!(ready().await, (503, r#"["login: not logged in at the vendor yet"]"#.to_owned()));
+    login.release();
+    world.logged_in().await;
+    assert_eq!(ready().await.0, 200);
+
+    world.get("/queries/organization").await.ok();
+    world.advance(secs(10));
+    world.vendor.expire_tokens();
+    world.vendor.set_password("another one");
+    assert_eq!(world.get("/survey/queries/questions/100301").await.problem(), "upstream_login_failed");
+    assert_eq!(ready().await.0, 200, "the organization can still be served");
+    world.advance(secs(600 + 24 * 3600));
+    until(|| world.logins() == (1, 2)).await;
+    assert_eq!(world.get("/queries/organization").await.problem(), "upstream_login_failed");
+    let (status, reasons) = ready().await;
+    assert_eq!(status, 503);
+    assert!(reasons.contains("refuses"), "{reasons}");
+}
+
+#[tokio::test]
+async fn a_route_that_refuses_even_a_new_token_is_barred_alone() {
+    let world = World::new().await;
+    world.logged_in().await;
+    let surveys = r#"{"companyId": 100301}"#;
+    for _ in 0..5 {
+        world.advance(secs(3));
+        (0..2).for_each(|_| world.vendor.script("surveys", Fault::WrongDomain));
+        assert_eq!(world.post("/survey/queries/surveys", surveys).await.problem(), "upstream_login_failed");
+        let summary = format!(r#"{{"queues": ["{}"]}}"#, crate::harness::SALES);
+        world.post("/analytics/runtime/queues/summary", &summary).await.ok();
+    }
+    let (logins, _) = world.logins();
+    assert!(logins <= 4, "{logins} logins for a route that the account may not use");
+}
