@@ -1,6 +1,6 @@
 //! Parts kept, and fetched once. Ignorant of HTTP and of Wesal: a part is bytes under a key.
 //!
-//! [`freshness`] decides (pure), [`store`] holds within a bound of bytes, [`flight`] sees to it that a part
+//! `freshness` decides (pure), `store` holds within a bound of bytes, `flight` sees to it that a part
 //! is fetched by one task however many wait.
 
 mod entry;

@@ -1,5 +1,5 @@
-//! Everything that knows axum. [`router`] is the one table of routes, [`stack`] the layers around it, each
-//! route's handlers stand in [`routes`], and [`problem`] turns every error into RFC 9457.
+//! Everything that knows axum. `router` is the one table of routes, `stack` the layers around it, each
+//! route's handlers stand in `routes`, and `problem` turns every error into RFC 9457.
 
 mod access_log;
 mod admit;

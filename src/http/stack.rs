@@ -1,9 +1,9 @@
 //! The layers around every request of the public listener, outermost first:
 //!
-//! 1. [`answer`]: the request's id, the end of the process; writes every problem's document and the log line.
+//! 1. `answer`: the request's id, the end of the process; writes every problem's document and the log line.
 //!    Outermost, so that nothing leaves without them.
 //! 2. catch-panic: a panic is one request's 500.
-//! 3. the router; around each mirrored route [`admit`](super::admit), which also bounds the requests in flight, and
+//! 3. the router; around each mirrored route `admit`, which also bounds the requests in flight, and
 //!    catch-panic once more inside it. Health checks stay outside the bound: a busy gateway is not a dead one.
 
 use std::{any::Any, sync::Arc};

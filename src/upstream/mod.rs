@@ -1,9 +1,9 @@
 //! Talking to Wesal. Ignorant of caching: one question in, one complete and successful answer out, or the
 //! reason why not.
 //!
-//! [`client`] is the way of one call: breaker, pause, budget, login, try, retry. [`wire`] and [`words`] are
-//! the one place that understands the vendor's answers (pure), [`login`] holds the service login,
-//! [`transport`] is the only code that knows the HTTP client.
+//! `client` is the way of one call: breaker, pause, budget, login, try, retry. `wire` and `words` are
+//! the one place that understands the vendor's answers (pure), `login` holds the service login,
+//! `transport` is the only code that knows the HTTP client.
 
 mod barred;
 mod breaker;

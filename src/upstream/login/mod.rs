@@ -1,4 +1,4 @@
-//! The service login: the one vendor account that the gateway holds. [`machine`] decides (pure), this file
+//! The service login: the one vendor account that the gateway holds. `machine` decides (pure), this file
 //! runs: one login in flight whatever the load, in a task of its own, its outcome shared by all who wait.
 
 mod attempt;
