@@ -7,9 +7,10 @@
 //! 1. [`server`] accepts, and bounds size and time; [`http`] gives the request its id and opens its log line.
 //! 2. Who calls ([`callers`]), 3. have they asked too often ([`limits`]): `http::admit`.
 //! 4. `http::extract` parses and validates into a typed [`model::Query`]. 5. May they ask this ([`callers`])?
-//! 6. [`fetch`] asks [`cache`]: is the part held, and fresh enough? 7. If not, one flight for all who wait.
+//! 6. [`fetch`] asks [`cache`]: which parts are held, and fresh enough? 7. What is not gathers in its shape's lane:
+//!    one group of calls in flight, the next gathering, each part fetched once for all who wait.
 //! 8. [`upstream`]: breaker, pause, login, budget, try, retry.
-//! 9. [`fetch`] keeps the part, or falls back to what may be served stale.
+//! 9. [`fetch`] keeps the parts, or falls back to what may be served stale, and puts the answer together.
 //! 10. [`http`] answers, or writes a problem document. 11. The log line closes with outcome and reason.
 //!
 //! ## Ranks
@@ -30,7 +31,7 @@
 //! import it, so that a wrong idea of the vendor cannot agree with itself.
 //!
 //! ## Invariants
-//! - The vendor request is built from a [`model::PartKey`] alone: what is not in the key cannot change an answer.
+//! - The vendor request is built from a [`model::Shape`] and ids alone, which are what its answer is kept under: what is not in the key cannot change an answer.
 //! - A fetch is nobody's request: it runs in a task of its own, and no caller's leaving cancels it.
 //! - Rights are checked before the cache is read.
 //! - Time comes from a [`clock::Clock`] that is handed in; nothing else asks the system, or sleeps.
@@ -43,8 +44,8 @@
 //! ## Words, one meaning each
 //! *vendor*: the Wesal API. *caller*: an app with a key. *login*: ours with the vendor; *session*: a caller's.
 //! [`callers::ApiKey`] and [`model::PartKey`]: never a bare "key". *queue*: Wesal's. *part*: the smallest thing kept.
-//! *shape*: all of a query but the queues' ids. *flight*: a fetch under way, and who waits for it. *stale*: always
-//! with its reason. *open*, of the breaker: tripped.
+//! *shape*: all of a query but the queues' ids. *lane*: where parts of one shape are fetched; *group*: those that are
+//! fetched together. *ahead*: before anybody has to wait. *stale*: always with its reason. *open*, of the breaker: tripped.
 
 pub mod admin;
 pub mod cache;

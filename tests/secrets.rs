@@ -260,7 +260,7 @@ fn what_can_be_printed_of_a_question_shows_nothing_of_what_was_asked() {
     let company = CompanyId::try_from(100_301).unwrap();
     let surveys = SurveysQuery { company, filters: Some(list), extended: None, offset: None, limit: None };
     let query = Query { subject: Subject::Surveys(surveys), forwarded: Forwarded { query, fields } };
-    let printed = format!("{filters:?} {query:?} {:?} {:?}", query.forwarded, query.part_key());
+    let printed = format!("{filters:?} {query:?} {:?} {:?}", query.forwarded, query.shape());
     for canary in [PHONE, FILTER, QUERY] {
         assert!(!printed.contains(canary), "{canary} stands in {printed}");
     }

@@ -1,19 +1,20 @@
-use bytes::Bytes;
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
 
+use super::Interest;
 use crate::clock::Moment;
 
-/// A part that is held: the vendor's bytes, and when its call began.
-#[derive(Clone)]
-pub struct Entry {
-    /// The vendor's answer, byte for byte.
-    pub body: Bytes,
-    /// A strong entity tag with its quotes (RFC 9110, section 8.8.3).
-    pub etag: Box<str>,
+/// A part that is held, and when its vendor call began.
+pub struct Entry<T> {
+    /// What is held.
+    pub content: T,
     /// When the vendor call began, for age.
     pub began: Moment,
     /// How much its content could still change then.
     pub phase: Phase,
+    /// Who asked for it.
+    pub interest: Arc<Interest>,
 }
 
 /// How much a part's content could still change when its call began; what was settled may be held longer.
@@ -27,20 +28,21 @@ pub enum Phase {
     Settled,
 }
 
-impl Entry {
-    /// An entry for an answer whose call began at `began`.
-    pub fn new(body: Bytes, began: Moment, phase: Phase) -> Self {
-        Self { etag: entity_tag(&body), body, began, phase }
-    }
+/// What can say how much memory it takes.
+pub trait Weigh {
+    /// Bytes, its share of allocations included.
+    fn weight(&self) -> usize;
+}
 
-    /// Bytes that it takes in memory, its share of allocations included.
-    pub fn weight(&self) -> usize {
-        const OVERHEAD: usize = 256;
-        self.body.len() + self.etag.len() + OVERHEAD
+impl<T: Weigh> Weigh for Entry<T> {
+    fn weight(&self) -> usize {
+        const OVERHEAD: usize = 320;
+        self.content.weight() + OVERHEAD
     }
 }
 
-/// A strong entity tag with its quotes: 128 bits of the body's SHA-256, so that equal tags mean equal bytes.
+/// A strong entity tag with its quotes (RFC 9110, section 8.8.3): 128 bits of the body's SHA-256, so that equal tags
+/// mean equal bytes.
 pub fn entity_tag(body: &[u8]) -> Box<str> {
     use std::fmt::Write as _;
 

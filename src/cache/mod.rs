@@ -1,14 +1,13 @@
-//! Parts kept, and fetched once. Ignorant of HTTP and of Wesal: a part is bytes under a key.
+//! Parts kept. Ignorant of HTTP and of Wesal: a part is something of some weight under a key.
 //!
-//! `freshness` decides (pure), `store` holds within a bound of bytes, `flight` sees to it that a part
-//! is fetched by one task however many wait.
+//! [`freshness()`] decides (pure), [`Store`] holds within a bound of bytes, [`Interest`] remembers who asked.
 
 mod entry;
-mod flight;
 mod freshness;
+mod interest;
 mod store;
 
-pub use entry::{Entry, Phase, entity_tag};
-pub use flight::{Flights, Full, Joined, Lost, Waiter};
+pub use entry::{Entry, Phase, Weigh, entity_tag};
 pub use freshness::{Freshness, Policy, freshness};
+pub use interest::Interest;
 pub use store::Store;

@@ -2,38 +2,38 @@ use std::{sync::Arc, time::Duration};
 
 use moka::{ops::compute::Op, policy::EvictionPolicy, sync::Cache};
 
-use super::Entry;
+use super::{Entry, Weigh};
 use crate::{clock::Moment, model::PartKey};
 
 /// Where parts are held, within a bound of bytes. Whether one may be served is not its business.
-pub struct Store {
-    parts: Cache<PartKey, Arc<Entry>>,
+pub struct Store<T: Send + Sync + 'static> {
+    parts: Cache<PartKey, Arc<Entry<T>>>,
 }
 
-impl Store {
-    /// Holds at most `capacity` bytes, keys and bookkeeping included. A part that has lain for `backstop` is
-    /// dropped: that is for memory, freshness is judged apart.
+impl<T: Weigh + Send + Sync + 'static> Store<T> {
+    /// Holds at most `capacity` bytes, keys and bookkeeping included. A part that has lain for `backstop` is dropped:
+    /// that is for memory, freshness is judged apart.
     pub fn new(capacity: u64, backstop: Duration) -> Self {
         let weight =
-            |key: &PartKey, entry: &Arc<Entry>| u32::try_from(key.weight() + entry.weight()).unwrap_or(u32::MAX);
+            |key: &PartKey, entry: &Arc<Entry<T>>| u32::try_from(key.weight() + entry.weight()).unwrap_or(u32::MAX);
         let parts = Cache::builder()
             .max_capacity(capacity)
             .weigher(weight)
             .time_to_live(backstop.max(Duration::from_secs(1)))
-            // Least recently used: a new part is never refused, and the wallboards' parts, asked for every
-            // few seconds, outlive any flood.
+            // Least recently used: a new part is never refused, and the wallboards' parts, asked for every few
+            // seconds, outlive any flood.
             .eviction_policy(EvictionPolicy::lru())
             .build();
         Self { parts }
     }
 
     /// The part under `key`, however old.
-    pub fn get(&self, key: &PartKey) -> Option<Arc<Entry>> {
+    pub fn get(&self, key: &PartKey) -> Option<Arc<Entry<T>>> {
         self.parts.get(key)
     }
 
     /// Holds `entry`, unless what is held began later.
-    pub fn put(&self, key: &PartKey, entry: Arc<Entry>) {
+    pub fn put(&self, key: &PartKey, entry: Arc<Entry<T>>) {
         self.parts.entry_by_ref(key).and_compute_with(|held| match held {
             Some(held) if held.value().began > entry.began => Op::Nop,
             _ => Op::Put(entry),
@@ -49,7 +49,7 @@ impl Store {
     }
 
     /// Whether `usable` says yes of any part that is held.
-    pub fn any(&self, usable: impl Fn(&PartKey, &Entry) -> bool) -> bool {
+    pub fn any(&self, usable: impl Fn(&PartKey, &Entry<T>) -> bool) -> bool {
         self.parts.iter().any(|(key, entry)| usable(&key, &entry))
     }
 
@@ -61,24 +61,28 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
     use crate::{
         cache::Phase,
-        model::{CompanyId, Forwarded, Query, Subject},
+        model::{CompanyId, Forwarded, PartId, Query, Subject},
     };
 
     const DAY: Duration = Duration::from_secs(86_400);
 
-    fn key(company: u64) -> PartKey {
-        let subject = Subject::Questions(CompanyId::try_from(company).unwrap());
-        Query { subject, forwarded: Forwarded::default() }.part_key()
+    impl Weigh for &'static str {
+        fn weight(&self) -> usize {
+            self.len()
+        }
     }
 
-    fn entry(body: &str, began: u64) -> Arc<Entry> {
+    fn key(company: u64) -> PartKey {
+        let subject = Subject::Questions(CompanyId::try_from(company).unwrap());
+        Query { subject, forwarded: Forwarded::default() }.shape().part(PartId::Document)
+    }
+
+    fn entry(content: &'static str, began: u64) -> Arc<Entry<&'static str>> {
         let began = Moment::default().after(Duration::from_secs(began));
-        Arc::new(Entry::new(Bytes::copy_from_slice(body.as_bytes()), began, Phase::Open))
+        Arc::new(Entry { content, began, phase: Phase::Open, interest: Arc::default() })
     }
 
     #[test]
@@ -86,9 +90,9 @@ mod tests {
         let store = Store::new(1 << 20, DAY);
         store.put(&key(1), entry("newer", 2));
         store.put(&key(1), entry("older", 1));
-        assert_eq!(store.get(&key(1)).unwrap().body, "newer");
+        assert_eq!(store.get(&key(1)).unwrap().content, "newer");
         store.put(&key(1), entry("newest", 3));
-        assert_eq!(store.get(&key(1)).unwrap().body, "newest");
+        assert_eq!(store.get(&key(1)).unwrap().content, "newest");
     }
 
     #[test]

@@ -11,6 +11,9 @@ use super::{DurationText, Size, check::Check};
 pub struct CacheConfig {
     /// The memory that kept answers may take, in bytes.
     pub capacity: Size,
+    /// How long it is remembered that the vendor has no row for a queue, or refuses it.
+    #[serde(with = "DurationText")]
+    pub negative_ttl: Duration,
     /// `GET /queries/organization`.
     #[serde(deserialize_with = "organization")]
     #[schemars(with = "FreshnessPatch")]
@@ -144,6 +147,7 @@ impl Default for CacheConfig {
     fn default() -> Self {
         Self {
             capacity: Size::from_mib(64),
+            negative_ttl: Duration::from_secs(30),
             organization: ORGANIZATION,
             questions: QUESTIONS,
             surveys: SURVEYS,
@@ -181,6 +185,7 @@ impl PerformanceFreshness {
 
 impl CacheConfig {
     pub(super) fn validate(&self, check: &mut Check<'_>) {
+        super::no_zero_durations(check, &[("negative_ttl", self.negative_ttl)]);
         check.that(self.capacity.bytes() > 0, "capacity", "may not be zero", "write a size, as in \"64 MiB\"");
         let routes = [
             ("organization", &self.organization),

@@ -56,6 +56,8 @@ pub struct UpstreamConfig {
     pub max_response: Size,
     /// Connections to the vendor at once.
     pub max_connections: NonZeroUsize,
+    /// Queue ids in one vendor call at most.
+    pub max_queues_per_call: NonZeroUsize,
     /// A proxy to go through, as `http://host:port`; the environment's proxy variables are ignored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy: Option<String>,
@@ -118,6 +120,7 @@ impl Default for UpstreamConfig {
             max_wait: Duration::from_secs(2),
             max_response: Size::from_mib(16),
             max_connections: super::at_least_one(32),
+            max_queues_per_call: super::at_least_one(100),
             proxy: None,
             rate_limit: RateLimit::shipped(240, Duration::from_secs(60), 30),
             retries: 2,
@@ -148,6 +151,7 @@ impl UpstreamConfig {
         self.validate_times(check);
         check.that(self.max_response.bytes() > 0, "max_response", "may not be zero", "write a size, as in \"16 MiB\"");
         super::countable(check, "max_connections", self.max_connections);
+        super::countable(check, "max_queues_per_call", self.max_queues_per_call);
         check.within("rate_limit", |check| self.rate_limit.validate(check));
         check.that(self.retries <= 2, "retries", "is more than 2", "write 0, 1 or 2");
         let share = (0.0..=1.0).contains(&self.retry_budget);

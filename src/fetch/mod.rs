@@ -1,12 +1,19 @@
 //! Where the cache meets the vendor: held and good enough, or one fetch for all who wait, or what may be
 //! served stale.
 
-mod documents;
+mod ahead;
+mod assemble;
+mod calls;
+mod lanes;
+mod part;
+mod parts;
 mod policies;
 mod readiness;
+mod rows;
 mod served;
 
-pub use documents::Documents;
+pub use lanes::{Full, Lost};
+pub use parts::Parts;
 pub use policies::Policies;
 pub use readiness::Readiness;
-pub use served::{Failure, FetchError, Forwarded, Found, Served};
+pub use served::{Failure, FetchError, Forwarded, Found, Served, Tally};

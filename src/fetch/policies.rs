@@ -59,6 +59,11 @@ impl Policies {
         Some(Policy { ttl, stale_while_revalidate, stale_if_error })
     }
 
+    /// How long it is remembered that something is not there.
+    pub fn negative_ttl(&self) -> std::time::Duration {
+        self.0.negative_ttl
+    }
+
     /// The longest that any part may be of use.
     pub fn longest_life(&self) -> std::time::Duration {
         let phases = [Phase::Open, Phase::Closed, Phase::Settled];

@@ -1,4 +1,4 @@
-use super::Documents;
+use super::Parts;
 use crate::upstream::{LoginState, Wesal};
 
 /// Whether the gateway can answer callers.
@@ -12,7 +12,7 @@ pub struct Readiness {
 
 impl Readiness {
     /// Ready while logged in at the vendor, or while anything is held that may be served; never while draining.
-    pub fn now(documents: &Documents, wesal: &Wesal, draining: bool) -> Self {
+    pub fn now(parts: &Parts, wesal: &Wesal, draining: bool) -> Self {
         let mut reasons = Vec::new();
         if draining {
             reasons.push("draining: the process is ending");
@@ -26,7 +26,7 @@ impl Readiness {
             LoginState::Failed => Some("login: the last login at the vendor failed; it is tried again"),
         };
         if let Some(reason) = login
-            && !documents.holds_servable()
+            && !parts.holds_servable()
         {
             reasons.push(reason);
         }

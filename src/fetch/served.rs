@@ -1,23 +1,28 @@
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use crate::{
-    cache::{Entry, Full, Lost},
-    upstream::{Effort, UpstreamError},
-};
+use bytes::Bytes;
+
+use super::lanes::{Full, Lost};
+use crate::upstream::{Effort, Rejection, UpstreamError};
 
 /// An answer, where it came from, and what it cost.
 pub struct Served {
     /// The bytes.
-    pub entry: Arc<Entry>,
-    /// How old they are: since their vendor call began.
+    pub body: Bytes,
+    /// The entity tag of a whole answer; one that was put together from rows has none.
+    pub etag: Option<Box<str>>,
+    /// How old the oldest part is: since its vendor call began.
     pub age: Duration,
     /// Where they came from.
     pub found: Found,
+    /// The same, counted.
+    pub parts: Tally,
     /// What the vendor calls of this request cost; nothing for who waited for another's.
     pub effort: Effort,
 }
 
-/// Where an answer came from. The same words stand in `Cache-Status`, in the log and in the metrics.
+/// Where an answer came from: for one of several parts, the least fresh of the ways. The same words stand in
+/// `Cache-Status`, in the log and in the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// Held and fresh for `left` longer.
@@ -39,7 +44,7 @@ pub enum Found {
     Fetched {
         /// Why it was.
         forwarded: Forwarded,
-        /// Whether another request's fetch brought it.
+        /// Whether other requests' fetches brought all of it.
         collapsed: bool,
         /// How long it stays fresh; `None` if it is not kept.
         stored: Option<Duration>,
@@ -57,6 +62,28 @@ pub enum Forwarded {
     Bypass,
 }
 
+/// How many parts of an answer came which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Held and fresh.
+    pub hit: u32,
+    /// Served stale.
+    pub stale: u32,
+    /// Fetched by a call that this request began.
+    pub fetched: u32,
+    /// Fetched by another request's call.
+    pub joined: u32,
+    /// Of all these, those that the vendor has no row for.
+    pub absent: u32,
+}
+
+impl Tally {
+    /// Whether parts came in more than one way.
+    pub fn is_mixed(&self) -> bool {
+        [self.hit, self.stale, self.fetched + self.joined].iter().filter(|count| **count > 0).count() > 1
+    }
+}
+
 /// Why there is no answer, and what it cost to learn that.
 #[derive(Debug)]
 pub struct Failure {
@@ -72,6 +99,14 @@ pub enum FetchError {
     /// The vendor's side failed, and nothing that is held may stand in.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+    /// The vendor refuses some of the queues.
+    #[error("the vendor refuses some of the queues")]
+    Refused {
+        /// Its words.
+        rejection: Rejection,
+        /// The places of the queues it refuses among those asked for.
+        queues: Vec<usize>,
+    },
     /// As many fetches are under way as may be.
     #[error(transparent)]
     Full(#[from] Full),

@@ -7,7 +7,7 @@ use crate::{
     callers::Callers,
     clock::SharedClock,
     config::Config,
-    fetch::{Documents, Readiness},
+    fetch::{Parts, Readiness},
     limits::{AuthFailures, CallerLimits},
     upstream::Wesal,
 };
@@ -21,7 +21,7 @@ pub struct App {
     pub(super) callers: Callers,
     pub(super) limits: CallerLimits,
     pub(super) auth_failures: AuthFailures,
-    pub(super) documents: Documents,
+    pub(super) parts: Parts,
     pub(super) wesal: Arc<Wesal>,
     pub(super) clock: SharedClock,
     pub(super) in_flight: Semaphore,
@@ -74,13 +74,7 @@ impl App {
             callers: Callers::new(&config.callers),
             limits: CallerLimits::new(&config.callers, &config.limits.default, clock.clone()),
             auth_failures: AuthFailures::new(&config.limits.auth_failures, clock.clone()),
-            // A fetch outlives its callers, so there may be a few more of them than requests.
-            documents: Documents::new(
-                &config.cache,
-                max_in_flight.saturating_mul(2),
-                Arc::clone(&wesal),
-                clock.clone(),
-            ),
+            parts: Parts::new(config, Arc::clone(&wesal), clock.clone()),
             wesal,
             in_flight: Semaphore::new(max_in_flight),
             logins_in_flight: Semaphore::new(MOST_LOGINS),
@@ -102,7 +96,7 @@ impl App {
 
     /// Whether callers can be answered now.
     pub fn readiness(&self) -> Readiness {
-        Readiness::now(&self.documents, &self.wesal, self.lifecycle() > Lifecycle::Serving)
+        Readiness::now(&self.parts, &self.wesal, self.lifecycle() > Lifecycle::Serving)
     }
 
     /// How many requests are worked on.
@@ -122,7 +116,7 @@ impl App {
 
     /// Gives memory back. To be called about each second.
     pub fn tidy(&self) {
-        self.documents.tidy();
+        self.parts.tidy();
         self.auth_failures.tidy();
     }
 }

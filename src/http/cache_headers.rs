@@ -5,14 +5,14 @@ use std::{fmt::Write as _, time::Duration};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::fetch::{Forwarded, Found, Served};
+use crate::fetch::{Forwarded, Found, Served, Tally};
 
 /// RFC 9211.
 pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// The fields for an answer that was served. `etag` is set where a client may ask conditionally.
 pub(super) fn cache_headers(served: &Served, etag: Option<&str>, headers: &mut HeaderMap) {
-    if let Ok(status) = HeaderValue::try_from(cache_status(served.found)) {
+    if let Ok(status) = HeaderValue::try_from(cache_status(served.found, served.parts)) {
         headers.insert(CACHE_STATUS, status);
     }
     headers.insert(header::AGE, served.age.as_secs().into());
@@ -23,16 +23,18 @@ pub(super) fn cache_headers(served: &Served, etag: Option<&str>, headers: &mut H
     }
 }
 
-fn cache_status(found: Found) -> String {
+fn cache_status(found: Found, parts: Tally) -> String {
     let mut status = String::with_capacity(64);
     status.push_str("wesal-gateway");
+    // A mixture has a detail of its own.
+    let alone = |why| if parts.is_mixed() { String::new() } else { format!("; detail={why}") };
     // Writing to a String cannot fail.
     let _ = match found {
         Found::Hit { left } => write!(status, "; hit; ttl={}", left.as_secs()),
         Found::StaleWhileRevalidate { past } => {
-            write!(status, "; hit; ttl={}; detail=stale-while-revalidate", Past(past))
+            write!(status, "; hit; ttl={}{}", Past(past), alone("stale-while-revalidate"))
         }
-        Found::StaleIfError { past } => write!(status, "; fwd=stale; ttl={}; detail=stale-if-error", Past(past)),
+        Found::StaleIfError { past } => write!(status, "; fwd=stale; ttl={}{}", Past(past), alone("stale-if-error")),
         Found::Fetched { forwarded, collapsed, stored } => {
             let why = match forwarded {
                 Forwarded::UriMiss => "uri-miss",
@@ -49,6 +51,10 @@ fn cache_status(found: Found) -> String {
             Ok(())
         }
     };
+    if parts.is_mixed() {
+        let Tally { hit, stale, fetched, joined, .. } = parts;
+        let _ = write!(status, "; detail=\"hit={hit} stale={stale} fetched={}\"", fetched + joined);
+    }
     status
 }
 
@@ -90,7 +96,7 @@ mod tests {
             (fetched(Forwarded::Stale, true, Some(secs(3))), "wesal-gateway; fwd=stale; ttl=3; stored; collapsed"),
             (fetched(Forwarded::Bypass, true, None), "wesal-gateway; fwd=bypass; collapsed"),
         ] {
-            assert_eq!(cache_status(found), status);
+            assert_eq!(cache_status(found, Tally::default()), status);
         }
     }
 

@@ -96,6 +96,10 @@ impl From<FetchError> for Problem {
     fn from(error: FetchError) -> Self {
         match error {
             FetchError::Upstream(error) => error.into(),
+            FetchError::Refused { rejection, queues } => {
+                let fault = |i: usize| Fault::at(format!("/queues/{i}"), "Wesal refuses this queue");
+                Self::from(rejection).with_faults(queues.into_iter().map(fault).collect())
+            }
             FetchError::Full(_) => Self::overloaded(),
             FetchError::Lost(_) => Self::internal(),
         }

@@ -16,7 +16,7 @@ pub use caller_name::{CallerName, InvalidCallerName};
 pub use company_id::{CompanyId, InvalidCompanyId};
 pub use interval::{Interval, InvalidInterval};
 pub use json::{Json, JsonError, pointer_token, write_string};
-pub use part_key::{PartKey, Shape};
+pub use part_key::{PartId, PartKey, Shape};
 pub use query::{Figures, Forwarded, Query, QueuesQuery, Subject, SurveysQuery};
 pub use queue_id::{InvalidQueueId, QueueId};
 pub use route::Route;

@@ -2,8 +2,8 @@ use std::{fmt, sync::Arc};
 
 use super::{QueueId, Route, json::write_string};
 
-/// Everything that shapes a vendor answer except the queues' ids: the route, the path with its query, and
-/// every body field, in one canonical text.
+/// Everything that shapes a vendor answer except the queues' ids: the route, the path with its query, and every body
+/// field, in one canonical text.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Shape(Arc<Canonical>);
 
@@ -14,46 +14,52 @@ struct Canonical {
     fields: Option<Box<str>>,
 }
 
-/// What an answer is kept under. The vendor request is built from this **alone**, so nothing that is not in
-/// the key can change an answer that others will get.
+/// Which part of what a shape can answer.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum PartId {
+    /// All of it: the shape names no queues.
+    Document,
+    /// One queue's row.
+    Queue(QueueId),
+    /// The answer for exactly these queues in this order, where rows cannot be told apart.
+    Set(Arc<[QueueId]>),
+}
+
+/// What a part is kept under. The vendor request is built from shape and ids **alone**, so nothing that is not in the
+/// key can change an answer that others will get.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PartKey {
-    shape: Shape,
-    queues: Arc<[QueueId]>,
+    /// The query but for its queues.
+    pub shape: Shape,
+    /// Which part of it.
+    pub part: PartId,
 }
 
 impl Shape {
-    /// `target` is the path under the vendor's base URL, percent-encoded, with its query. `fields` are the
-    /// body's members without braces and without `queues`; `None` if the request has no body.
+    /// `target` is the path under the vendor's base URL, percent-encoded, with its query. `fields` are the body's
+    /// members without braces and without `queues`; `None` if the request has no body.
     pub(super) fn new(route: Route, target: String, fields: Option<String>) -> Self {
         Self(Arc::new(Canonical { route, target: target.into(), fields: fields.map(Into::into) }))
-    }
-}
-
-impl PartKey {
-    /// The key of a whole document: for a queue query, of exactly these queues in this order.
-    pub(super) fn whole(shape: Shape, queues: Arc<[QueueId]>) -> Self {
-        Self { shape, queues }
     }
 
     /// The route it belongs to.
     pub fn route(&self) -> Route {
-        self.shape.0.route
+        self.0.route
     }
 
     /// The path under the vendor's base URL, with its query.
     pub fn target(&self) -> &str {
-        &self.shape.0.target
+        &self.0.target
     }
 
-    /// The vendor request's JSON body; `None` for a GET.
-    pub fn body(&self) -> Option<String> {
-        let fields = self.shape.0.fields.as_deref()?;
-        let mut body = String::with_capacity(32 + fields.len() + self.queues.len() * 40);
+    /// The vendor request's JSON body, for these queues; `None` for a GET.
+    pub fn body(&self, queues: &[QueueId]) -> Option<String> {
+        let fields = self.0.fields.as_deref()?;
+        let mut body = String::with_capacity(32 + fields.len() + queues.len() * 40);
         body.push('{');
-        if !self.queues.is_empty() {
+        if !queues.is_empty() {
             body.push_str("\"queues\":[");
-            for (i, queue) in self.queues.iter().enumerate() {
+            for (i, queue) in queues.iter().enumerate() {
                 if i > 0 {
                     body.push(',');
                 }
@@ -69,18 +75,48 @@ impl PartKey {
         Some(body)
     }
 
-    /// Bytes that the key takes in memory, its share of allocations included.
+    /// The key of one of its parts.
+    pub fn part(&self, part: PartId) -> PartKey {
+        PartKey { shape: self.clone(), part }
+    }
+
+    /// Bytes that it takes in memory, its share of allocations included.
     pub fn weight(&self) -> usize {
-        const ALLOCATION: usize = 48;
-        let shape = &self.shape.0;
-        let ids: usize = self.queues.iter().map(|id| id.as_str().len() + ALLOCATION).sum();
-        shape.target.len() + shape.fields.as_deref().map_or(0, str::len) + ids + 4 * ALLOCATION
+        self.0.target.len() + self.0.fields.as_deref().map_or(0, str::len) + 4 * ALLOCATION
+    }
+}
+
+const ALLOCATION: usize = 48;
+
+impl PartKey {
+    /// Bytes that it takes in memory. A shape is counted whole for each of its parts: which of them share it is not
+    /// known here.
+    pub fn weight(&self) -> usize {
+        let id = |id: &QueueId| id.as_str().len() + ALLOCATION;
+        let ids = match &self.part {
+            PartId::Document => 0,
+            PartId::Queue(queue) => id(queue),
+            PartId::Set(queues) => queues.iter().map(id).sum(),
+        };
+        self.shape.weight() + ids
     }
 }
 
 /// The route only: filters can hold a phone number.
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Shape({})", self.route().template())
+    }
+}
+
+/// The route and the kind only.
 impl fmt::Debug for PartKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PartKey({}, {} queues)", self.route().template(), self.queues.len())
+        let kind = match &self.part {
+            PartId::Document => "document",
+            PartId::Queue(_) => "queue",
+            PartId::Set(_) => "set",
+        };
+        write!(f, "PartKey({}, {kind})", self.shape.route().template())
     }
 }

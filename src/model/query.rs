@@ -1,10 +1,6 @@
-use std::{
-    collections::{BTreeMap, HashSet},
-    fmt,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fmt};
 
-use super::{CompanyId, Interval, Json, PartKey, QueueId, Route, Shape, json::write_string};
+use super::{CompanyId, Interval, Json, QueueId, Route, Shape, json::write_string};
 
 /// A caller's question to the vendor, checked against the reference. What is sent to the vendor is written
 /// anew from this; the caller's own bytes go nowhere.
@@ -128,13 +124,9 @@ impl Query {
         }
     }
 
-    /// The key under which its answer is kept, and from which alone the vendor request is built.
-    pub fn part_key(&self) -> PartKey {
-        let route = self.route();
-        let shape = Shape::new(route, self.target(), self.fields());
-        let mut seen = HashSet::new();
-        let each_once: Arc<[QueueId]> = self.queues().iter().filter(|id| seen.insert(*id)).cloned().collect();
-        PartKey::whole(shape, each_once)
+    /// All of it but its queues: with their ids, what its parts are kept under and the vendor is asked for.
+    pub fn shape(&self) -> Shape {
+        Shape::new(self.route(), self.target(), self.fields())
     }
 
     fn target(&self) -> String {
@@ -233,8 +225,8 @@ mod tests {
 
     #[test]
     fn a_document_without_a_body_is_its_path() {
-        let key = plain(Subject::Questions(CompanyId::try_from(100_301).unwrap())).part_key();
-        assert_eq!((key.target(), key.body()), ("/survey/queries/questions/100301", None));
+        let shape = plain(Subject::Questions(CompanyId::try_from(100_301).unwrap())).shape();
+        assert_eq!((shape.target(), shape.body(&[])), ("/survey/queries/questions/100301", None));
     }
 
     #[test]
@@ -244,7 +236,7 @@ mod tests {
         let company = CompanyId::try_from(1).unwrap();
         let query = SurveysQuery { company, filters: Some(filters), extended: None, offset: Some(0), limit: None };
         assert_eq!(
-            plain(Subject::Surveys(query)).part_key().body().unwrap(),
+            plain(Subject::Surveys(query)).shape().body(&[]).unwrap(),
             r#"{"filters":[{"dimension":"x","value":{"a":1e2,"b":1.0}}],"companyId":1,"offset":0}"#
         );
     }
@@ -258,18 +250,18 @@ mod tests {
             query: [("läng".to_owned(), "a b&c".to_owned())].into(),
             fields: [("zone".to_owned(), Json::Null)].into(),
         };
-        let key = Query { subject, forwarded }.part_key();
-        assert_eq!(key.target(), "/analytics/queues/performance?l%C3%A4ng=a%20b%26c");
+        let shape = Query { subject, forwarded }.shape();
+        assert_eq!(shape.target(), "/analytics/queues/performance?l%C3%A4ng=a%20b%26c");
         assert_eq!(
-            key.body().unwrap(),
+            shape.body(&queues(&["a\"", "b"])).unwrap(),
             r#"{"queues":["a\"","b"],"interval":"2024-01-28T09:00:00.000Z/2024-01-28T10:00:00.000Z","partial":false,"zone":null}"#
         );
     }
 
     #[test]
-    fn a_queue_query_without_further_fields_is_its_ids_each_once() {
+    fn a_queue_query_without_further_fields_is_its_ids() {
         let subject =
-            Subject::Queues(QueuesQuery { figures: Figures::Summary, queues: queues(&["a", "a"]), extended: None });
-        assert_eq!(plain(subject).part_key().body().unwrap(), r#"{"queues":["a"]}"#);
+            Subject::Queues(QueuesQuery { figures: Figures::Summary, queues: queues(&["a"]), extended: None });
+        assert_eq!(plain(subject).shape().body(&queues(&["b"])).unwrap(), r#"{"queues":["b"]}"#);
     }
 }

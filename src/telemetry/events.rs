@@ -69,6 +69,11 @@ pub fn vendor_call_failed(route: &'static str, reason: &(dyn std::error::Error +
     tracing::warn!(route, reason, tries, "a vendor call failed");
 }
 
+/// A queue answer holds rows that cannot be told apart; the query is treated as a whole for a while.
+pub fn not_taken_apart(route: &'static str, queues: usize) {
+    tracing::warn!(route, queues, "a queue answer cannot be taken apart: treated as a whole");
+}
+
 /// A credential was refused; which one is not told.
 pub fn credential_refused(reason: &'static str, peer: std::net::IpAddr) {
     tracing::info!(reason, %peer, "a credential was refused");

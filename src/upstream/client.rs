@@ -1,6 +1,7 @@
 //! The way of one call to the vendor, from the breaker to the last try.
 
 use std::{
+    ops::AddAssign,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -22,7 +23,7 @@ use super::{
 use crate::{
     clock::{Moment, SharedClock, before},
     config::{Secret, UpstreamConfig},
-    model::{PartKey, Route},
+    model::{QueueId, Route, Shape},
 };
 
 /// The vendor, as the gateway sees it.
@@ -65,6 +66,13 @@ pub struct Effort {
     pub calls: u32,
     /// The time they took, waits between them apart.
     pub time: Duration,
+}
+
+impl AddAssign for Effort {
+    fn add_assign(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.time += other.time;
+    }
 }
 
 /// How a call ended, and what it cost.
@@ -143,9 +151,9 @@ impl Wesal {
         self.email.expose().trim().to_lowercase() == email.trim().to_lowercase()
     }
 
-    /// Asks the vendor for a part: again if that may help, within `upstream.request_timeout`.
-    pub async fn call(&self, key: &PartKey, patience: Patience) -> Called {
-        let request = Request { route: key.route(), target: key.target(), body: key.body() };
+    /// Asks the vendor for the document of `shape`, or for its rows of `queues`: again if that may help, within `upstream.request_timeout`.
+    pub async fn call(&self, shape: &Shape, queues: &[QueueId], patience: Patience) -> Called {
+        let request = Request { route: shape.route(), target: shape.target(), body: shape.body(queues) };
         let deadline = self.clock.now().after(self.request_timeout);
         let mut effort = Effort::default();
         let done = before(self.clock.as_ref(), deadline, self.tries(&request, patience, deadline, &mut effort)).await;

@@ -10,6 +10,7 @@ mod limits;
 mod login;
 mod paths;
 mod problems;
+mod queue_parts;
 mod reference;
 mod smoke;
 mod validation;

@@ -29,8 +29,9 @@ fn what_comes_of(fault: Fault) -> (u16, &'static str, Option<&'static str>, u64)
         Html | Empty | BadJson | BadUtf8 | WrongShape | Huge | GzipBomb | Redirect => {
             (502, "upstream_invalid_response", None, 1)
         }
-        Refused => (400, "upstream_rejected", Some("X004"), 1),
-        Missing => (400, "upstream_rejected", Some("X0000"), 1),
+        // Both queues together, then each alone.
+        Refused => (400, "upstream_rejected", Some("X004"), 3),
+        Missing => (400, "upstream_rejected", Some("X0000"), 3),
         TokenDead | Unauthorized | WrongDomain => (503, "upstream_login_failed", None, 2),
         RateLimited => (503, "upstream_rate_limited", None, 3),
         RateLimitedBare => (503, "upstream_rate_limited", None, 1),
@@ -62,7 +63,8 @@ async fn each_fault_has_its_answer_and_leaves_nothing_behind() {
         assert_eq!(answer.json()["wesalCode"].as_str(), wesal_code, "{fault}");
         assert_eq!(answer.header("retry-after").is_empty(), status != 503, "{fault}");
 
-        world.advance(secs(5));
+        // What was refused is remembered for 30 s.
+        world.advance(secs(31));
         let next = world.post(SUMMARY, &queues()).await.ok();
         assert_eq!(next.header("cache-status"), "wesal-gateway; fwd=uri-miss; ttl=3; stored", "{fault}");
         // A token that died while it was new was kept, and its death is found out by one call more.

@@ -25,7 +25,7 @@ pub(in crate::http) async fn get_organization(
     let view = |served: &crate::fetch::Served| match caller.companies() {
         None => as_kept(served),
         Some(mine) => {
-            let body = only_companies(&served.entry.body, mine).map_err(|NotUnderstood| {
+            let body = only_companies(&served.body, mine).map_err(|NotUnderstood| {
                 Problem::from(UpstreamError::InvalidResponse("its list of companies is not understood"))
             })?;
             let etag = entity_tag(&body);

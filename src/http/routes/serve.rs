@@ -61,7 +61,7 @@ pub(super) fn parameters(app: &App, request: &Request) -> Result<BTreeMap<String
 pub(super) async fn answer_posted(app: &App, caller: &Caller, query: Result<Query, Problem>) -> Response {
     match find(app, caller, query).await {
         Ok(served) => {
-            let body = served.entry.body.clone();
+            let body = served.body.clone();
             answered(&served, body, None)
         }
         Err(response) => response,
@@ -96,7 +96,7 @@ pub(super) async fn answer_gotten(
 async fn find(app: &App, caller: &Caller, query: Result<Query, Problem>) -> Result<Served, Response> {
     let query = query.map_err(IntoResponse::into_response)?;
     caller.may_ask(&query).map_err(|forbidden| Problem::from(forbidden).into_response())?;
-    app.documents.get(&query).await.map_err(|Failure { error, effort }| {
+    app.parts.get(&query).await.map_err(|Failure { error, effort }| {
         let mut response = Problem::from(error).into_response();
         response.extensions_mut().insert(Tally { found: None, effort });
         response
@@ -114,5 +114,5 @@ fn answered(served: &Served, body: Bytes, etag: Option<&str>) -> Response {
 
 /// The whole answer, as it is kept.
 pub(super) fn as_kept(served: &Served) -> Result<(Bytes, Box<str>), Problem> {
-    Ok((served.entry.body.clone(), served.entry.etag.clone()))
+    Ok((served.body.clone(), served.etag.clone().unwrap_or_default()))
 }

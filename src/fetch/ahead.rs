@@ -1,0 +1,95 @@
+//! What of a shape is asked for steadily, and when it must be fetched again so that who asks never waits. Pure but for
+//! the interest it reads.
+//!
+//! Hot is what was asked for at two moments or more within three `ttl`s: a question that nobody repeats costs no call of
+//! its own.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::calls::{Calls, Landed, Miss};
+use crate::{
+    cache::Interest,
+    clock::Moment,
+    model::{PartId, Shape},
+};
+
+/// Parts of one shape remembered at most.
+const MOST_PARTS: usize = 10_000;
+/// Vendor calls whose time is remembered.
+const RECENT_CALLS: usize = 16;
+/// Interest counts for this many `ttl`s (CONTRACT, section 11).
+const HOT_TTLS: u32 = 3;
+
+/// What one lane knows of its parts.
+#[derive(Default)]
+pub(super) struct Ahead {
+    parts: HashMap<PartId, Seen>,
+    /// How long the last groups took.
+    took: VecDeque<Duration>,
+    /// After a failure nothing is fetched ahead until a fetch that somebody waits for succeeds.
+    failing: bool,
+}
+
+struct Seen {
+    began: Moment,
+    ttl: Duration,
+    interest: Arc<Interest>,
+}
+
+impl Seen {
+    fn is_hot(&self, now: Moment) -> bool {
+        self.interest.is_steady(now, self.ttl.saturating_mul(HOT_TTLS))
+    }
+
+    fn left(&self, now: Moment) -> Duration {
+        self.began.after(self.ttl).since(now)
+    }
+}
+
+impl Ahead {
+    /// When the next fetch ahead is due; `None` if nothing is hot.
+    pub(super) fn due(&self, now: Moment) -> Option<Moment> {
+        if self.failing {
+            return None;
+        }
+        let hot = self.parts.values().filter(|seen| seen.is_hot(now));
+        hot.map(|seen| seen.began.after(seen.ttl.saturating_sub(self.lead().min(seen.ttl / 2)))).min()
+    }
+
+    /// The hot parts with half of their `ttl` left at the most: they go along with whatever is fetched.
+    pub(super) fn along(&self, now: Moment) -> impl Iterator<Item = (PartId, Arc<Interest>)> {
+        let soon = self.parts.iter().filter(move |(_, seen)| seen.left(now) <= seen.ttl / 2 && seen.is_hot(now));
+        soon.map(|(part, seen)| (part.clone(), Arc::clone(&seen.interest)))
+    }
+
+    /// Learns from a group that landed.
+    pub(super) fn learn(&mut self, calls: &Calls, shape: &Shape, landed: &Landed, began: Moment) {
+        let now = calls.clock.now();
+        self.failing = landed.outcomes.values().all(|outcome| matches!(outcome, Err(Miss::Upstream(_))));
+        if !self.failing {
+            self.took.push_back(now.since(began));
+            if self.took.len() > RECENT_CALLS {
+                self.took.pop_front();
+            }
+        }
+        self.parts.retain(|_, seen| seen.is_hot(now) || seen.left(now) > Duration::ZERO);
+        for (part, outcome) in &landed.outcomes {
+            let Ok(kept) = outcome else { continue };
+            let ttl = calls.ttl(shape, kept);
+            if !ttl.is_zero() && (self.parts.len() < MOST_PARTS || self.parts.contains_key(part)) {
+                let seen = Seen { began: kept.began, ttl, interest: Arc::clone(&kept.interest) };
+                self.parts.insert(part.clone(), seen);
+            }
+        }
+    }
+
+    /// How long before its end a part is fetched again: the longest that a group lately took, and a little.
+    fn lead(&self) -> Duration {
+        let longest = self.took.iter().max().copied().unwrap_or_default();
+        longest + longest / 4 + Duration::from_millis(5)
+    }
+}

@@ -1,0 +1,121 @@
+//! From parts to one answer that says truly where it came from.
+
+use std::time::Duration;
+
+use super::{
+    calls::Calls,
+    part::{Kept, Part},
+    rows::put_together,
+    served::{Forwarded, Found, Served, Tally},
+};
+use crate::{cache::Freshness, model::PartKey, upstream::Effort};
+
+/// One part of a query, and how it stands.
+pub(super) struct Slot {
+    pub(super) key: PartKey,
+    /// What is held, or was fetched.
+    pub(super) kept: Option<Kept>,
+    pub(super) way: Way,
+}
+
+/// How a part comes into the answer.
+#[derive(Clone, Copy)]
+pub(super) enum Way {
+    /// Held and fresh.
+    Hit { left: Duration },
+    /// Held and stale; a refresh runs.
+    Revalidating { past: Duration },
+    /// Held, and may be served only if the vendor fails: to be fetched.
+    Stale,
+    /// Not held: to be fetched.
+    Missing,
+    /// Fetched now.
+    Fetched { led: bool, was_stale: bool },
+    /// Held and stale; the vendor failed.
+    InsteadOfError { past: Duration },
+}
+
+impl Slot {
+    /// Whether the answer has to wait for it.
+    pub(super) fn must_be_fetched(&self) -> bool {
+        matches!(self.way, Way::Stale | Way::Missing)
+    }
+}
+
+/// Puts the answer together. `None` only if a part is not there, which is a bug.
+pub(super) fn assemble(calls: &Calls, slots: &[Slot], effort: Effort) -> Option<Served> {
+    let now = calls.clock.now();
+    let kept: Vec<&Kept> = slots.iter().map(|slot| slot.kept.as_ref()).collect::<Option<_>>()?;
+    let (body, etag) = match kept.first().map(|kept| &kept.content)? {
+        Part::Document { body, etag } => (body.clone(), Some(etag.clone())),
+        Part::Refused(_) => return None,
+        Part::Row { .. } | Part::Absent { .. } => {
+            // The newest call's envelope: whatever else the vendor says in it is the latest.
+            let newest = kept.iter().max_by_key(|kept| kept.began)?;
+            let rows = kept.iter().filter_map(|kept| match &kept.content {
+                Part::Row { body, .. } => Some(body),
+                _ => None,
+            });
+            (put_together(newest.content.frame()?, rows), None)
+        }
+    };
+    let oldest = kept.iter().map(|kept| kept.began).min()?;
+    Some(Served { body, etag, age: now.since(oldest), found: found(calls, slots), parts: tally(slots), effort })
+}
+
+fn tally(slots: &[Slot]) -> Tally {
+    let mut tally = Tally::default();
+    for slot in slots {
+        match slot.way {
+            Way::Hit { .. } => tally.hit += 1,
+            Way::Revalidating { .. } | Way::InsteadOfError { .. } => tally.stale += 1,
+            Way::Fetched { led: true, .. } => tally.fetched += 1,
+            Way::Fetched { led: false, .. } => tally.joined += 1,
+            Way::Stale | Way::Missing => {}
+        }
+        if let Some(Part::Absent { .. }) = slot.kept.as_ref().map(|kept| &kept.content) {
+            tally.absent += 1;
+        }
+    }
+    tally
+}
+
+/// The least fresh of the parts' ways, with the least time left or the most time past.
+fn found(calls: &Calls, slots: &[Slot]) -> Found {
+    let mut left = Duration::MAX;
+    let mut revalidating = None;
+    let mut instead = None;
+    let mut fetched: Option<(Forwarded, bool)> = None;
+    let mut stored = true;
+    for slot in slots {
+        match slot.way {
+            Way::Hit { left: this } => left = left.min(this),
+            Way::Revalidating { past } => revalidating = revalidating.max(Some(past)),
+            Way::InsteadOfError { past } => instead = instead.max(Some(past)),
+            Way::Fetched { led, was_stale } => {
+                match slot.kept.as_ref().map(|kept| calls.judge(&slot.key, kept)) {
+                    Some(Freshness::Fresh { left: this }) => left = left.min(this),
+                    _ => stored = false,
+                }
+                let why = if was_stale { Forwarded::Stale } else { Forwarded::UriMiss };
+                fetched = Some(match fetched {
+                    // One part that was not there at all makes it a miss.
+                    Some((Forwarded::UriMiss, any_led)) => (Forwarded::UriMiss, any_led || led),
+                    Some((_, any_led)) => (why, any_led || led),
+                    None => (why, led),
+                });
+            }
+            Way::Stale | Way::Missing => {}
+        }
+    }
+    match (instead, fetched, revalidating) {
+        (Some(past), _, _) => Found::StaleIfError { past },
+        (_, Some((forwarded, any_led)), _) => {
+            let kept = slots.iter().all(|slot| calls.keeps(&slot.key));
+            let forwarded = if kept { forwarded } else { Forwarded::Bypass };
+            Found::Fetched { forwarded, collapsed: !any_led, stored: stored.then_some(left) }
+        }
+        (_, _, Some(past)) => Found::StaleWhileRevalidate { past },
+        _ => Found::Hit { left },
+    }
+}

@@ -1,0 +1,227 @@
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tokio::task::JoinSet;
+
+use super::{
+    Policies,
+    part::{Kept, Part},
+    rows::{Row, TakenApart, take_apart},
+};
+use crate::{
+    cache::{Entry, Freshness, Interest, Phase, Store, freshness},
+    clock::{Moment, SharedClock},
+    model::{Interval, PartId, PartKey, QueueId, Shape},
+    telemetry::events,
+    upstream::{Answer, Called, Effort, Patience, UpstreamError, Wesal},
+};
+
+/// How a part's fetch ended.
+pub(super) type Outcome = Result<Kept, Miss>;
+
+/// Why a part could not be fetched.
+#[derive(Clone, Debug)]
+pub(super) enum Miss {
+    /// The vendor's side failed.
+    Upstream(UpstreamError),
+    /// The answer cannot be taken apart: the query must be asked as a whole.
+    Whole,
+}
+
+/// What a group of vendor calls brought.
+#[derive(Default)]
+pub(super) struct Landed {
+    pub(super) outcomes: HashMap<PartId, Outcome>,
+    pub(super) effort: Effort,
+}
+
+/// Calls the vendor and keeps what comes.
+pub(super) struct Calls {
+    pub(super) store: Store<Part>,
+    pub(super) policies: Policies,
+    pub(super) clock: SharedClock,
+    pub(super) max_queues_per_call: usize,
+    /// How long a caller waits at most: it may have joined a group that waits for another to land.
+    pub(super) patience: Duration,
+    pub(super) wesal: Arc<Wesal>,
+}
+
+/// What is to be fetched together.
+pub(super) struct Wanted {
+    /// The parts, and who asked for each.
+    pub(super) parts: Vec<(PartId, Arc<Interest>)>,
+    /// Whether the vendor's budget may be waited for: not if something stale stands by for every part.
+    pub(super) patience: Patience,
+}
+
+/// Calls that halving may make for one merged call that was refused. Enough to find a few bad ids among the most that
+/// travel together; a vendor that refuses every id is not asked about each.
+const MOST_HALVINGS: usize = 24;
+
+impl Calls {
+    /// Fetches `wanted`, all of one shape: queues together, as many as may be in a call, the calls side by side.
+    pub(super) async fn fetch(self: &Arc<Self>, shape: &Shape, interval: Option<Interval>, wanted: Wanted) -> Landed {
+        let Wanted { parts, patience } = wanted;
+        let errand = Arc::new(Errand {
+            calls: Arc::clone(self),
+            shape: shape.clone(),
+            interval,
+            patience,
+            interests: parts.iter().cloned().collect(),
+        });
+        let mut calls = JoinSet::new();
+        let mut queues = Vec::new();
+        for (part, _) in parts {
+            match part {
+                PartId::Queue(queue) => queues.push(queue),
+                PartId::Document | PartId::Set(_) => {
+                    let errand = Arc::clone(&errand);
+                    calls.spawn(async move { errand.whole(part).await });
+                }
+            }
+        }
+        for chunk in queues.chunks(self.max_queues_per_call) {
+            let (errand, chunk) = (Arc::clone(&errand), chunk.to_vec());
+            calls.spawn(async move { errand.rows(chunk).await });
+        }
+        let mut landed = Landed::default();
+        // A call that panicked brings nothing: who waited for its parts learns that they were lost.
+        while let Some(done) = calls.join_next().await {
+            let Ok(done) = done else { continue };
+            landed.outcomes.extend(done.outcomes);
+            landed.effort += done.effort;
+        }
+        landed
+    }
+
+    /// How a held part may be served now.
+    pub(super) fn judge(&self, key: &PartKey, kept: &Entry<Part>) -> Freshness {
+        match self.policies.of(key.shape.route(), kept.phase) {
+            Some(route) => {
+                let policy = kept.content.policy(route, self.policies.negative_ttl());
+                freshness(kept.began, self.clock.now(), &policy)
+            }
+            None => Freshness::Gone,
+        }
+    }
+
+    fn keep(&self, shape: &Shape, part: &PartId, kept: &Kept) {
+        if !self.ttl(shape, kept).is_zero() {
+            self.store.put(&shape.part(part.clone()), Arc::clone(kept));
+        }
+    }
+
+    /// Whether parts of this key's route are kept at all.
+    pub(super) fn keeps(&self, key: &PartKey) -> bool {
+        self.policies.of(key.shape.route(), Phase::Open).is_some_and(|policy| !policy.ttl.is_zero())
+    }
+
+    /// The policy of a part that was just fetched, for when to fetch it again.
+    pub(super) fn ttl(&self, shape: &Shape, kept: &Kept) -> Duration {
+        let route = self.policies.of(shape.route(), kept.phase);
+        route.map_or(Duration::ZERO, |route| kept.content.policy(route, self.policies.negative_ttl()).ttl)
+    }
+}
+
+/// One group's fetch, as its calls share it.
+struct Errand {
+    calls: Arc<Calls>,
+    shape: Shape,
+    interval: Option<Interval>,
+    patience: Patience,
+    interests: HashMap<PartId, Arc<Interest>>,
+}
+
+impl Errand {
+    /// Asks for a part that travels alone.
+    async fn whole(&self, part: PartId) -> Landed {
+        let queues: &[QueueId] = match &part {
+            PartId::Set(queues) => queues,
+            PartId::Document | PartId::Queue(_) => &[],
+        };
+        let calls = &self.calls;
+        let began = calls.clock.now();
+        let Called { result, effort } = calls.wesal.call(&self.shape, queues, self.patience).await;
+        let outcome = match result {
+            Ok(answer) => {
+                let phase = calls.policies.phase(self.interval, answer.began_at);
+                Ok(self.keep(&part, Part::document(answer.body), answer.began, phase))
+            }
+            Err(error) => {
+                if let UpstreamError::Rejected(_) = error {
+                    // What was held until now is refused too.
+                    calls.store.remove(&self.shape.part(part.clone()), began);
+                }
+                Err(self.failed(error, effort))
+            }
+        };
+        Landed { outcomes: HashMap::from([(part, outcome)]), effort }
+    }
+
+    /// Asks for `queues` in one call. If the vendor refuses it, asks again in halves until the bad ids stand alone.
+    async fn rows(&self, queues: Vec<QueueId>) -> Landed {
+        let mut landed = Landed::default();
+        let mut halvings = 0;
+        let mut to_ask = vec![queues];
+        while let Some(queues) = to_ask.pop() {
+            let Called { result, effort } = self.calls.wesal.call(&self.shape, &queues, self.patience).await;
+            landed.effort += effort;
+            match result {
+                Ok(answer) => self.sort(&queues, &answer, &mut landed),
+                Err(UpstreamError::Rejected(_)) if queues.len() > 1 && halvings < MOST_HALVINGS => {
+                    halvings += 2;
+                    let (left, right) = queues.split_at(queues.len() / 2);
+                    to_ask.extend([right.to_vec(), left.to_vec()]);
+                }
+                Err(UpstreamError::Rejected(rejection)) if queues.len() == 1 => {
+                    for queue in queues {
+                        let part = PartId::Queue(queue);
+                        let refused = Part::Refused(rejection.clone());
+                        let kept = self.keep(&part, refused, self.calls.clock.now(), Phase::Open);
+                        landed.outcomes.insert(part, Ok(kept));
+                    }
+                }
+                Err(error) => {
+                    let miss = self.failed(error, effort);
+                    landed.outcomes.extend(queues.into_iter().map(|queue| (PartId::Queue(queue), Err(miss.clone()))));
+                }
+            }
+        }
+        landed
+    }
+
+    /// Puts each row of an answer, or its absence, where it belongs.
+    fn sort(&self, queues: &[QueueId], answer: &Answer, landed: &mut Landed) {
+        let phase = self.calls.policies.phase(self.interval, answer.began_at);
+        let route = self.shape.route();
+        let Some(TakenApart { frame, mut rows }) = take_apart(route, &answer.body, queues) else {
+            events::not_taken_apart(route.template(), queues.len());
+            landed.outcomes.extend(queues.iter().map(|queue| (PartId::Queue(queue.clone()), Err(Miss::Whole))));
+            return;
+        };
+        for queue in queues {
+            let content = match rows.remove(queue) {
+                Some(Row { body, succeeded }) => Part::Row { body, frame: Arc::clone(&frame), succeeded },
+                None => Part::Absent { frame: Arc::clone(&frame) },
+            };
+            let part = PartId::Queue(queue.clone());
+            let kept = self.keep(&part, content, answer.began, phase);
+            landed.outcomes.insert(part, Ok(kept));
+        }
+    }
+
+    fn keep(&self, part: &PartId, content: Part, began: Moment, phase: Phase) -> Kept {
+        let interest = self.interests.get(part).cloned().unwrap_or_default();
+        let kept = content.kept(began, phase, interest);
+        self.calls.keep(&self.shape, part, &kept);
+        kept
+    }
+
+    fn failed(&self, error: UpstreamError, effort: Effort) -> Miss {
+        match &error {
+            // The caller's own doing, and told to the caller.
+            UpstreamError::Rejected(_) => {}
+            error => events::vendor_call_failed(self.shape.route().template(), error, effort.calls),
+        }
+        Miss::Upstream(error)
+    }
+}

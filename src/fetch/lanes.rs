@@ -1,0 +1,261 @@
+//! Group commit, without a timer: one lane a shape. While nothing of the shape is in flight, what is asked for leaves
+//! at once; while a group is, the next gathers; when it lands, that leaves. One task runs a lane and ends with it: no
+//! caller's leaving cancels anything.
+
+use std::{
+    collections::{HashMap, HashSet, hash_map},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::{Notify, watch};
+
+use super::{
+    ahead::Ahead,
+    calls::{Calls, Landed, Wanted},
+    part::Kept,
+};
+use crate::{
+    cache::Freshness,
+    clock::Moment,
+    model::{Interval, PartId, Shape},
+    upstream::Patience,
+};
+
+/// All lanes.
+pub(super) struct Lanes {
+    board: Mutex<HashMap<Shape, Lane>>,
+    calls: Arc<Calls>,
+    most: usize,
+}
+
+struct Lane {
+    flying: Option<Group>,
+    gathering: Option<Gathering>,
+    wake: Arc<Notify>,
+}
+
+/// The next group, its landing's other end, and what it is to fetch.
+type Gathering = (Group, watch::Sender<Option<Arc<Landed>>>, Wanted);
+
+fn nobody_waits() -> Gathering {
+    let (sender, landing) = watch::channel(None);
+    (Group { parts: HashSet::new(), landing }, sender, Wanted { parts: Vec::new(), patience: Patience::None })
+}
+
+/// Parts that are fetched together.
+struct Group {
+    parts: HashSet<PartId>,
+    landing: watch::Receiver<Option<Arc<Landed>>>,
+}
+
+/// A place among those who wait for a group.
+pub(super) struct Ticket {
+    landing: watch::Receiver<Option<Arc<Landed>>>,
+    /// Whether this asking began the group: its cost is told of this request.
+    pub(super) leads: bool,
+}
+
+/// What came of asking for parts.
+pub(super) struct Joined {
+    /// Those that had landed in the meantime.
+    pub(super) held: Vec<(PartId, Kept)>,
+    /// The groups in which the others come: two at the most.
+    pub(super) tickets: Vec<Ticket>,
+}
+
+/// As many lanes are at work as may be.
+#[derive(Debug, thiserror::Error)]
+#[error("too many fetches are under way")]
+pub struct Full;
+
+/// A fetch ended without a result: it panicked, or the process is ending.
+#[derive(Debug, thiserror::Error)]
+#[error("the fetch ended without a result")]
+pub struct Lost;
+
+impl Lanes {
+    /// At most `most` lanes.
+    pub(super) fn new(calls: Arc<Calls>, most: usize) -> Arc<Self> {
+        Arc::new(Self { board: Mutex::default(), calls, most })
+    }
+
+    /// Sees to it that `parts` of `shape` are fetched, each once whoever asks.
+    pub(super) fn join(
+        self: &Arc<Self>,
+        shape: &Shape,
+        interval: Option<Interval>,
+        asked: Wanted,
+    ) -> Result<Joined, Full> {
+        let mut board = self.board();
+        if !board.contains_key(shape) {
+            self.make_room(&mut board)?;
+        }
+        let lane = match board.entry(shape.clone()) {
+            hash_map::Entry::Occupied(lane) => lane.into_mut(),
+            hash_map::Entry::Vacant(vacant) => {
+                let wake = Arc::new(Notify::new());
+                let guard = OnBoard { lanes: Arc::clone(self), shape: shape.clone(), wake: Arc::clone(&wake) };
+                tokio::spawn(run(guard, interval));
+                vacant.insert(Lane { flying: None, gathering: None, wake })
+            }
+        };
+        let mut joined = Joined { held: Vec::new(), tickets: Vec::new() };
+        let mut waits_for_flying = false;
+        let mut waits_for_next = false;
+        for (part, interest) in asked.parts {
+            if lane.flying.as_ref().is_some_and(|group| group.parts.contains(&part)) {
+                waits_for_flying = true;
+                continue;
+            }
+            // Looked up once more: a group that landed since the caller's own look would be fetched again.
+            let key = shape.part(part.clone());
+            if let Some(kept) = self.calls.store.get(&key)
+                && matches!(self.calls.judge(&key, &kept), Freshness::Fresh { .. })
+            {
+                joined.held.push((part, kept));
+                continue;
+            }
+            let leads = lane.gathering.is_none();
+            let (group, _, wanted) = lane.gathering.get_or_insert_with(nobody_waits);
+            if asked.patience == Patience::Waits {
+                wanted.patience = Patience::Waits;
+            }
+            if leads {
+                joined.tickets.push(Ticket { landing: group.landing.clone(), leads });
+                lane.wake.notify_one();
+                waits_for_next = true;
+            } else if !waits_for_next {
+                joined.tickets.push(Ticket { landing: group.landing.clone(), leads });
+                waits_for_next = true;
+            }
+            if group.parts.insert(part.clone()) {
+                wanted.parts.push((part, interest));
+            }
+        }
+        if let Some(group) = lane.flying.as_ref().filter(|_| waits_for_flying) {
+            joined.tickets.push(Ticket { landing: group.landing.clone(), leads: false });
+        }
+        Ok(joined)
+    }
+
+    /// A lane that only waits to refresh ahead gives way to one that somebody waits for.
+    fn make_room(&self, board: &mut HashMap<Shape, Lane>) -> Result<(), Full> {
+        if board.len() < self.most {
+            return Ok(());
+        }
+        let idle = |(_, lane): &(&Shape, &Lane)| lane.flying.is_none() && lane.gathering.is_none();
+        let shape = board.iter().find(idle).map(|(shape, _)| shape.clone()).ok_or(Full)?;
+        if let Some(lane) = board.remove(&shape) {
+            lane.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    fn board(&self) -> MutexGuard<'_, HashMap<Shape, Lane>> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ticket {
+    /// Ends when the group has landed.
+    pub(super) async fn landed(mut self) -> Result<Arc<Landed>, Lost> {
+        match self.landing.wait_for(Option::is_some).await {
+            Ok(landed) => landed.clone().ok_or(Lost),
+            Err(_) => Err(Lost),
+        }
+    }
+}
+
+/// A lane's life: until nobody waits and nothing is asked for steadily.
+async fn run(lane: OnBoard, interval: Option<Interval>) {
+    let calls = Arc::clone(&lane.lanes.calls);
+    let mut ahead = Ahead::default();
+    while lane.has_something_to_fetch(&ahead, &calls).await {
+        let began = calls.clock.now();
+        let Some((sender, wanted)) = lane.take_off(&ahead, began) else { return };
+        if wanted.parts.is_empty() {
+            // The interest ended just now.
+            lane.land();
+            continue;
+        }
+        let landed = calls.fetch(&lane.shape, interval, wanted).await;
+        ahead.learn(&calls, &lane.shape, &landed, began);
+        lane.land();
+        sender.send_replace(Some(Arc::new(landed)));
+    }
+}
+
+/// The lane's task's hold on its place. Takes it off the board however the task ends, a panic included.
+struct OnBoard {
+    lanes: Arc<Lanes>,
+    shape: Shape,
+    wake: Arc<Notify>,
+}
+
+impl OnBoard {
+    /// Waits until somebody waits, or until a part that is asked for steadily is about to expire. False when the lane is
+    /// to end.
+    async fn has_something_to_fetch(&self, ahead: &Ahead, calls: &Calls) -> bool {
+        loop {
+            let now = calls.clock.now();
+            let due = {
+                let mut board = self.lanes.board();
+                let Some(lane) = self.own(&mut board) else { return false };
+                match ahead.due(now) {
+                    _ if lane.gathering.is_some() => return true,
+                    Some(due) if due <= now => return true,
+                    Some(due) => due,
+                    None => {
+                        board.remove(&self.shape);
+                        return false;
+                    }
+                }
+            };
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = calls.clock.sleep_until(due) => {}
+            }
+        }
+    }
+
+    /// What gathered, with what goes along, is now in flight.
+    fn take_off(&self, ahead: &Ahead, now: Moment) -> Option<(watch::Sender<Option<Arc<Landed>>>, Wanted)> {
+        let mut board = self.lanes.board();
+        let lane = self.own(&mut board)?;
+        let (mut group, sender, mut wanted) = lane.gathering.take().unwrap_or_else(nobody_waits);
+        // Along goes what costs no further call; alone, all that is due.
+        let per_call = self.lanes.calls.max_queues_per_call;
+        let room = match wanted.parts.len() {
+            0 => usize::MAX,
+            n => n.next_multiple_of(per_call) - n,
+        };
+        for (part, interest) in ahead.along(now).take(room) {
+            if group.parts.insert(part.clone()) {
+                wanted.parts.push((part, interest));
+            }
+        }
+        lane.flying = Some(group);
+        Some((sender, wanted))
+    }
+
+    fn land(&self) {
+        let mut board = self.lanes.board();
+        if let Some(lane) = self.own(&mut board) {
+            lane.flying = None;
+        }
+    }
+
+    /// The lane, if it is still this task's: one that gave way to another may stand there anew.
+    fn own<'b>(&self, board: &'b mut HashMap<Shape, Lane>) -> Option<&'b mut Lane> {
+        board.get_mut(&self.shape).filter(|lane| Arc::ptr_eq(&lane.wake, &self.wake))
+    }
+}
+
+impl Drop for OnBoard {
+    fn drop(&mut self) {
+        let mut board = self.lanes.board();
+        if self.own(&mut board).is_some() {
+            board.remove(&self.shape);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use super::rows::Frame;
+use crate::{
+    cache::{Entry, Interest, Phase, Policy, Weigh, entity_tag},
+    clock::Moment,
+    upstream::Rejection,
+};
+
+/// A part with when it was fetched, as it is held and handed around.
+pub(super) type Kept = Arc<Entry<Part>>;
+
+/// What is held under a part's key.
+pub(super) enum Part {
+    /// A whole answer.
+    Document {
+        /// The vendor's bytes.
+        body: Bytes,
+        /// Their entity tag.
+        etag: Box<str>,
+    },
+    /// One queue's row.
+    Row {
+        /// The vendor's bytes.
+        body: Bytes,
+        /// What stood around the row.
+        frame: Arc<Frame>,
+        /// Whether the row says of itself that it succeeded.
+        succeeded: bool,
+    },
+    /// The vendor's answer had no row for this queue.
+    Absent {
+        /// What stood around the rows of others.
+        frame: Arc<Frame>,
+    },
+    /// The vendor refuses this id.
+    Refused(Rejection),
+}
+
+impl Part {
+    /// A whole answer.
+    pub(super) fn document(body: Bytes) -> Self {
+        Self::Document { etag: entity_tag(&body), body }
+    }
+
+    /// Its entry, for a call that began at `began`.
+    pub(super) fn kept(self, began: Moment, phase: Phase, interest: Arc<Interest>) -> Kept {
+        Arc::new(Entry { content: self, began, phase, interest })
+    }
+
+    /// How long it may be served, where `route` is its route's policy and `negative_ttl` the setting: what is not there
+    /// is remembered, a row's own failure at most that long, and neither is served stale.
+    pub(super) fn policy(&self, route: Policy, negative_ttl: Duration) -> Policy {
+        let briefly = |ttl| Policy { ttl, stale_while_revalidate: Duration::ZERO, stale_if_error: Duration::ZERO };
+        match self {
+            Self::Document { .. } | Self::Row { succeeded: true, .. } => route,
+            Self::Row { succeeded: false, .. } => briefly(route.ttl.min(negative_ttl)),
+            // Where nothing is kept, what is not there is not either.
+            Self::Absent { .. } | Self::Refused(_) if route.ttl.is_zero() => briefly(Duration::ZERO),
+            Self::Absent { .. } | Self::Refused(_) => briefly(negative_ttl),
+        }
+    }
+
+    /// What stands around the rows, if this is one part of many.
+    pub(super) fn frame(&self) -> Option<&Arc<Frame>> {
+        match self {
+            Self::Row { frame, .. } | Self::Absent { frame } => Some(frame),
+            Self::Document { .. } | Self::Refused(_) => None,
+        }
+    }
+}
+
+impl Weigh for Part {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Document { body, etag } => body.len() + etag.len(),
+            // The frame is shared by the rows of one call; it is counted with each, for a bound that surely holds.
+            Self::Row { body, frame, .. } => body.len() + frame.weight(),
+            Self::Absent { frame } => frame.weight(),
+            Self::Refused(rejection) => rejection.words.len(),
+        }
+    }
+}

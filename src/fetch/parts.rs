@@ -1,0 +1,282 @@
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use super::{
+    Policies,
+    assemble::{Slot, Way, assemble},
+    calls::{Calls, Miss, Wanted},
+    lanes::{Full, Joined, Lanes, Lost},
+    part::{Kept, Part},
+    served::{Failure, FetchError, Served},
+};
+use crate::{
+    cache::{Freshness, Store},
+    clock::{Moment, SharedClock, before},
+    config::Config,
+    model::{PartId, Query, QueueId, Shape},
+    upstream::{Effort, Patience, UpstreamError, Wesal},
+};
+
+/// How long a shape is asked for as a whole after an answer could not be taken apart.
+const WHOLE_FOR: Duration = Duration::from_secs(60);
+/// Such shapes remembered at most.
+const MOST_WHOLE: usize = 1_000;
+
+/// Answers from parts: held, fetched once for all who wait, or served stale.
+pub struct Parts {
+    calls: Arc<Calls>,
+    lanes: Arc<Lanes>,
+    whole: Mutex<HashMap<Shape, Moment>>,
+}
+
+impl Parts {
+    /// Nothing is held yet.
+    pub fn new(config: &Config, wesal: Arc<Wesal>, clock: SharedClock) -> Self {
+        let policies = Policies::new(&config.cache);
+        let calls = Arc::new(Calls {
+            store: Store::new(config.cache.capacity.bytes(), policies.longest_life()),
+            policies,
+            clock,
+            max_queues_per_call: config.upstream.max_queues_per_call.get(),
+            patience: config.upstream.request_timeout,
+            wesal,
+        });
+        // A fetch outlives its callers, so there may be a few more lanes than requests.
+        let most = config.limits.max_in_flight.get().saturating_mul(2);
+        Self { lanes: Lanes::new(Arc::clone(&calls), most), calls, whole: Mutex::default() }
+    }
+
+    /// The answer to `query`. Whether the caller may have it must have been decided before.
+    pub async fn get(&self, query: &Query) -> Result<Served, Failure> {
+        let shape = query.shape();
+        let ids = match query.queues() {
+            [] => vec![PartId::Document],
+            _ if self.is_whole(&shape) => vec![whole(query)],
+            queues => once_each(queues).map(PartId::Queue).collect(),
+        };
+        match self.answer(query, &shape, ids).await {
+            Ok(served) => Ok(served),
+            Err(Unanswered::Failed(failure)) => Err(failure),
+            Err(Unanswered::NotTakenApart) => {
+                self.make_whole(shape.clone());
+                self.answer(query, &shape, vec![whole(query)]).await.map_err(|unanswered| match unanswered {
+                    Unanswered::Failed(failure) => failure,
+                    Unanswered::NotTakenApart => lost(),
+                })
+            }
+        }
+    }
+
+    /// Whether anything is held that may be served, at least if the vendor fails.
+    pub fn holds_servable(&self) -> bool {
+        let calls = &self.calls;
+        calls.store.any(|key, kept| !matches!(calls.judge(key, kept), Freshness::Gone))
+    }
+
+    /// Gives memory back. To be called about each second.
+    pub fn tidy(&self) {
+        self.calls.store.tidy();
+        let now = self.calls.clock.now();
+        self.whole().retain(|_, until| now < *until);
+    }
+
+    async fn answer(&self, query: &Query, shape: &Shape, ids: Vec<PartId>) -> Result<Served, Unanswered> {
+        let now = self.calls.clock.now();
+        let mut slots: Vec<Slot> = ids.into_iter().map(|id| self.look(shape, id, now)).collect();
+        let effort = self.fill(query, shape, &mut slots).await?;
+        refusal(query, &slots, effort)?;
+        assemble(&self.calls, &slots, effort).ok_or_else(|| Unanswered::Failed(lost()))
+    }
+
+    /// What is held for a part, and what is to be done for it.
+    fn look(&self, shape: &Shape, id: PartId, now: Moment) -> Slot {
+        let key = shape.part(id);
+        let held = self.calls.store.get(&key);
+        if let Some(held) = &held {
+            held.interest.note(now);
+        }
+        let way = match held.as_ref().map(|held| self.calls.judge(&key, held)) {
+            Some(Freshness::Fresh { left }) => Way::Hit { left },
+            Some(Freshness::StaleWhileRevalidate { past }) => Way::Revalidating { past },
+            Some(Freshness::StaleIfError { .. }) => Way::Stale,
+            Some(Freshness::Gone) | None => Way::Missing,
+        };
+        Slot { key, kept: held, way }
+    }
+
+    /// Fetches what must be fetched, and begins to refresh what may be served meanwhile.
+    async fn fill(&self, query: &Query, shape: &Shape, slots: &mut [Slot]) -> Result<Effort, Unanswered> {
+        let to_fetch = slots.iter().filter(|slot| !matches!(slot.way, Way::Hit { .. }));
+        let now = self.calls.clock.now();
+        let parts: Vec<_> = to_fetch
+            .map(|slot| {
+                let interest = slot.kept.as_ref().map(|kept| Arc::clone(&kept.interest)).unwrap_or_default();
+                interest.note(now);
+                (slot.key.part.clone(), interest)
+            })
+            .collect();
+        if parts.is_empty() {
+            return Ok(Effort::default());
+        }
+        let nothing_stands_by = slots.iter().any(|slot| matches!(slot.way, Way::Missing));
+        let patience = if nothing_stands_by { Patience::Waits } else { Patience::None };
+        let must_wait = slots.iter().any(Slot::must_be_fetched);
+        let joined = match self.lanes.join(shape, query.interval(), Wanted { parts, patience }) {
+            Ok(joined) => joined,
+            // The refresh runs a little later.
+            Err(_) if !must_wait => return Ok(Effort::default()),
+            Err(full) => return self.fall_back(slots, &FetchError::Full(full), Effort::default()),
+        };
+        if !must_wait {
+            return Ok(Effort::default());
+        }
+        self.wait(joined, slots).await
+    }
+
+    async fn wait(&self, joined: Joined, slots: &mut [Slot]) -> Result<Effort, Unanswered> {
+        let Joined { held, tickets } = joined;
+        let mut outcomes: HashMap<PartId, (Result<Kept, Miss>, bool)> = HashMap::new();
+        let mut effort = Effort::default();
+        let clock = self.calls.clock.as_ref();
+        let deadline = clock.now().after(self.calls.patience);
+        let mut missed = FetchError::Lost(Lost);
+        for ticket in tickets {
+            let leads = ticket.leads;
+            let landed = match before(clock, deadline, ticket.landed()).await {
+                Some(Ok(landed)) => landed,
+                Some(Err(Lost)) => continue,
+                None => {
+                    missed = FetchError::Upstream(UpstreamError::Timeout);
+                    continue;
+                }
+            };
+            if leads {
+                effort += landed.effort;
+            }
+            for slot in slots.iter().filter(|slot| slot.must_be_fetched()) {
+                if let Some(outcome) = landed.outcomes.get(&slot.key.part) {
+                    outcomes.insert(slot.key.part.clone(), (outcome.clone(), leads));
+                }
+            }
+        }
+        let held: HashMap<PartId, Kept> = held.into_iter().collect();
+        let mut failed = None;
+        for slot in slots.iter_mut().filter(|slot| slot.must_be_fetched()) {
+            if let Some(kept) = held.get(&slot.key.part) {
+                let left = match self.calls.judge(&slot.key, kept) {
+                    Freshness::Fresh { left } => left,
+                    _ => Duration::ZERO,
+                };
+                (slot.kept, slot.way) = (Some(Arc::clone(kept)), Way::Hit { left });
+                continue;
+            }
+            match outcomes.remove(&slot.key.part) {
+                Some((Ok(kept), led)) => {
+                    let had = matches!(slot.way, Way::Stale);
+                    (slot.kept, slot.way) = (Some(kept), Way::Fetched { led, was_stale: had });
+                }
+                Some((Err(Miss::Whole), _)) => return Err(Unanswered::NotTakenApart),
+                Some((Err(Miss::Upstream(error)), _)) => {
+                    failed = Some(match failed {
+                        // A refusal is told before a failure: it will not pass.
+                        Some(refusal @ FetchError::Upstream(UpstreamError::Rejected(_))) => refusal,
+                        _ => FetchError::Upstream(error),
+                    });
+                }
+                None => failed = failed.or_else(|| Some(again(&missed))),
+            }
+        }
+        match failed {
+            None => Ok(effort),
+            Some(error) => self.fall_back(slots, &error, effort),
+        }
+    }
+
+    /// What may be served although its fetch failed, judged after the wait for it: the window may have ended
+    /// meanwhile. A refusal of the request itself is never papered over.
+    fn fall_back(&self, slots: &mut [Slot], error: &FetchError, effort: Effort) -> Result<Effort, Unanswered> {
+        let refused = matches!(error, FetchError::Upstream(UpstreamError::Rejected(_)));
+        for slot in slots.iter_mut().filter(|slot| slot.must_be_fetched()) {
+            let judged = slot.kept.as_ref().map(|kept| self.calls.judge(&slot.key, kept));
+            match judged {
+                Some(Freshness::StaleWhileRevalidate { past } | Freshness::StaleIfError { past }) if !refused => {
+                    slot.way = Way::InsteadOfError { past };
+                }
+                _ => return Err(Unanswered::Failed(Failure { error: again(error), effort })),
+            }
+        }
+        Ok(effort)
+    }
+
+    fn is_whole(&self, shape: &Shape) -> bool {
+        let now = self.calls.clock.now();
+        self.whole().get(shape).is_some_and(|until| now < *until)
+    }
+
+    fn make_whole(&self, shape: Shape) {
+        let until = self.calls.clock.now().after(WHOLE_FOR);
+        let mut whole = self.whole();
+        if whole.len() < MOST_WHOLE {
+            whole.insert(shape, until);
+        }
+    }
+
+    fn whole(&self) -> std::sync::MutexGuard<'_, HashMap<Shape, Moment>> {
+        self.whole.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Unanswered {
+    Failed(Failure),
+    /// The rows cannot be told apart: ask for the whole.
+    NotTakenApart,
+}
+
+/// The ids that were asked for, in their order, each once.
+fn once_each(queues: &[QueueId]) -> impl Iterator<Item = QueueId> {
+    let mut seen = HashSet::new();
+    queues.iter().filter(move |id| seen.insert(*id)).cloned()
+}
+
+fn whole(query: &Query) -> PartId {
+    PartId::Set(once_each(query.queues()).collect())
+}
+
+/// One refused queue refuses the query. Its places are told as the caller counts them.
+fn refusal(query: &Query, slots: &[Slot], effort: Effort) -> Result<(), Unanswered> {
+    let mut rejection = None;
+    let mut queues = Vec::new();
+    for slot in slots {
+        let (Some(Part::Refused(why)), PartId::Queue(refused)) =
+            (slot.kept.as_ref().map(|kept| &kept.content), &slot.key.part)
+        else {
+            continue;
+        };
+        rejection.get_or_insert_with(|| why.clone());
+        queues.extend(query.queues().iter().enumerate().filter(|(_, queue)| *queue == refused).map(|(i, _)| i));
+    }
+    match rejection {
+        None => Ok(()),
+        Some(rejection) => {
+            Err(Unanswered::Failed(Failure { error: FetchError::Refused { rejection, queues }, effort }))
+        }
+    }
+}
+
+fn lost() -> Failure {
+    Failure { error: FetchError::Lost(Lost), effort: Effort::default() }
+}
+
+fn again(error: &FetchError) -> FetchError {
+    match error {
+        FetchError::Upstream(error) => FetchError::Upstream(error.clone()),
+        FetchError::Refused { rejection, queues } => {
+            FetchError::Refused { rejection: rejection.clone(), queues: queues.clone() }
+        }
+        FetchError::Full(_) => FetchError::Full(Full),
+        FetchError::Lost(_) => FetchError::Lost(Lost),
+    }
+}

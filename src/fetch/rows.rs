@@ -1,0 +1,180 @@
+//! A queue answer, taken apart into one row a queue and put together again. Pure.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde_json::value::RawValue;
+
+use crate::model::{QueueId, Route, only_member, splice};
+
+/// The vendor's envelope around the rows, byte for byte.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Frame {
+    before: Bytes,
+    after: Bytes,
+}
+
+/// One queue's row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    /// Byte for byte. A copy, so that a kept row does not keep the whole answer.
+    pub(super) body: Bytes,
+    /// False where the vendor wrote `"success": false` into the row itself.
+    pub(super) succeeded: bool,
+}
+
+/// An answer in parts. An id that was asked for and has no row is absent.
+pub(super) struct TakenApart {
+    pub(super) frame: Arc<Frame>,
+    pub(super) rows: HashMap<QueueId, Row>,
+}
+
+/// The member that names the queue in a row (reference; `queryId` is sic).
+fn id_member(route: Route) -> Option<&'static str> {
+    match route {
+        Route::QueueSummary => Some("id"),
+        Route::QueueActivity => Some("queueId"),
+        Route::QueuePerformance => Some("queryId"),
+        _ => None,
+    }
+}
+
+/// Takes the answer to a call for `asked` apart. `None` if it cannot be put together again without a doubt: a row
+/// that names no queue, or two rows for one queue that differ.
+///
+/// A row is matched exactly first, else without regard to ASCII case. Rows for queues that nobody asked for are left
+/// out; a row that stands twice, to the letter, is one.
+pub(super) fn take_apart(route: Route, body: &Bytes, asked: &[QueueId]) -> Option<TakenApart> {
+    let text = std::str::from_utf8(body).ok()?;
+    let spliced = splice(text, "data", "result")?;
+    let member = id_member(route)?;
+    let mut exact: HashMap<String, &RawValue> = HashMap::with_capacity(spliced.rows.len());
+    let mut folded: HashMap<String, Option<&RawValue>> = HashMap::with_capacity(spliced.rows.len());
+    for row in &spliced.rows {
+        let id: String = serde_json::from_str(only_member(row, member)?.get()).ok()?;
+        // Two spellings of one id: neither is meant by a third.
+        let same_letters = folded.entry(id.to_ascii_lowercase()).or_insert(Some(row));
+        if same_letters.is_some_and(|other| other.get() != row.get()) {
+            *same_letters = None;
+        }
+        if exact.insert(id, row).is_some_and(|other| other.get() != row.get()) {
+            return None;
+        }
+    }
+    let mut rows = HashMap::with_capacity(asked.len());
+    for id in asked {
+        let found = match exact.get(id.as_str()) {
+            Some(row) => Some(*row),
+            None => folded.get(&id.as_str().to_ascii_lowercase()).copied().flatten(),
+        };
+        if let Some(row) = found {
+            let succeeded = only_member(row, "success").is_none_or(|success| success.get() != "false");
+            rows.insert(id.clone(), Row { body: Bytes::copy_from_slice(row.get().as_bytes()), succeeded });
+        }
+    }
+    let part = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+    Some(TakenApart { frame: Arc::new(Frame { before: part(spliced.before), after: part(spliced.after) }), rows })
+}
+
+/// Puts rows into the vendor's envelope.
+pub(super) fn put_together<'a>(frame: &Frame, rows: impl Iterator<Item = &'a Bytes> + Clone) -> Bytes {
+    let length: usize = rows.clone().map(|row| row.len() + 1).sum();
+    let mut body = BytesMut::with_capacity(frame.before.len() + length + frame.after.len());
+    body.put_slice(&frame.before);
+    for (i, row) in rows.enumerate() {
+        if i > 0 {
+            body.put_u8(b',');
+        }
+        body.put_slice(row);
+    }
+    body.put_slice(&frame.after);
+    body.freeze()
+}
+
+impl Frame {
+    /// Bytes that it takes in memory.
+    pub(super) fn weight(&self) -> usize {
+        self.before.len() + self.after.len() + 64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ids(all: &[&str]) -> Vec<QueueId> {
+        all.iter().map(|id| QueueId::try_from((*id).to_owned()).unwrap()).collect()
+    }
+
+    fn answer(rows: &str) -> Bytes {
+        Bytes::from(format!(r#"{{"data": {{"success":true,"result":[{rows}],"x":1.0}},"success":true}}"#))
+    }
+
+    /// What who asks for `wanted` gets from an answer with `rows` to a call for `asked`.
+    fn served(rows: &str, asked: &[&str], wanted: &[&str]) -> Option<String> {
+        let TakenApart { frame, rows } = take_apart(Route::QueueActivity, &answer(rows), &ids(asked))?;
+        let wanted = ids(wanted);
+        let rows = wanted.iter().filter_map(|id| rows.get(id)).map(|row| &row.body);
+        Some(String::from_utf8(put_together(&frame, rows).to_vec()).unwrap())
+    }
+
+    const A: &str = r#"{"queueId":"a","n":1e2}"#;
+    const B: &str = r#"{ "n": 1.0, "queueId": "b" }"#;
+
+    #[test]
+    fn rows_come_in_the_order_asked_inside_the_vendors_envelope() {
+        let both = format!("{A} , {B}");
+        let whole = |rows: &str| Some(String::from_utf8(answer(rows).to_vec()).unwrap());
+        assert_eq!(served(&both, &["a", "b"], &["a", "b"]), whole(&format!("{A},{B}")));
+        assert_eq!(served(&both, &["a", "b"], &["b", "a"]), whole(&format!("{B},{A}")));
+        assert_eq!(served(&both, &["a", "b"], &["b"]), whole(B));
+        assert_eq!(served(&both, &["a", "b"], &["c"]), whole(""));
+    }
+
+    #[test]
+    fn an_id_is_matched_exactly_first_and_else_without_regard_to_case() {
+        let upper = A.replace("\"a\"", "\"A\"");
+        assert!(served(&upper, &["a"], &["a"]).unwrap().contains(&upper));
+        let both = format!("{upper},{A}");
+        assert!(served(&both, &["a"], &["a"]).unwrap().contains(A));
+        assert!(!served(&both, &["a"], &["a"]).unwrap().contains(&upper));
+        assert!(served(&both, &["a", "A"], &["A"]).unwrap().contains(&upper));
+    }
+
+    #[test]
+    fn a_row_that_stands_twice_to_the_letter_is_one_and_rows_that_differ_are_a_doubt() {
+        assert_eq!(served(&format!("{A},{A}"), &["a"], &["a"]), served(A, &["a"], &["a"]));
+        assert_eq!(served(&format!("{A},{}", A.replace("1e2", "2")), &["a"], &["a"]), None);
+    }
+
+    #[test]
+    fn extra_rows_go_to_nobody() {
+        let taken = take_apart(Route::QueueActivity, &answer(&format!("{A},{B}")), &ids(&["a"])).unwrap();
+        assert_eq!(taken.rows.len(), 1);
+    }
+
+    #[test]
+    fn a_row_without_an_id_is_a_doubt() {
+        for rows in ["1", "{}", r#"{"queueId":1}"#, r#"{"id":"a"}"#, r#"{"queueId":"a","queueId":"b"}"#] {
+            assert_eq!(served(rows, &["a"], &["a"]), None, "{rows}");
+        }
+        assert!(take_apart(Route::Questions, &answer(A), &ids(&["a"])).is_none());
+    }
+
+    #[test]
+    fn a_rows_own_failure_is_seen() {
+        let rows = r#"{"id":"a","success":false},{"id":"b","success":true},{"id":"c"}"#;
+        let taken = take_apart(Route::QueueSummary, &answer(rows), &ids(&["a", "b", "c"])).unwrap();
+        let succeeded = |id| taken.rows[&ids(&[id])[0]].succeeded;
+        assert_eq!([succeeded("a"), succeeded("b"), succeeded("c")], [false, true, true]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_taken_apart_or_not(bytes: Vec<u8>) {
+            let _ = take_apart(Route::QueueSummary, &bytes.into(), &ids(&["a"]));
+        }
+    }
+}
