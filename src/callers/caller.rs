@@ -12,6 +12,8 @@ pub struct Caller {
     pub name: CallerName,
     /// Its place in the configuration: where its limiter stands.
     pub index: usize,
+    /// Whether its `Cache-Control` is honoured.
+    pub may_refresh: bool,
     pub(super) enabled: bool,
     pub(super) expires: Option<jiff::Timestamp>,
     scopes: Vec<Scope>,
@@ -38,6 +40,7 @@ impl Caller {
         Self {
             name: config.name.clone(),
             index,
+            may_refresh: config.may_refresh,
             enabled: config.enabled,
             expires: config.expires,
             scopes: config.scopes.clone(),

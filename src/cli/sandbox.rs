@@ -79,6 +79,7 @@ fn configuration(simulator: &Simulator, vendor: SocketAddr, port: u16, key: &Api
         rate_limit: None,
         expires: None,
         enabled: true,
+        may_refresh: true,
         login: Some("demo@example.com".to_owned()),
     }];
     Ok(config)

@@ -42,6 +42,10 @@ pub struct CallerConfig {
     /// Whether its keys work at all.
     #[serde(default = "yes")]
     pub enabled: bool,
+    /// Whether its requests' `Cache-Control` (`max-age`, `no-cache`, `only-if-cached`) is honoured: each such request may
+    /// cost a vendor call.
+    #[serde(default)]
+    pub may_refresh: bool,
     /// What it may give as `email` at the login route, beside its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<String>,

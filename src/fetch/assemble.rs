@@ -29,8 +29,10 @@ pub(super) enum Way {
     Stale,
     /// Not held: to be fetched.
     Missing,
+    /// Held and fresh, but older than the caller demands: to be fetched.
+    Unwanted,
     /// Fetched now.
-    Fetched { led: bool, was_stale: bool },
+    Fetched { led: bool, why: Forwarded },
     /// Held and stale; the vendor failed.
     InsteadOfError { past: Duration },
 }
@@ -38,7 +40,17 @@ pub(super) enum Way {
 impl Slot {
     /// Whether the answer has to wait for it.
     pub(super) fn must_be_fetched(&self) -> bool {
-        matches!(self.way, Way::Stale | Way::Missing)
+        self.forwarded().is_some()
+    }
+
+    /// Why it has to be fetched, if it has.
+    pub(super) fn forwarded(&self) -> Option<Forwarded> {
+        match self.way {
+            Way::Missing => Some(Forwarded::UriMiss),
+            Way::Stale => Some(Forwarded::Stale),
+            Way::Unwanted => Some(Forwarded::Request),
+            Way::Hit { .. } | Way::Revalidating { .. } | Way::Fetched { .. } | Way::InsteadOfError { .. } => None,
+        }
     }
 }
 
@@ -71,13 +83,24 @@ fn tally(slots: &[Slot]) -> Tally {
             Way::Revalidating { .. } | Way::InsteadOfError { .. } => tally.stale += 1,
             Way::Fetched { led: true, .. } => tally.fetched += 1,
             Way::Fetched { led: false, .. } => tally.joined += 1,
-            Way::Stale | Way::Missing => {}
+            Way::Stale | Way::Missing | Way::Unwanted => {}
         }
         if let Some(Part::Absent { .. }) = slot.kept.as_ref().map(|kept| &kept.content) {
             tally.absent += 1;
         }
     }
     tally
+}
+
+/// One part that was not there at all makes it a miss, one that was stale makes it stale.
+fn graver(a: Forwarded, b: Forwarded) -> Forwarded {
+    let gravity = |why| match why {
+        Forwarded::Request => 0,
+        Forwarded::Stale => 1,
+        Forwarded::UriMiss => 2,
+        Forwarded::Bypass => 3,
+    };
+    if gravity(a) >= gravity(b) { a } else { b }
 }
 
 /// The least fresh of the parts' ways, with the least time left or the most time past.
@@ -92,20 +115,17 @@ fn found(calls: &Calls, slots: &[Slot]) -> Found {
             Way::Hit { left: this } => left = left.min(this),
             Way::Revalidating { past } => revalidating = revalidating.max(Some(past)),
             Way::InsteadOfError { past } => instead = instead.max(Some(past)),
-            Way::Fetched { led, was_stale } => {
+            Way::Fetched { led, why } => {
                 match slot.kept.as_ref().map(|kept| calls.judge(&slot.key, kept)) {
                     Some(Freshness::Fresh { left: this }) => left = left.min(this),
                     _ => stored = false,
                 }
-                let why = if was_stale { Forwarded::Stale } else { Forwarded::UriMiss };
                 fetched = Some(match fetched {
-                    // One part that was not there at all makes it a miss.
-                    Some((Forwarded::UriMiss, any_led)) => (Forwarded::UriMiss, any_led || led),
-                    Some((_, any_led)) => (why, any_led || led),
+                    Some((other, any_led)) => (graver(other, why), any_led || led),
                     None => (why, led),
                 });
             }
-            Way::Stale | Way::Missing => {}
+            Way::Stale | Way::Missing | Way::Unwanted => {}
         }
     }
     match (instead, fetched, revalidating) {

@@ -3,7 +3,7 @@
 //! caller's leaving cancels anything.
 
 use std::{
-    collections::{HashMap, HashSet, hash_map},
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -12,10 +12,11 @@ use tokio::sync::{Notify, watch};
 use super::{
     ahead::Ahead,
     calls::{Calls, Landed, Wanted},
+    demand::Demand,
     part::Kept,
 };
 use crate::{
-    cache::Freshness,
+    cache::{Freshness, Interest},
     clock::Moment,
     model::{Interval, PartId, Shape},
     upstream::Patience,
@@ -37,14 +38,35 @@ struct Lane {
 /// The next group, its landing's other end, and what it is to fetch.
 type Gathering = (Group, watch::Sender<Option<Arc<Landed>>>, Wanted);
 
+impl Lane {
+    /// Puts a part into the next group, and gives a place among those who wait for it.
+    fn gather(&mut self, part: PartId, interest: Arc<Interest>, patience: Patience) -> Ticket {
+        let leads = self.gathering.is_none();
+        let (group, _, wanted) = self.gathering.get_or_insert_with(nobody_waits);
+        if patience == Patience::Waits {
+            wanted.patience = Patience::Waits;
+        }
+        if group.parts.insert(part.clone()) {
+            wanted.parts.push((part, interest));
+        }
+        if leads {
+            self.wake.notify_one();
+        }
+        Ticket { landing: group.landing.clone(), leads }
+    }
+}
+
 fn nobody_waits() -> Gathering {
     let (sender, landing) = watch::channel(None);
-    (Group { parts: HashSet::new(), landing }, sender, Wanted { parts: Vec::new(), patience: Patience::None })
+    let group = Group { parts: HashSet::new(), began: None, landing };
+    (group, sender, Wanted { parts: Vec::new(), patience: Patience::None })
 }
 
 /// Parts that are fetched together.
 struct Group {
     parts: HashSet<PartId>,
+    /// When it took off.
+    began: Option<Moment>,
     landing: watch::Receiver<Option<Arc<Landed>>>,
 }
 
@@ -79,61 +101,53 @@ impl Lanes {
         Arc::new(Self { board: Mutex::default(), calls, most })
     }
 
-    /// Sees to it that `parts` of `shape` are fetched, each once whoever asks.
+    /// Sees to it that the parts of `shape` that are `asked` for are fetched, each once whoever asks.
     pub(super) fn join(
         self: &Arc<Self>,
         shape: &Shape,
         interval: Option<Interval>,
         asked: Wanted,
+        demand: Demand,
     ) -> Result<Joined, Full> {
+        let now = self.calls.clock.now();
+        let takes = |began: Option<Moment>| began.is_some_and(|began| demand.takes(began, now));
+        let mut new = None;
         let mut board = self.board();
         if !board.contains_key(shape) {
             self.make_room(&mut board)?;
         }
-        let lane = match board.entry(shape.clone()) {
-            hash_map::Entry::Occupied(lane) => lane.into_mut(),
-            hash_map::Entry::Vacant(vacant) => {
-                let wake = Arc::new(Notify::new());
-                let guard = OnBoard { lanes: Arc::clone(self), shape: shape.clone(), wake: Arc::clone(&wake) };
-                tokio::spawn(run(guard, interval));
-                vacant.insert(Lane { flying: None, gathering: None, wake })
-            }
-        };
+        let lane = board.entry(shape.clone()).or_insert_with(|| {
+            let wake = Arc::new(Notify::new());
+            new = Some(OnBoard { lanes: Arc::clone(self), shape: shape.clone(), wake: Arc::clone(&wake) });
+            Lane { flying: None, gathering: None, wake }
+        });
         let mut joined = Joined { held: Vec::new(), tickets: Vec::new() };
-        let mut waits_for_flying = false;
-        let mut waits_for_next = false;
+        let mut flying = None;
+        let mut next: Option<Ticket> = None;
         for (part, interest) in asked.parts {
-            if lane.flying.as_ref().is_some_and(|group| group.parts.contains(&part)) {
-                waits_for_flying = true;
+            if let Some(group) = lane.flying.as_ref().filter(|group| group.parts.contains(&part) && takes(group.began))
+            {
+                flying = Some(Ticket { landing: group.landing.clone(), leads: false });
                 continue;
             }
             // Looked up once more: a group that landed since the caller's own look would be fetched again.
             let key = shape.part(part.clone());
             if let Some(kept) = self.calls.store.get(&key)
                 && matches!(self.calls.judge(&key, &kept), Freshness::Fresh { .. })
+                && takes(Some(kept.began))
             {
                 joined.held.push((part, kept));
                 continue;
             }
-            let leads = lane.gathering.is_none();
-            let (group, _, wanted) = lane.gathering.get_or_insert_with(nobody_waits);
-            if asked.patience == Patience::Waits {
-                wanted.patience = Patience::Waits;
-            }
-            if leads {
-                joined.tickets.push(Ticket { landing: group.landing.clone(), leads });
-                lane.wake.notify_one();
-                waits_for_next = true;
-            } else if !waits_for_next {
-                joined.tickets.push(Ticket { landing: group.landing.clone(), leads });
-                waits_for_next = true;
-            }
-            if group.parts.insert(part.clone()) {
-                wanted.parts.push((part, interest));
-            }
+            let ticket = lane.gather(part, interest, asked.patience);
+            // The first of several that this request puts there knows whether it began the group.
+            next.get_or_insert(ticket);
         }
-        if let Some(group) = lane.flying.as_ref().filter(|_| waits_for_flying) {
-            joined.tickets.push(Ticket { landing: group.landing.clone(), leads: false });
+        joined.tickets.extend(flying.into_iter().chain(next));
+        drop(board);
+        if let Some(lane) = new {
+            // With the board let go: a runtime that is ending drops the task at once, and that takes it off the board.
+            tokio::spawn(run(lane, interval));
         }
         Ok(joined)
     }
@@ -234,6 +248,7 @@ impl OnBoard {
                 wanted.parts.push((part, interest));
             }
         }
+        group.began = Some(now);
         lane.flying = Some(group);
         Some((sender, wanted))
     }

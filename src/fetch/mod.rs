@@ -4,6 +4,7 @@
 mod ahead;
 mod assemble;
 mod calls;
+mod demand;
 mod lanes;
 mod part;
 mod parts;
@@ -12,6 +13,7 @@ mod readiness;
 mod rows;
 mod served;
 
+pub use demand::Demand;
 pub use lanes::{Full, Lost};
 pub use parts::Parts;
 pub use policies::Policies;

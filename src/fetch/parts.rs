@@ -8,9 +8,10 @@ use super::{
     Policies,
     assemble::{Slot, Way, assemble},
     calls::{Calls, Miss, Wanted},
+    demand::Demand,
     lanes::{Full, Joined, Lanes, Lost},
     part::{Kept, Part},
-    served::{Failure, FetchError, Served},
+    served::{Failure, FetchError, Forwarded, Served},
 };
 use crate::{
     cache::{Freshness, Store},
@@ -50,19 +51,19 @@ impl Parts {
     }
 
     /// The answer to `query`. Whether the caller may have it must have been decided before.
-    pub async fn get(&self, query: &Query) -> Result<Served, Failure> {
+    pub async fn get(&self, query: &Query, demand: Demand) -> Result<Served, Failure> {
         let shape = query.shape();
         let ids = match query.queues() {
             [] => vec![PartId::Document],
             _ if self.is_whole(&shape) => vec![whole(query)],
             queues => once_each(queues).map(PartId::Queue).collect(),
         };
-        match self.answer(query, &shape, ids).await {
+        match self.answer(query, &shape, ids, demand).await {
             Ok(served) => Ok(served),
             Err(Unanswered::Failed(failure)) => Err(failure),
             Err(Unanswered::NotTakenApart) => {
                 self.make_whole(shape.clone());
-                self.answer(query, &shape, vec![whole(query)]).await.map_err(|unanswered| match unanswered {
+                self.answer(query, &shape, vec![whole(query)], demand).await.map_err(|unanswered| match unanswered {
                     Unanswered::Failed(failure) => failure,
                     Unanswered::NotTakenApart => lost(),
                 })
@@ -83,32 +84,46 @@ impl Parts {
         self.whole().retain(|_, until| now < *until);
     }
 
-    async fn answer(&self, query: &Query, shape: &Shape, ids: Vec<PartId>) -> Result<Served, Unanswered> {
+    async fn answer(
+        &self,
+        query: &Query,
+        shape: &Shape,
+        ids: Vec<PartId>,
+        demand: Demand,
+    ) -> Result<Served, Unanswered> {
         let now = self.calls.clock.now();
-        let mut slots: Vec<Slot> = ids.into_iter().map(|id| self.look(shape, id, now)).collect();
-        let effort = self.fill(query, shape, &mut slots).await?;
+        let mut slots: Vec<Slot> = ids.into_iter().map(|id| self.look(shape, id, demand, now)).collect();
+        let effort = self.fill(query, shape, &mut slots, demand).await?;
         refusal(query, &slots, effort)?;
         assemble(&self.calls, &slots, effort).ok_or_else(|| Unanswered::Failed(lost()))
     }
 
     /// What is held for a part, and what is to be done for it.
-    fn look(&self, shape: &Shape, id: PartId, now: Moment) -> Slot {
+    fn look(&self, shape: &Shape, id: PartId, demand: Demand, now: Moment) -> Slot {
         let key = shape.part(id);
         let held = self.calls.store.get(&key);
         if let Some(held) = &held {
             held.interest.note(now);
         }
+        let young = held.as_ref().is_none_or(|held| demand.takes(held.began, now));
         let way = match held.as_ref().map(|held| self.calls.judge(&key, held)) {
-            Some(Freshness::Fresh { left }) => Way::Hit { left },
-            Some(Freshness::StaleWhileRevalidate { past }) => Way::Revalidating { past },
-            Some(Freshness::StaleIfError { .. }) => Way::Stale,
+            Some(Freshness::Fresh { left }) if young => Way::Hit { left },
+            Some(Freshness::Fresh { .. }) => Way::Unwanted,
+            Some(Freshness::StaleWhileRevalidate { past }) if young => Way::Revalidating { past },
+            Some(Freshness::StaleWhileRevalidate { .. } | Freshness::StaleIfError { .. }) => Way::Stale,
             Some(Freshness::Gone) | None => Way::Missing,
         };
         Slot { key, kept: held, way }
     }
 
     /// Fetches what must be fetched, and begins to refresh what may be served meanwhile.
-    async fn fill(&self, query: &Query, shape: &Shape, slots: &mut [Slot]) -> Result<Effort, Unanswered> {
+    async fn fill(
+        &self,
+        query: &Query,
+        shape: &Shape,
+        slots: &mut [Slot],
+        demand: Demand,
+    ) -> Result<Effort, Unanswered> {
         let to_fetch = slots.iter().filter(|slot| !matches!(slot.way, Way::Hit { .. }));
         let now = self.calls.clock.now();
         let parts: Vec<_> = to_fetch
@@ -124,7 +139,10 @@ impl Parts {
         let nothing_stands_by = slots.iter().any(|slot| matches!(slot.way, Way::Missing));
         let patience = if nothing_stands_by { Patience::Waits } else { Patience::None };
         let must_wait = slots.iter().any(Slot::must_be_fetched);
-        let joined = match self.lanes.join(shape, query.interval(), Wanted { parts, patience }) {
+        if must_wait && demand.only_if_cached {
+            return Err(Unanswered::Failed(Failure { error: FetchError::NotHeld, effort: Effort::default() }));
+        }
+        let joined = match self.lanes.join(shape, query.interval(), Wanted { parts, patience }, demand) {
             Ok(joined) => joined,
             // The refresh runs a little later.
             Err(_) if !must_wait => return Ok(Effort::default()),
@@ -175,8 +193,8 @@ impl Parts {
             }
             match outcomes.remove(&slot.key.part) {
                 Some((Ok(kept), led)) => {
-                    let had = matches!(slot.way, Way::Stale);
-                    (slot.kept, slot.way) = (Some(kept), Way::Fetched { led, was_stale: had });
+                    let why = slot.forwarded().unwrap_or(Forwarded::UriMiss);
+                    (slot.kept, slot.way) = (Some(kept), Way::Fetched { led, why });
                 }
                 Some((Err(Miss::Whole), _)) => return Err(Unanswered::NotTakenApart),
                 Some((Err(Miss::Upstream(error)), _)) => {
@@ -276,6 +294,7 @@ fn again(error: &FetchError) -> FetchError {
         FetchError::Refused { rejection, queues } => {
             FetchError::Refused { rejection: rejection.clone(), queues: queues.clone() }
         }
+        FetchError::NotHeld => FetchError::NotHeld,
         FetchError::Full(_) => FetchError::Full(Full),
         FetchError::Lost(_) => FetchError::Lost(Lost),
     }

@@ -58,6 +58,8 @@ pub enum Forwarded {
     UriMiss,
     /// What was held was no longer fresh.
     Stale,
+    /// What was held was older than the caller demands.
+    Request,
     /// The route is configured not to be kept.
     Bypass,
 }
@@ -107,6 +109,9 @@ pub enum FetchError {
         /// The places of the queues it refuses among those asked for.
         queues: Vec<usize>,
     },
+    /// The caller wants only what is held, and it is not all held.
+    #[error("nothing that is held may be served")]
+    NotHeld,
     /// As many fetches are under way as may be.
     #[error(transparent)]
     Full(#[from] Full),

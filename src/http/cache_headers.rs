@@ -39,6 +39,7 @@ fn cache_status(found: Found, parts: Tally) -> String {
             let why = match forwarded {
                 Forwarded::UriMiss => "uri-miss",
                 Forwarded::Stale => "stale",
+                Forwarded::Request => "request",
                 Forwarded::Bypass => "bypass",
             };
             let _ = write!(status, "; fwd={why}");

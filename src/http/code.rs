@@ -29,6 +29,8 @@ pub(super) enum Code {
     RateLimited,
     /// Too many wrong credentials from one address.
     TooManyAuthFailures,
+    /// Only what is held was asked for, and it is not.
+    OnlyIfCached,
     /// The vendor refused the request itself.
     UpstreamRejected,
     /// The service login is refused.
@@ -103,6 +105,7 @@ impl Code {
             Self::TooManyAuthFailures => {
                 ("too_many_auth_failures", S::TOO_MANY_REQUESTS, "Too many failed authentications")
             }
+            Self::OnlyIfCached => ("only_if_cached", S::GATEWAY_TIMEOUT, "Not in the cache"),
             Self::UpstreamRejected => ("upstream_rejected", S::BAD_REQUEST, "Wesal refused the request"),
             Self::UpstreamLoginFailed => {
                 ("upstream_login_failed", S::SERVICE_UNAVAILABLE, "The gateway's login at Wesal fails")

@@ -4,6 +4,7 @@
 mod access_log;
 mod admit;
 mod app;
+mod cache_control;
 mod cache_headers;
 mod code;
 mod credential;

@@ -100,6 +100,9 @@ impl From<FetchError> for Problem {
                 let fault = |i: usize| Fault::at(format!("/queues/{i}"), "Wesal refuses this queue");
                 Self::from(rejection).with_faults(queues.into_iter().map(fault).collect())
             }
+            FetchError::NotHeld => {
+                Self::new(Code::OnlyIfCached, "Nothing that is held may be served. Ask without only-if-cached.")
+            }
             FetchError::Full(_) => Self::overloaded(),
             FetchError::Lost(_) => Self::internal(),
         }

@@ -383,3 +383,35 @@ async fn every_route_says_how_it_may_be_kept_and_a_head_is_a_get_without_its_bod
     }
     assert_eq!(world.get("/auth/logout").await.ok().header("cache-control"), "no-store");
 }
+
+#[tokio::test]
+async fn a_caller_that_may_refresh_is_heard_and_any_other_is_not() {
+    let mut setup = Setup::default();
+    let mighty = setup.caller("mighty", |caller| caller.may_refresh());
+    let world = setup.start().await;
+    let ask = async |key: &str, control: &str| {
+        let request = world.request("GET", ORGANIZATION).header("authorization", key).header("cache-control", control);
+        world.send(request).await
+    };
+    assert_eq!(ask(&mighty, "only-if-cached").await.problem(), "only_if_cached");
+    assert_eq!(world.vendor_calls("organization"), 0);
+    ask(world.key(), "only-if-cached").await.ok();
+    world.advance(secs(5));
+    for (key, control, status, calls) in [
+        (world.key(), "no-cache", "hit; ttl=595", 1),
+        (mighty.as_str(), "max-age=5", "hit; ttl=595", 1),
+        (mighty.as_str(), "no-store", "hit; ttl=595", 1),
+        (mighty.as_str(), "only-if-cached", "hit; ttl=595", 1),
+        (mighty.as_str(), "max-age=4", "fwd=request; ttl=600; stored", 2),
+        (mighty.as_str(), "max-age=4", "hit; ttl=600", 2),
+    ] {
+        let answer = ask(key, control).await.ok();
+        assert_eq!((cache_status(&answer), world.vendor_calls("organization")), (status, calls), "{control}");
+    }
+    world.advance(secs(1));
+    assert_eq!(cache_status(&ask(&mighty, "no-cache").await.ok()), "fwd=request; ttl=600; stored");
+    world.advance(secs(1));
+    world.vendor.script("organization", Fault::Failed);
+    assert_eq!(ask(&mighty, "no-cache").await.problem(), "upstream_error", "what was demanded is not papered over");
+    assert_eq!(cache_status(&ask(world.key(), "").await.ok()), "hit; ttl=599");
+}

@@ -6,7 +6,7 @@ use axum::{
     response::Response,
 };
 
-use super::serve::{answer_posted, posted};
+use super::serve::{answer_posted, demand_of, posted};
 use crate::{
     http::{
         admit::Admitted,
@@ -60,6 +60,7 @@ async fn query_queues(
         let extended = fields.optional("extended", readers::boolean);
         Some(Subject::Queues(QueuesQuery { figures: figures?, queues: queues?, extended }))
     };
+    let demand = demand_of(caller, request.headers());
     let query = posted(app, request, subject).await;
-    answer_posted(app, caller, query).await
+    answer_posted(app, caller, query, demand).await
 }

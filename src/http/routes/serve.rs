@@ -9,10 +9,11 @@ use axum::{
 
 use crate::{
     callers::Caller,
-    fetch::{Failure, Served},
+    fetch::{Demand, Failure, Served},
     http::{
         access_log::Tally,
         app::App,
+        cache_control::demand,
         cache_headers::{cache_headers, none_match_names},
         extract::{Fields, query_parameters, read_json},
         problem::Problem,
@@ -58,8 +59,13 @@ pub(super) fn parameters(app: &App, request: &Request) -> Result<BTreeMap<String
 }
 
 /// The answer to `query`, if `caller` may have it.
-pub(super) async fn answer_posted(app: &App, caller: &Caller, query: Result<Query, Problem>) -> Response {
-    match find(app, caller, query).await {
+pub(super) async fn answer_posted(
+    app: &App,
+    caller: &Caller,
+    query: Result<Query, Problem>,
+    demand: Demand,
+) -> Response {
+    match find(app, caller, query, demand).await {
         Ok(served) => {
             let body = served.body.clone();
             answered(&served, body, None)
@@ -76,7 +82,7 @@ pub(super) async fn answer_gotten(
     headers: &HeaderMap,
     view: impl FnOnce(&Served) -> Result<(Bytes, Box<str>), Problem>,
 ) -> Response {
-    let served = match find(app, caller, query).await {
+    let served = match find(app, caller, query, demand_of(caller, headers)).await {
         Ok(served) => served,
         Err(response) => return response,
     };
@@ -92,11 +98,16 @@ pub(super) async fn answer_gotten(
     }
 }
 
+/// What the request demands of freshness, if its caller may demand anything.
+pub(super) fn demand_of(caller: &Caller, headers: &HeaderMap) -> Demand {
+    if caller.may_refresh { demand(headers) } else { Demand::default() }
+}
+
 /// Every right is checked before the cache is read.
-async fn find(app: &App, caller: &Caller, query: Result<Query, Problem>) -> Result<Served, Response> {
+async fn find(app: &App, caller: &Caller, query: Result<Query, Problem>, demand: Demand) -> Result<Served, Response> {
     let query = query.map_err(IntoResponse::into_response)?;
     caller.may_ask(&query).map_err(|forbidden| Problem::from(forbidden).into_response())?;
-    app.parts.get(&query).await.map_err(|Failure { error, effort }| {
+    app.parts.get(&query, demand).await.map_err(|Failure { error, effort }| {
         let mut response = Problem::from(error).into_response();
         response.extensions_mut().insert(Tally { found: None, effort });
         response

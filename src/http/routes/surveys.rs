@@ -6,7 +6,7 @@ use axum::{
     response::Response,
 };
 
-use super::serve::{answer_posted, posted};
+use super::serve::{answer_posted, demand_of, posted};
 use crate::{
     http::{
         admit::Admitted,
@@ -22,8 +22,9 @@ pub(in crate::http) async fn query_surveys(
     Extension(caller): Extension<Admitted>,
     request: Request,
 ) -> Response {
+    let demand = demand_of(&caller, request.headers());
     let query = posted(&app, request, subject).await;
-    answer_posted(&app, &caller, query).await
+    answer_posted(&app, &caller, query, demand).await
 }
 
 fn subject(fields: &mut Fields) -> Option<Subject> {

@@ -58,6 +58,7 @@ impl Setup {
             rate_limit: None,
             expires: None,
             enabled: true,
+            may_refresh: false,
             login: None,
         });
         change(&mut caller);
@@ -148,6 +149,10 @@ impl CallerSetup {
 
     pub fn expires(&mut self, when: &str) {
         self.0.expires = Some(when.parse().unwrap());
+    }
+
+    pub fn may_refresh(&mut self) {
+        self.0.may_refresh = true;
     }
 
     pub fn disabled(&mut self) {
