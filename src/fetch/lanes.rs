@@ -86,12 +86,12 @@ pub(super) struct Joined {
 }
 
 /// As many lanes are at work as may be.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("too many fetches are under way")]
 pub struct Full;
 
 /// A fetch ended without a result: it panicked, or the process is ending.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the fetch ended without a result")]
 pub struct Lost;
 

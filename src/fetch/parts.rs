@@ -9,7 +9,7 @@ use super::{
     assemble::{Slot, Way, assemble},
     calls::{Calls, Miss, Wanted},
     demand::Demand,
-    lanes::{Full, Joined, Lanes, Lost},
+    lanes::{Joined, Lanes, Lost},
     part::{Kept, Part},
     served::{Failure, FetchError, Forwarded, Served},
 };
@@ -204,7 +204,7 @@ impl Parts {
                         _ => FetchError::Upstream(error),
                     });
                 }
-                None => failed = failed.or_else(|| Some(again(&missed))),
+                None => failed = failed.or_else(|| Some(missed.clone())),
             }
         }
         match failed {
@@ -223,7 +223,7 @@ impl Parts {
                 Some(Freshness::StaleWhileRevalidate { past } | Freshness::StaleIfError { past }) if !refused => {
                     slot.way = Way::InsteadOfError { past };
                 }
-                _ => return Err(Unanswered::Failed(Failure { error: again(error), effort })),
+                _ => return Err(Unanswered::Failed(Failure { error: error.clone(), effort })),
             }
         }
         Ok(effort)
@@ -286,16 +286,4 @@ fn refusal(query: &Query, slots: &[Slot], effort: Effort) -> Result<(), Unanswer
 
 fn lost() -> Failure {
     Failure { error: FetchError::Lost(Lost), effort: Effort::default() }
-}
-
-fn again(error: &FetchError) -> FetchError {
-    match error {
-        FetchError::Upstream(error) => FetchError::Upstream(error.clone()),
-        FetchError::Refused { rejection, queues } => {
-            FetchError::Refused { rejection: rejection.clone(), queues: queues.clone() }
-        }
-        FetchError::NotHeld => FetchError::NotHeld,
-        FetchError::Full(_) => FetchError::Full(Full),
-        FetchError::Lost(_) => FetchError::Lost(Lost),
-    }
 }

@@ -96,7 +96,7 @@ pub struct Failure {
 }
 
 /// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum FetchError {
     /// The vendor's side failed, and nothing that is held may stand in.
     #[error(transparent)]
