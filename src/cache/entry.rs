@@ -1,4 +1,7 @@
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use sha2::{Digest, Sha256};
 
@@ -15,6 +18,23 @@ pub struct Entry<T> {
     pub phase: Phase,
     /// Who asked for it.
     pub interest: Arc<Interest>,
+    replaced: AtomicBool,
+}
+
+impl<T> Entry<T> {
+    /// An entry that nothing has replaced yet.
+    pub fn new(content: T, began: Moment, phase: Phase, interest: Arc<Interest>) -> Self {
+        Self { content, began, phase, interest, replaced: AtomicBool::new(false) }
+    }
+
+    /// Whether a newer one is held in its place, or it was dropped: what was made of it must be made anew.
+    pub fn is_replaced(&self) -> bool {
+        self.replaced.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn replace(&self) {
+        self.replaced.store(true, Ordering::Relaxed);
+    }
 }
 
 /// How much a part's content could still change when its call began; what was settled may be held longer.

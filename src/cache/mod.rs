@@ -5,9 +5,11 @@
 mod entry;
 mod freshness;
 mod interest;
+mod memo;
 mod store;
 
 pub use entry::{Entry, Phase, Weigh, entity_tag};
 pub use freshness::{Freshness, Policy, freshness};
 pub use interest::Interest;
+pub use memo::Memo;
 pub use store::Store;

@@ -36,14 +36,20 @@ impl<T: Weigh + Send + Sync + 'static> Store<T> {
     pub fn put(&self, key: &PartKey, entry: Arc<Entry<T>>) {
         self.parts.entry_by_ref(key).and_compute_with(|held| match held {
             Some(held) if held.value().began > entry.began => Op::Nop,
-            _ => Op::Put(entry),
+            held => {
+                held.inspect(|held| held.value().replace());
+                Op::Put(entry)
+            }
         });
     }
 
     /// Drops what is held under `key`, if it began before `moment`.
     pub fn remove(&self, key: &PartKey, moment: Moment) {
         self.parts.entry_by_ref(key).and_compute_with(|held| match held {
-            Some(held) if held.value().began < moment => Op::Remove,
+            Some(held) if held.value().began < moment => {
+                held.value().replace();
+                Op::Remove
+            }
             _ => Op::Nop,
         });
     }
@@ -82,7 +88,7 @@ mod tests {
 
     fn entry(content: &'static str, began: u64) -> Arc<Entry<&'static str>> {
         let began = Moment::default().after(Duration::from_secs(began));
-        Arc::new(Entry { content, began, phase: Phase::Open, interest: Arc::default() })
+        Arc::new(Entry::new(content, began, Phase::Open, Arc::default()))
     }
 
     #[test]

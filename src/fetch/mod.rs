@@ -12,6 +12,7 @@ mod policies;
 mod readiness;
 mod rows;
 mod served;
+mod whole_answers;
 
 pub use demand::Demand;
 pub use lanes::{Full, Lost};

@@ -47,7 +47,7 @@ impl Part {
 
     /// Its entry, for a call that began at `began`.
     pub(super) fn kept(self, began: Moment, phase: Phase, interest: Arc<Interest>) -> Kept {
-        Arc::new(Entry { content: self, began, phase, interest })
+        Arc::new(Entry::new(self, began, phase, interest))
     }
 
     /// How long it may be served, where `route` is its route's policy and `negative_ttl` the setting: what is not there

@@ -11,7 +11,8 @@ use super::{
     demand::Demand,
     lanes::{Joined, Lanes, Lost},
     part::{Kept, Part},
-    served::{Failure, FetchError, Forwarded, Served},
+    served::{Failure, FetchError, Forwarded, Found, Served},
+    whole_answers::WholeAnswers,
 };
 use crate::{
     cache::{Freshness, Store},
@@ -30,15 +31,20 @@ const MOST_WHOLE: usize = 1_000;
 pub struct Parts {
     calls: Arc<Calls>,
     lanes: Arc<Lanes>,
+    answers: WholeAnswers,
     whole: Mutex<HashMap<Shape, Moment>>,
 }
+
+/// The share of `cache.capacity` that answers put together may take; the rest is for the parts.
+const SHARE_OF_ANSWERS: u64 = 8;
 
 impl Parts {
     /// Nothing is held yet.
     pub fn new(config: &Config, wesal: Arc<Wesal>, clock: SharedClock) -> Self {
         let policies = Policies::new(&config.cache);
+        let capacity = config.cache.capacity.bytes();
         let calls = Arc::new(Calls {
-            store: Store::new(config.cache.capacity.bytes(), policies.longest_life()),
+            store: Store::new(capacity - capacity / SHARE_OF_ANSWERS, policies.longest_life()),
             policies,
             clock,
             max_queues_per_call: config.upstream.max_queues_per_call.get(),
@@ -47,12 +53,20 @@ impl Parts {
         });
         // A fetch outlives its callers, so there may be a few more lanes than requests.
         let most = config.limits.max_in_flight.get().saturating_mul(2);
-        Self { lanes: Lanes::new(Arc::clone(&calls), most), calls, whole: Mutex::default() }
+        let answers = WholeAnswers::new(capacity / SHARE_OF_ANSWERS);
+        Self { lanes: Lanes::new(Arc::clone(&calls), most), calls, answers, whole: Mutex::default() }
     }
 
     /// The answer to `query`. Whether the caller may have it must have been decided before.
     pub async fn get(&self, query: &Query, demand: Demand) -> Result<Served, Failure> {
         let shape = query.shape();
+        let now = self.calls.clock.now();
+        if let Some(queues) = query.queue_list()
+            && demand == Demand::default()
+            && let Some(served) = self.answers.get(&shape, queues, now)
+        {
+            return Ok(served);
+        }
         let ids = match query.queues() {
             [] => vec![PartId::Document],
             _ if self.is_whole(&shape) => vec![whole(query)],
@@ -81,6 +95,7 @@ impl Parts {
     pub fn tidy(&self) {
         self.calls.store.tidy();
         let now = self.calls.clock.now();
+        self.answers.tidy(now);
         self.whole().retain(|_, until| now < *until);
     }
 
@@ -95,7 +110,12 @@ impl Parts {
         let mut slots: Vec<Slot> = ids.into_iter().map(|id| self.look(shape, id, demand, now)).collect();
         let effort = self.fill(query, shape, &mut slots, demand).await?;
         refusal(query, &slots, effort)?;
-        assemble(&self.calls, &slots, effort).ok_or_else(|| Unanswered::Failed(lost()))
+        let served = assemble(&self.calls, &slots, effort).ok_or_else(|| Unanswered::Failed(lost()))?;
+        if let (Found::Hit { left }, Some(queues), None) = (served.found, query.queue_list(), &served.etag) {
+            let parts = slots.into_iter().filter_map(|slot| slot.kept).collect();
+            self.answers.put(shape, queues, &served, parts, left, now);
+        }
+        Ok(served)
     }
 
     /// What is held for a part, and what is to be done for it.

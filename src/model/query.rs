@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use super::{CompanyId, Interval, Json, QueueId, Route, Shape, json::write_string};
 
@@ -47,7 +47,7 @@ pub struct QueuesQuery {
     /// Which figures.
     pub figures: Figures,
     /// The queues in the order asked, doubled ones too; never empty.
-    pub queues: Vec<QueueId>,
+    pub queues: Arc<[QueueId]>,
     /// More detail in the answer.
     pub extended: Option<bool>,
 }
@@ -113,6 +113,14 @@ impl Query {
         match &self.subject {
             Subject::Queues(query) => &query.queues,
             Subject::Organization | Subject::Questions(_) | Subject::Surveys(_) => &[],
+        }
+    }
+
+    /// The same, to be kept; `None` if it is not about queues.
+    pub fn queue_list(&self) -> Option<&Arc<[QueueId]>> {
+        match &self.subject {
+            Subject::Queues(query) => Some(&query.queues),
+            Subject::Organization | Subject::Questions(_) | Subject::Surveys(_) => None,
         }
     }
 
@@ -245,7 +253,7 @@ mod tests {
     fn a_queue_query_carries_its_ids_interval_and_forwarded_fields() {
         let interval = Interval::parse("2024-01-28T09:00:00+00:00/2024-01-28T10:00:00Z").unwrap();
         let figures = Figures::Performance { interval, partial: Some(false) };
-        let subject = Subject::Queues(QueuesQuery { figures, queues: queues(&["a\"", "b"]), extended: None });
+        let subject = Subject::Queues(QueuesQuery { figures, queues: queues(&["a\"", "b"]).into(), extended: None });
         let forwarded = Forwarded {
             query: [("läng".to_owned(), "a b&c".to_owned())].into(),
             fields: [("zone".to_owned(), Json::Null)].into(),
@@ -261,7 +269,7 @@ mod tests {
     #[test]
     fn a_queue_query_without_further_fields_is_its_ids() {
         let subject =
-            Subject::Queues(QueuesQuery { figures: Figures::Summary, queues: queues(&["a"]), extended: None });
+            Subject::Queues(QueuesQuery { figures: Figures::Summary, queues: queues(&["a"]).into(), extended: None });
         assert_eq!(plain(subject).shape().body(&queues(&["b"])).unwrap(), r#"{"queues":["b"]}"#);
     }
 }

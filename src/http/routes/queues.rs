@@ -58,7 +58,7 @@ async fn query_queues(
         let queues = fields.required("queues", readers::queues(app.settings.max_queues));
         let figures = figures(fields);
         let extended = fields.optional("extended", readers::boolean);
-        Some(Subject::Queues(QueuesQuery { figures: figures?, queues: queues?, extended }))
+        Some(Subject::Queues(QueuesQuery { figures: figures?, queues: queues?.into(), extended }))
     };
     let demand = demand_of(caller, request.headers());
     let query = posted(app, request, subject).await;

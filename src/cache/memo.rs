@@ -1,0 +1,41 @@
+use std::{hash::Hash, sync::Arc};
+
+use moka::{policy::EvictionPolicy, sync::Cache};
+
+use super::Weigh;
+
+/// Results that are cheaper to find again than to work out again, within a bound of bytes. Whether one still holds is
+/// for who asks to say.
+pub struct Memo<K: Hash + Eq + Send + Sync + 'static, V: Send + Sync + 'static> {
+    results: Cache<K, Arc<V>>,
+}
+
+impl<K: Hash + Eq + Weigh + Send + Sync + 'static, V: Weigh + Send + Sync + 'static> Memo<K, V> {
+    /// Holds at most `capacity` bytes.
+    pub fn new(capacity: u64) -> Self {
+        let weight = |key: &K, result: &Arc<V>| u32::try_from(key.weight() + result.weight()).unwrap_or(u32::MAX);
+        let results =
+            Cache::builder().max_capacity(capacity).weigher(weight).eviction_policy(EvictionPolicy::lru()).build();
+        Self { results }
+    }
+
+    /// What was worked out for `key`.
+    pub fn get(&self, key: &K) -> Option<Arc<V>> {
+        self.results.get(key)
+    }
+
+    /// Remembers `result` for `key`.
+    pub fn put(&self, key: K, result: Arc<V>) {
+        self.results.insert(key, result);
+    }
+
+    /// Forgets what does not hold any more, and gives its memory back. To be called now and then.
+    pub fn tidy(&self, holds: impl Fn(&V) -> bool) {
+        for (key, result) in &self.results {
+            if !holds(&result) {
+                self.results.invalidate(key.as_ref());
+            }
+        }
+        self.results.run_pending_tasks();
+    }
+}
