@@ -18,22 +18,22 @@ pub struct Entry<T> {
     pub phase: Phase,
     /// Who asked for it.
     pub interest: Arc<Interest>,
-    replaced: AtomicBool,
+    left: AtomicBool,
 }
 
 impl<T> Entry<T> {
-    /// An entry that nothing has replaced yet.
+    /// An entry that is to be held.
     pub fn new(content: T, began: Moment, phase: Phase, interest: Arc<Interest>) -> Self {
-        Self { content, began, phase, interest, replaced: AtomicBool::new(false) }
+        Self { content, began, phase, interest, left: AtomicBool::new(false) }
     }
 
-    /// Whether a newer one is held in its place, or it was dropped: what was made of it must be made anew.
-    pub fn is_replaced(&self) -> bool {
-        self.replaced.load(Ordering::Relaxed)
+    /// Whether it is held no more: a newer one took its place, or it was dropped. What was made of it must be made anew.
+    pub fn has_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed)
     }
 
-    pub(super) fn replace(&self) {
-        self.replaced.store(true, Ordering::Relaxed);
+    pub(super) fn leave(&self) {
+        self.left.store(true, Ordering::Relaxed);
     }
 }
 

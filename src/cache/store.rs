@@ -23,6 +23,7 @@ impl<T: Weigh + Send + Sync + 'static> Store<T> {
             // Least recently used: a new part is never refused, and the wallboards' parts, asked for every few
             // seconds, outlive any flood.
             .eviction_policy(EvictionPolicy::lru())
+            .eviction_listener(|_, entry, _| entry.leave())
             .build();
         Self { parts }
     }
@@ -36,20 +37,14 @@ impl<T: Weigh + Send + Sync + 'static> Store<T> {
     pub fn put(&self, key: &PartKey, entry: Arc<Entry<T>>) {
         self.parts.entry_by_ref(key).and_compute_with(|held| match held {
             Some(held) if held.value().began > entry.began => Op::Nop,
-            held => {
-                held.inspect(|held| held.value().replace());
-                Op::Put(entry)
-            }
+            _ => Op::Put(entry),
         });
     }
 
     /// Drops what is held under `key`, if it began before `moment`.
     pub fn remove(&self, key: &PartKey, moment: Moment) {
         self.parts.entry_by_ref(key).and_compute_with(|held| match held {
-            Some(held) if held.value().began < moment => {
-                held.value().replace();
-                Op::Remove
-            }
+            Some(held) if held.value().began < moment => Op::Remove,
             _ => Op::Nop,
         });
     }
@@ -102,14 +97,31 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_knows_at_once_that_it_is_held_no_more() {
+        let store = Store::new(1 << 20, DAY);
+        let (first, second) = (entry("first", 1), entry("second", 2));
+        store.put(&key(1), Arc::clone(&first));
+        assert!(!first.has_left());
+        store.put(&key(1), Arc::clone(&second));
+        assert!(first.has_left() && !second.has_left());
+        store.remove(&key(1), second.began);
+        assert!(!second.has_left());
+        store.remove(&key(1), second.began.after(Duration::from_secs(1)));
+        assert!(second.has_left());
+    }
+
+    #[test]
     fn a_flood_of_keys_ends_at_the_bound() {
         let capacity = 1 << 20;
         let store = Store::new(capacity, DAY);
+        let flooded = entry("x", 1);
+        store.put(&key(20_000), Arc::clone(&flooded));
         for company in 1..=10_000 {
             store.put(&key(company), entry("x", 1));
         }
         store.tidy();
         assert!(store.parts.weighted_size() <= capacity);
         assert!(store.parts.entry_count() > 100);
+        assert!(flooded.has_left());
     }
 }

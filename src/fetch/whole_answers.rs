@@ -81,7 +81,7 @@ impl WholeAnswers {
 impl Together {
     /// No row has been fetched anew, and none has ceased to be fresh.
     fn holds(&self, now: Moment) -> bool {
-        now < self.fresh_until && !self.parts.iter().any(|part| part.is_replaced())
+        now < self.fresh_until && !self.parts.iter().any(|part| part.has_left())
     }
 }
 
