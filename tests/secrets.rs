@@ -210,7 +210,14 @@ async fn no_secret_and_nothing_personal_is_logged_or_told_to_the_wrong() {
     for status in [200, 400, 401, 403, 404, 502, 503] {
         assert!(statuses.contains(&status), "no answer of the story was a {status}");
     }
+    let requests: Vec<_> = log.lines().filter(|line| line.contains("wesal_gateway::access")).collect();
     for (what, answer) in &story.told {
+        let id = answer.header("x-request-id");
+        let lines: Vec<_> = requests.iter().filter(|line| line.contains(id)).collect();
+        assert_eq!(lines.len(), 1, "{what} has one line in the log: {lines:?}");
+        for field in [&format!("status={}", answer.status), "route=", "caller=", "cache=", "parts_hit=", "total_ms="] {
+            assert!(lines[0].contains(field), "{what}: no {field} in {}", lines[0]);
+        }
         let said = format!("{}{}", answer.head(), answer.text());
         for canary in credentials.iter().chain(&keys) {
             assert!(!said.contains(canary), "{canary} is told in the answer to {what}: {said}");

@@ -5,7 +5,7 @@ use axum::http::{Extensions, HeaderValue, Method, StatusCode};
 use super::{admit::Admitted, app::App, code::Code};
 use crate::{
     clock::Moment,
-    fetch::Found,
+    fetch::{Found, Tally},
     telemetry::events::{self, Request},
     upstream::Effort,
 };
@@ -25,7 +25,7 @@ struct Answer {
     code: Option<Code>,
     caller: Option<Admitted>,
     template: &'static str,
-    tally: Option<Tally>,
+    provenance: Option<Provenance>,
 }
 
 /// The route's template, as a response extension.
@@ -34,8 +34,9 @@ pub(super) struct Template(pub(super) &'static str);
 
 /// Where the answer came from and what it cost, as a response extension.
 #[derive(Clone, Copy)]
-pub(super) struct Tally {
+pub(super) struct Provenance {
     pub(super) found: Option<Found>,
+    pub(super) parts: Tally,
     pub(super) effort: Effort,
 }
 
@@ -55,7 +56,7 @@ impl<'a> Line<'a> {
             code,
             caller: extensions.get::<Admitted>().cloned(),
             template: extensions.get::<Template>().map_or("other", |template| template.0),
-            tally: extensions.get::<Tally>().copied(),
+            provenance: extensions.get::<Provenance>().copied(),
         });
     }
 }
@@ -63,10 +64,12 @@ impl<'a> Line<'a> {
 impl Drop for Line<'_> {
     fn drop(&mut self) {
         let answer = self.answer.as_ref();
-        let tally = answer.and_then(|answer| answer.tally);
-        let effort = tally.map(|tally| tally.effort).unwrap_or_default();
-        let cache = match tally.and_then(|tally| tally.found) {
+        let provenance = answer.and_then(|answer| answer.provenance);
+        let effort = provenance.map(|provenance| provenance.effort).unwrap_or_default();
+        let parts = provenance.map(|provenance| provenance.parts).unwrap_or_default();
+        let cache = match provenance.and_then(|provenance| provenance.found) {
             None => "none",
+            Some(Found::Fetched { .. }) if parts.is_mixed() => "partial",
             Some(Found::Hit { .. }) => "hit",
             Some(Found::StaleWhileRevalidate { .. } | Found::StaleIfError { .. }) => "stale",
             Some(Found::Fetched { .. }) => "miss",
@@ -83,6 +86,9 @@ impl Drop for Line<'_> {
             status: answer.map_or(CALLER_LEFT, |answer| answer.status.as_u16()),
             code,
             cache,
+            parts_hit: parts.hit,
+            parts_stale: parts.stale,
+            parts_fetched: parts.fetched + parts.joined,
             vendor_calls: effort.calls,
             vendor_time: effort.time,
             time: self.app.clock.now().since(self.began),

@@ -17,8 +17,14 @@ pub struct Request<'a> {
     pub status: u16,
     /// The error's code; `-` without one.
     pub code: &'static str,
-    /// `hit`, `stale`, `miss`, or `none`.
+    /// `hit`, `stale`, `miss`, `partial`, or `none`.
     pub cache: &'static str,
+    /// Parts of the answer that were held and fresh.
+    pub parts_hit: u32,
+    /// Parts that were served stale.
+    pub parts_stale: u32,
+    /// Parts that were fetched, by this request's calls or another's.
+    pub parts_fetched: u32,
     /// Vendor calls that this request caused.
     pub vendor_calls: u32,
     /// The time they took.
@@ -38,6 +44,9 @@ pub fn request(request: &Request<'_>) {
         status = request.status,
         code = request.code,
         cache = request.cache,
+        parts_hit = request.parts_hit,
+        parts_stale = request.parts_stale,
+        parts_fetched = request.parts_fetched,
         vendor_calls = request.vendor_calls,
         vendor_ms = milliseconds(request.vendor_time),
         total_ms = milliseconds(request.time),

@@ -15,8 +15,9 @@ use serde_json::json;
 use super::serve::{parameters, read_fields};
 use crate::{
     callers::Caller,
+    fetch::Tally,
     http::{
-        access_log::{Tally, Template},
+        access_log::{Provenance, Template},
         admit::{Admitted, count, peer, refuse},
         app::App,
         code::Code,
@@ -155,7 +156,7 @@ async fn call_account(app: &App, request: Request, form: &Form) -> Response {
         Ok(_) => succeeded(),
         Err(error) => Problem::from(error).into_response(),
     };
-    response.extensions_mut().insert(Tally { found: None, effort });
+    response.extensions_mut().insert(Provenance { found: None, parts: Tally::default(), effort });
     response
 }
 

@@ -9,9 +9,9 @@ use axum::{
 
 use crate::{
     callers::Caller,
-    fetch::{Demand, Failure, Served},
+    fetch::{Demand, Failure, Served, Tally},
     http::{
-        access_log::Tally,
+        access_log::Provenance,
         app::App,
         cache_control::demand,
         cache_headers::{cache_headers, none_match_names},
@@ -109,7 +109,7 @@ async fn find(app: &App, caller: &Caller, query: Result<Query, Problem>, demand:
     caller.may_ask(&query).map_err(|forbidden| Problem::from(forbidden).into_response())?;
     app.parts.get(&query, demand).await.map_err(|Failure { error, effort }| {
         let mut response = Problem::from(error).into_response();
-        response.extensions_mut().insert(Tally { found: None, effort });
+        response.extensions_mut().insert(Provenance { found: None, parts: Tally::default(), effort });
         response
     })
 }
@@ -119,7 +119,11 @@ fn answered(served: &Served, body: Bytes, etag: Option<&str>) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     cache_headers(served, etag, headers);
-    response.extensions_mut().insert(Tally { found: Some(served.found), effort: served.effort });
+    response.extensions_mut().insert(Provenance {
+        found: Some(served.found),
+        parts: served.parts,
+        effort: served.effort,
+    });
     response
 }
 
