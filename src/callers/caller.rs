@@ -71,6 +71,11 @@ impl Caller {
         if foreign.is_empty() { Ok(()) } else { Err(Forbidden::Queues(foreign)) }
     }
 
+    /// Whether no queue is kept from it.
+    pub fn sees_all_queues(&self) -> bool {
+        self.queues.is_none()
+    }
+
     /// The companies it may see; `None` is all.
     pub fn companies(&self) -> Option<&HashSet<CompanyId>> {
         self.companies.as_ref()

@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use super::calls::{Calls, Landed, Miss};
+use super::{
+    calls::{Calls, Landed, Miss},
+    part::{Kept, Part},
+};
 use crate::{
     cache::Interest,
     clock::Moment,
@@ -78,12 +81,22 @@ impl Ahead {
         }
         self.parts.retain(|_, seen| seen.is_hot(now) || seen.left(now) > Duration::ZERO);
         for (part, outcome) in &landed.outcomes {
-            let Ok(kept) = outcome else { continue };
-            let ttl = calls.ttl(shape, kept);
-            if !ttl.is_zero() && (self.parts.len() < MOST_PARTS || self.parts.contains_key(part)) {
-                let seen = Seen { began: kept.began, ttl, interest: Arc::clone(&kept.interest) };
-                self.parts.insert(part.clone(), seen);
+            match outcome {
+                Ok(kept) if !matches!(kept.content, Part::Refused(_)) => {
+                    self.remember(part, kept, calls.ttl(shape, kept))
+                }
+                // What failed, or is refused, is fetched again when somebody waits for it, and not before.
+                Ok(_) | Err(_) => {
+                    self.parts.remove(part);
+                }
             }
+        }
+    }
+
+    fn remember(&mut self, part: &PartId, kept: &Kept, ttl: Duration) {
+        if !ttl.is_zero() && (self.parts.len() < MOST_PARTS || self.parts.contains_key(part)) {
+            let seen = Seen { began: kept.began, ttl, interest: Arc::clone(&kept.interest) };
+            self.parts.insert(part.clone(), seen);
         }
     }
 

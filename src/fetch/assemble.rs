@@ -22,7 +22,7 @@ pub(super) struct Slot {
 #[derive(Clone, Copy)]
 pub(super) enum Way {
     /// Held and fresh.
-    Hit { left: Duration },
+    Hit,
     /// Held and stale; a refresh runs.
     Revalidating { past: Duration },
     /// Held, and may be served only if the vendor fails: to be fetched.
@@ -49,7 +49,7 @@ impl Slot {
             Way::Missing => Some(Forwarded::UriMiss),
             Way::Stale => Some(Forwarded::Stale),
             Way::Unwanted => Some(Forwarded::Request),
-            Way::Hit { .. } | Way::Revalidating { .. } | Way::Fetched { .. } | Way::InsteadOfError { .. } => None,
+            Way::Hit | Way::Revalidating { .. } | Way::Fetched { .. } | Way::InsteadOfError { .. } => None,
         }
     }
 }
@@ -79,7 +79,7 @@ fn tally(slots: &[Slot]) -> Tally {
     let mut tally = Tally::default();
     for slot in slots {
         match slot.way {
-            Way::Hit { .. } => tally.hit += 1,
+            Way::Hit => tally.hit += 1,
             Way::Revalidating { .. } | Way::InsteadOfError { .. } => tally.stale += 1,
             Way::Fetched { led: true, .. } => tally.fetched += 1,
             Way::Fetched { led: false, .. } => tally.joined += 1,
@@ -112,7 +112,13 @@ fn found(calls: &Calls, slots: &[Slot]) -> Found {
     let mut stored = true;
     for slot in slots {
         match slot.way {
-            Way::Hit { left: this } => left = left.min(this),
+            // Judged anew: the answer may have waited for other parts.
+            Way::Hit => {
+                left = left.min(match slot.kept.as_ref().map(|kept| calls.judge(&slot.key, kept)) {
+                    Some(Freshness::Fresh { left }) => left,
+                    _ => Duration::ZERO,
+                });
+            }
             Way::Revalidating { past } => revalidating = revalidating.max(Some(past)),
             Way::InsteadOfError { past } => instead = instead.max(Some(past)),
             Way::Fetched { led, why } => {

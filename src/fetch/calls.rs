@@ -12,7 +12,7 @@ use crate::{
     clock::{Moment, SharedClock},
     model::{Interval, PartId, PartKey, QueueId, Shape},
     telemetry::events,
-    upstream::{Answer, Called, Effort, Patience, UpstreamError, Wesal},
+    upstream::{Answer, Called, Effort, Patience, Rejection, UpstreamError, Wesal},
 };
 
 /// How a part's fetch ended.
@@ -53,9 +53,8 @@ pub(super) struct Wanted {
     pub(super) patience: Patience,
 }
 
-/// Calls that halving may make for one merged call that was refused. Enough to find a few bad ids among the most that
-/// travel together; a vendor that refuses every id is not asked about each.
-const MOST_HALVINGS: usize = 24;
+/// Calls that halving may make for one merged call that was refused: enough for several bad ids among a hundred.
+const MOST_CALLS: usize = 64;
 
 impl Calls {
     /// Fetches `wanted`, all of one shape: queues together, as many as may be in a call, the calls side by side.
@@ -79,7 +78,13 @@ impl Calls {
                 }
             }
         }
-        for chunk in queues.chunks(self.max_queues_per_call) {
+        // An id that was refused before would have everybody's call refused: it goes alone.
+        let refused = |queue: &QueueId| {
+            let held = self.store.get(&shape.part(PartId::Queue(queue.clone())));
+            held.is_some_and(|held| matches!(held.content, Part::Refused(_)))
+        };
+        let (alone, together): (Vec<_>, Vec<_>) = queues.into_iter().partition(refused);
+        for chunk in together.chunks(self.max_queues_per_call).chain(alone.chunks(1)) {
             let (errand, chunk) = (Arc::clone(&errand), chunk.to_vec());
             calls.spawn(async move { errand.rows(chunk).await });
         }
@@ -139,6 +144,11 @@ impl Errand {
             PartId::Document | PartId::Queue(_) => &[],
         };
         let calls = &self.calls;
+        if queues.len() > calls.max_queues_per_call {
+            let error = UpstreamError::InvalidResponse("its rows cannot be told apart; ask for fewer queues at once");
+            let miss = self.failed(error, Effort::default());
+            return Landed { outcomes: HashMap::from([(part, Err(miss))]), effort: Effort::default() };
+        }
         let began = calls.clock.now();
         let Called { result, effort } = calls.wesal.call(&self.shape, queues, self.patience).await;
         let outcome = match result {
@@ -158,35 +168,55 @@ impl Errand {
     }
 
     /// Asks for `queues` in one call. If the vendor refuses it, asks again in halves until the bad ids stand alone.
+    ///
+    /// One bad id is found after as many refusals as the number can be halved. When there were more, and no success at
+    /// all, it is not the ids that the vendor minds: all are refused, and it is not asked about each.
     async fn rows(&self, queues: Vec<QueueId>) -> Landed {
         let mut landed = Landed::default();
-        let mut halvings = 0;
+        let depth = usize::try_from(queues.len().next_power_of_two().ilog2()).unwrap_or(0);
+        let mut calls = 0;
+        let mut answered = false;
         let mut to_ask = vec![queues];
         while let Some(queues) = to_ask.pop() {
             let Called { result, effort } = self.calls.wesal.call(&self.shape, &queues, self.patience).await;
             landed.effort += effort;
+            calls += 1;
             match result {
-                Ok(answer) => self.sort(&queues, &answer, &mut landed),
-                Err(UpstreamError::Rejected(_)) if queues.len() > 1 && halvings < MOST_HALVINGS => {
-                    halvings += 2;
+                Ok(answer) => {
+                    answered = true;
+                    self.sort(&queues, &answer, &mut landed);
+                }
+                Err(UpstreamError::Rejected(rejection)) if !answered && calls > depth + 4 => {
+                    let rest = to_ask.drain(..).flatten();
+                    self.refuse(queues.into_iter().chain(rest), &rejection, &mut landed);
+                }
+                Err(UpstreamError::Rejected(rejection)) if queues.len() == 1 => {
+                    self.refuse(queues, &rejection, &mut landed);
+                }
+                Err(UpstreamError::Rejected(_)) if calls < MOST_CALLS => {
                     let (left, right) = queues.split_at(queues.len() / 2);
                     to_ask.extend([right.to_vec(), left.to_vec()]);
                 }
-                Err(UpstreamError::Rejected(rejection)) if queues.len() == 1 => {
-                    for queue in queues {
-                        let part = PartId::Queue(queue);
-                        let refused = Part::Refused(rejection.clone());
-                        let kept = self.keep(&part, refused, self.calls.clock.now(), Phase::Open);
-                        landed.outcomes.insert(part, Ok(kept));
-                    }
-                }
-                Err(error) => {
-                    let miss = self.failed(error, effort);
-                    landed.outcomes.extend(queues.into_iter().map(|queue| (PartId::Queue(queue), Err(miss.clone()))));
-                }
+                // Among so many bad ids the good ones are not found; that is no refusal of theirs.
+                Err(UpstreamError::Rejected(_)) => self.fail(queues, UpstreamError::Failed { code: None }, &mut landed),
+                Err(error) => self.fail(queues, error, &mut landed),
             }
         }
         landed
+    }
+
+    fn refuse(&self, queues: impl IntoIterator<Item = QueueId>, rejection: &Rejection, landed: &mut Landed) {
+        for queue in queues {
+            let part = PartId::Queue(queue);
+            let refused = Part::Refused(rejection.clone());
+            let kept = self.keep(&part, refused, self.calls.clock.now(), Phase::Open);
+            landed.outcomes.insert(part, Ok(kept));
+        }
+    }
+
+    fn fail(&self, queues: Vec<QueueId>, error: UpstreamError, landed: &mut Landed) {
+        let miss = self.failed(error, landed.effort);
+        landed.outcomes.extend(queues.into_iter().map(|queue| (PartId::Queue(queue), Err(miss.clone()))));
     }
 
     /// Puts each row of an answer, or its absence, where it belongs.

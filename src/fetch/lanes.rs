@@ -239,8 +239,8 @@ impl OnBoard {
         let (mut group, sender, mut wanted) = lane.gathering.take().unwrap_or_else(nobody_waits);
         // Along goes what costs no further call; alone, all that is due.
         let per_call = self.lanes.calls.max_queues_per_call;
-        let room = match wanted.parts.len() {
-            0 => usize::MAX,
+        let room = match wanted.parts.iter().filter(|(part, _)| matches!(part, PartId::Queue(_))).count() {
+            0 if wanted.parts.is_empty() => usize::MAX,
             n => n.next_multiple_of(per_call) - n,
         };
         for (part, interest) in ahead.along(now).take(room) {

@@ -58,7 +58,10 @@ impl Parts {
     }
 
     /// The answer to `query`. Whether the caller may have it must have been decided before.
-    pub async fn get(&self, query: &Query, demand: Demand) -> Result<Served, Failure> {
+    ///
+    /// `may_be_whole` says whether rows that cannot be told apart may be passed on together: not to a caller that may see
+    /// some queues only.
+    pub async fn get(&self, query: &Query, demand: Demand, may_be_whole: bool) -> Result<Served, Failure> {
         let shape = query.shape();
         let now = self.calls.clock.now();
         if let Some(queues) = query.queue_list()
@@ -69,12 +72,16 @@ impl Parts {
         }
         let ids = match query.queues() {
             [] => vec![PartId::Document],
-            _ if self.is_whole(&shape) => vec![whole(query)],
+            _ if self.is_whole(&shape) && may_be_whole => vec![whole(query)],
             queues => once_each(queues).map(PartId::Queue).collect(),
         };
         match self.answer(query, &shape, ids, demand).await {
             Ok(served) => Ok(served),
             Err(Unanswered::Failed(failure)) => Err(failure),
+            Err(Unanswered::NotTakenApart) if !may_be_whole => {
+                let error = UpstreamError::InvalidResponse("its rows cannot be told apart").into();
+                Err(Failure { error, effort: Effort::default() })
+            }
             Err(Unanswered::NotTakenApart) => {
                 self.make_whole(shape.clone());
                 self.answer(query, &shape, vec![whole(query)], demand).await.map_err(|unanswered| match unanswered {
@@ -108,7 +115,7 @@ impl Parts {
     ) -> Result<Served, Unanswered> {
         let now = self.calls.clock.now();
         let mut slots: Vec<Slot> = ids.into_iter().map(|id| self.look(shape, id, demand, now)).collect();
-        let effort = self.fill(query, shape, &mut slots, demand).await?;
+        let effort = self.fill(query, shape, &mut slots, demand, now).await?;
         refusal(query, &slots, effort)?;
         let served = assemble(&self.calls, &slots, effort).ok_or_else(|| Unanswered::Failed(lost()))?;
         if let (Found::Hit { left }, Some(queues), None) = (served.found, query.queue_list(), &served.etag) {
@@ -127,7 +134,7 @@ impl Parts {
         }
         let young = held.as_ref().is_none_or(|held| demand.takes(held.began, now));
         let way = match held.as_ref().map(|held| self.calls.judge(&key, held)) {
-            Some(Freshness::Fresh { left }) if young => Way::Hit { left },
+            Some(Freshness::Fresh { .. }) if young => Way::Hit,
             Some(Freshness::Fresh { .. }) => Way::Unwanted,
             Some(Freshness::StaleWhileRevalidate { past }) if young => Way::Revalidating { past },
             Some(Freshness::StaleWhileRevalidate { .. } | Freshness::StaleIfError { .. }) => Way::Stale,
@@ -143,9 +150,9 @@ impl Parts {
         shape: &Shape,
         slots: &mut [Slot],
         demand: Demand,
+        now: Moment,
     ) -> Result<Effort, Unanswered> {
-        let to_fetch = slots.iter().filter(|slot| !matches!(slot.way, Way::Hit { .. }));
-        let now = self.calls.clock.now();
+        let to_fetch = slots.iter().filter(|slot| !matches!(slot.way, Way::Hit));
         let parts: Vec<_> = to_fetch
             .map(|slot| {
                 let interest = slot.kept.as_ref().map(|kept| Arc::clone(&kept.interest)).unwrap_or_default();
@@ -166,22 +173,29 @@ impl Parts {
             Ok(joined) => joined,
             // The refresh runs a little later.
             Err(_) if !must_wait => return Ok(Effort::default()),
-            Err(full) => return self.fall_back(slots, &FetchError::Full(full), Effort::default()),
+            Err(full) => return self.fall_back(slots, &FetchError::Full(full), Effort::default(), demand),
         };
         if !must_wait {
             return Ok(Effort::default());
         }
-        self.wait(joined, slots).await
+        self.wait(joined, slots, demand).await
     }
 
-    async fn wait(&self, joined: Joined, slots: &mut [Slot]) -> Result<Effort, Unanswered> {
+    async fn wait(&self, joined: Joined, slots: &mut [Slot], demand: Demand) -> Result<Effort, Unanswered> {
         let Joined { held, tickets } = joined;
         let mut outcomes: HashMap<PartId, (Result<Kept, Miss>, bool)> = HashMap::new();
         let mut effort = Effort::default();
         let clock = self.calls.clock.as_ref();
-        let deadline = clock.now().after(self.calls.patience);
+        let asked_at = clock.now();
+        let deadline = asked_at.after(self.calls.patience);
         let mut missed = FetchError::Lost(Lost);
+        let held: HashMap<PartId, Kept> = held.into_iter().collect();
         for ticket in tickets {
+            let there = |slot: &Slot| outcomes.contains_key(&slot.key.part) || held.contains_key(&slot.key.part);
+            if slots.iter().filter(|slot| slot.must_be_fetched()).all(there) {
+                // The rest is a refresh that nobody waits for.
+                break;
+            }
             let leads = ticket.leads;
             let landed = match before(clock, deadline, ticket.landed()).await {
                 Some(Ok(landed)) => landed,
@@ -196,19 +210,17 @@ impl Parts {
             }
             for slot in slots.iter().filter(|slot| slot.must_be_fetched()) {
                 if let Some(outcome) = landed.outcomes.get(&slot.key.part) {
-                    outcomes.insert(slot.key.part.clone(), (outcome.clone(), leads));
+                    // The first comes first: a later group's failure takes nothing away.
+                    outcomes.entry(slot.key.part.clone()).or_insert_with(|| (outcome.clone(), leads));
                 }
             }
         }
-        let held: HashMap<PartId, Kept> = held.into_iter().collect();
         let mut failed = None;
         for slot in slots.iter_mut().filter(|slot| slot.must_be_fetched()) {
-            if let Some(kept) = held.get(&slot.key.part) {
-                let left = match self.calls.judge(&slot.key, kept) {
-                    Freshness::Fresh { left } => left,
-                    _ => Duration::ZERO,
-                };
-                (slot.kept, slot.way) = (Some(Arc::clone(kept)), Way::Hit { left });
+            // A group that has not landed yet may have brought this part already.
+            let late = || self.fresh(slot, demand, asked_at).filter(|_| !outcomes.contains_key(&slot.key.part));
+            if let Some(kept) = held.get(&slot.key.part).cloned().or_else(late) {
+                (slot.kept, slot.way) = (Some(kept), Way::Hit);
                 continue;
             }
             match outcomes.remove(&slot.key.part) {
@@ -229,18 +241,35 @@ impl Parts {
         }
         match failed {
             None => Ok(effort),
-            Some(error) => self.fall_back(slots, &error, effort),
+            Some(error) => self.fall_back(slots, &error, effort, demand),
         }
+    }
+
+    /// What is held for a slot by now, if it is fresh and young enough.
+    fn fresh(&self, slot: &Slot, demand: Demand, asked_at: Moment) -> Option<Kept> {
+        let kept = self.calls.store.get(&slot.key)?;
+        let fresh = matches!(self.calls.judge(&slot.key, &kept), Freshness::Fresh { .. });
+        (fresh && demand.takes(kept.began, asked_at)).then_some(kept)
     }
 
     /// What may be served although its fetch failed, judged after the wait for it: the window may have ended
     /// meanwhile. A refusal of the request itself is never papered over.
-    fn fall_back(&self, slots: &mut [Slot], error: &FetchError, effort: Effort) -> Result<Effort, Unanswered> {
+    fn fall_back(
+        &self,
+        slots: &mut [Slot],
+        error: &FetchError,
+        effort: Effort,
+        demand: Demand,
+    ) -> Result<Effort, Unanswered> {
+        // Who demands something young is not served something old instead.
+        let demanding = demand.max_age.is_some();
         let refused = matches!(error, FetchError::Upstream(UpstreamError::Rejected(_)));
         for slot in slots.iter_mut().filter(|slot| slot.must_be_fetched()) {
             let judged = slot.kept.as_ref().map(|kept| self.calls.judge(&slot.key, kept));
             match judged {
-                Some(Freshness::StaleWhileRevalidate { past } | Freshness::StaleIfError { past }) if !refused => {
+                Some(Freshness::StaleWhileRevalidate { past } | Freshness::StaleIfError { past })
+                    if !refused && !demanding =>
+                {
                     slot.way = Way::InsteadOfError { past };
                 }
                 _ => return Err(Unanswered::Failed(Failure { error: error.clone(), effort })),

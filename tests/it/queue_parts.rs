@@ -201,3 +201,60 @@ async fn a_steady_wallboard_never_waits_and_costs_a_call_a_ttl() {
     let after = world.vendor_calls("summary");
     assert!(after <= calls + 4, "{} calls for nobody", after - calls);
 }
+
+#[tokio::test]
+async fn an_answer_that_can_no_longer_be_taken_apart_is_not_asked_for_again_and_again() {
+    let world = World::new().await;
+    let question = asking(&[SALES, SUPPORT]);
+    for _ in 0..4 {
+        world.post(ACTIVITY, &question).await.ok();
+        world.advance(secs(1));
+    }
+    world.vendor.set_answer("activity", r#"{"data":{"success":true,"result":[7]},"success":true}"#);
+    let calls = world.vendor_calls("activity");
+    for _ in 0..12 {
+        world.advance(secs(1));
+        world.post(ACTIVITY, &question).await.ok();
+        (0..20).for_each(|_| assert!(world.vendor_calls("activity") - calls < 12, "a loop of vendor calls"));
+    }
+}
+
+#[tokio::test]
+async fn a_vendor_that_minds_the_question_and_not_the_ids_is_not_asked_about_each() {
+    let world = World::new().await;
+    let all = world.vendor.queue_ids();
+    (0..200).for_each(|_| world.vendor.script("summary", Fault::Refused));
+    let question = serde_json::json!({ "queues": all }).to_string();
+    let refused = world.post(SUMMARY, &question).await;
+    assert_eq!(refused.problem(), "upstream_rejected");
+    let calls = world.vendor_calls("summary");
+    assert!(calls <= 16, "{calls} calls");
+    assert_eq!(world.post(SUMMARY, &question).await.problem(), "upstream_rejected");
+    assert_eq!(world.vendor_calls("summary"), calls, "and it is remembered");
+}
+
+#[tokio::test]
+async fn an_id_that_was_refused_before_goes_alone() {
+    let world = World::new().await;
+    let bad = asking(&["no-such-id"]);
+    world.post(SUMMARY, &bad).await.problem();
+    world.advance(secs(31));
+    let mixed = world.post(SUMMARY, &asking(&[SALES, "no-such-id", SUPPORT])).await;
+    assert_eq!(mixed.pointers(), ["/queues/1"]);
+    let mut calls = asked_of_the_vendor(&world, "summary");
+    calls.drain(..1);
+    calls.sort_by_key(Vec::len);
+    assert_eq!(calls, [vec!["no-such-id"], vec![SALES, SUPPORT]], "no call of others was refused");
+}
+
+#[tokio::test]
+async fn rows_that_cannot_be_told_apart_are_kept_from_who_may_see_some_only() {
+    let mut setup = Setup::default();
+    let some = setup.caller("some", |caller| caller.queues(&[SALES]));
+    let world = setup.start().await;
+    let odd = r#"{"data":{"success":true,"result":[{"queueId":"foreign","n":1},7]},"success":true}"#;
+    world.vendor.set_answer("activity", odd);
+    assert_eq!(world.post_as(&some, ACTIVITY, &asking(&[SALES])).await.problem(), "upstream_invalid_response");
+    assert_eq!(world.post(ACTIVITY, &asking(&[SALES])).await.ok().text(), odd);
+    assert_eq!(world.post_as(&some, ACTIVITY, &asking(&[SALES])).await.problem(), "upstream_invalid_response");
+}

@@ -107,7 +107,7 @@ pub(super) fn demand_of(caller: &Caller, headers: &HeaderMap) -> Demand {
 async fn find(app: &App, caller: &Caller, query: Result<Query, Problem>, demand: Demand) -> Result<Served, Response> {
     let query = query.map_err(IntoResponse::into_response)?;
     caller.may_ask(&query).map_err(|forbidden| Problem::from(forbidden).into_response())?;
-    app.parts.get(&query, demand).await.map_err(|Failure { error, effort }| {
+    app.parts.get(&query, demand, caller.sees_all_queues()).await.map_err(|Failure { error, effort }| {
         let mut response = Problem::from(error).into_response();
         response.extensions_mut().insert(Provenance { found: None, parts: Tally::default(), effort });
         response

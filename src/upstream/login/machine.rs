@@ -84,7 +84,8 @@ pub(super) struct Machine {
     /// Set by a login that brought no token: until then there is no other.
     latch: Option<Latch>,
     generation: u64,
-    last_wait: Duration,
+    refused_wait: Duration,
+    failed_wait: Duration,
 }
 
 enum State {
@@ -122,7 +123,13 @@ impl Good {
 
 impl Machine {
     pub(super) fn new() -> Self {
-        Self { state: State::Absent, latch: None, generation: 0, last_wait: Duration::ZERO }
+        Self {
+            state: State::Absent,
+            latch: None,
+            generation: 0,
+            refused_wait: Duration::ZERO,
+            failed_wait: Duration::ZERO,
+        }
     }
 
     /// Says what to do for a token. Where the answer is to run a login, the caller must run it, and report
@@ -163,7 +170,7 @@ impl Machine {
         let (why, wait) = match outcome {
             Outcome::Good { token, life, refresh_ahead } => {
                 self.generation += 1;
-                self.last_wait = Duration::ZERO;
+                (self.refused_wait, self.failed_wait) = (Duration::ZERO, Duration::ZERO);
                 // A token that claims to live a moment must not cause logins back to back.
                 self.latch = Some(Latch { until: now.after(YOUNG), why: Why::Young });
                 self.state = State::Good(Good {
@@ -174,13 +181,13 @@ impl Machine {
                 });
                 return Landed::Good { life };
             }
-            Outcome::Refused => (Why::Refused, self.next_wait(&REFUSED_WAIT)),
+            Outcome::Refused => (Why::Refused, next_wait(&mut self.refused_wait, &REFUSED_WAIT)),
             Outcome::Failed(error) => {
                 let least = match error {
                     UpstreamError::RateLimited { retry_after } => retry_after,
                     _ => Duration::ZERO,
                 };
-                (Why::Failed(error), self.next_wait(&FAILED_WAIT).max(least))
+                (Why::Failed(error), next_wait(&mut self.failed_wait, &FAILED_WAIT).max(least))
             }
         };
         // A token that still works stays in use; only the next login waits.
@@ -223,12 +230,12 @@ impl Machine {
             },
         }
     }
+}
 
-    /// Each wait is twice the last.
-    fn next_wait(&mut self, waits: &Waits) -> Duration {
-        self.last_wait = self.last_wait.saturating_mul(2).clamp(waits.first, waits.longest);
-        self.last_wait
-    }
+/// Each wait is twice the last of its kind.
+fn next_wait(last: &mut Duration, waits: &Waits) -> Duration {
+    *last = last.saturating_mul(2).clamp(waits.first, waits.longest);
+    *last
 }
 
 impl Latch {
