@@ -51,6 +51,8 @@ pub(super) struct Wanted {
     pub(super) parts: Vec<(PartId, Arc<Interest>)>,
     /// Whether the vendor's budget may be waited for: not if something stale stands by for every part.
     pub(super) patience: Patience,
+    /// How many requests wait for it.
+    pub(super) askers: usize,
 }
 
 /// Calls that halving may make for one merged call that was refused: enough for several bad ids among a hundred.
@@ -59,12 +61,13 @@ const MOST_CALLS: usize = 64;
 impl Calls {
     /// Fetches `wanted`, all of one shape: queues together, as many as may be in a call, the calls side by side.
     pub(super) async fn fetch(self: &Arc<Self>, shape: &Shape, interval: Option<Interval>, wanted: Wanted) -> Landed {
-        let Wanted { parts, patience } = wanted;
+        let Wanted { parts, patience, askers } = wanted;
         let errand = Arc::new(Errand {
             calls: Arc::clone(self),
             shape: shape.clone(),
             interval,
             patience,
+            askers,
             interests: parts.iter().cloned().collect(),
         });
         let mut calls = JoinSet::new();
@@ -133,6 +136,7 @@ struct Errand {
     shape: Shape,
     interval: Option<Interval>,
     patience: Patience,
+    askers: usize,
     interests: HashMap<PartId, Arc<Interest>>,
 }
 
@@ -169,8 +173,9 @@ impl Errand {
 
     /// Asks for `queues` in one call. If the vendor refuses it, asks again in halves until the bad ids stand alone.
     ///
-    /// One bad id is found after as many refusals as the number can be halved. When there were more, and no success at
-    /// all, it is not the ids that the vendor minds: all are refused, and it is not asked about each.
+    /// One bad id is found after as many refusals as the number can be halved. When one request alone has met more, and
+    /// no success at all, it may be the question that the vendor minds: it is refused, and the vendor not asked about
+    /// each id. Where several wait, that is not concluded, for one's many bad ids would refuse the others.
     async fn rows(&self, queues: Vec<QueueId>) -> Landed {
         let mut landed = Landed::default();
         let depth = usize::try_from(queues.len().next_power_of_two().ilog2()).unwrap_or(0);
@@ -186,12 +191,13 @@ impl Errand {
                     answered = true;
                     self.sort(&queues, &answer, &mut landed);
                 }
-                Err(UpstreamError::Rejected(rejection)) if !answered && calls > depth + 4 => {
-                    let rest = to_ask.drain(..).flatten();
-                    self.refuse(queues.into_iter().chain(rest), &rejection, &mut landed);
-                }
                 Err(UpstreamError::Rejected(rejection)) if queues.len() == 1 => {
                     self.refuse(queues, &rejection, &mut landed);
+                }
+                // Not remembered: which of these are bad is not known.
+                Err(error @ UpstreamError::Rejected(_)) if self.askers <= 1 && !answered && calls > depth + 4 => {
+                    let rest = queues.into_iter().chain(to_ask.drain(..).flatten()).collect();
+                    self.fail(rest, error, &mut landed);
                 }
                 Err(UpstreamError::Rejected(_)) if calls < MOST_CALLS => {
                     let (left, right) = queues.split_at(queues.len() / 2);
@@ -205,7 +211,7 @@ impl Errand {
         landed
     }
 
-    fn refuse(&self, queues: impl IntoIterator<Item = QueueId>, rejection: &Rejection, landed: &mut Landed) {
+    fn refuse(&self, queues: Vec<QueueId>, rejection: &Rejection, landed: &mut Landed) {
         for queue in queues {
             let part = PartId::Queue(queue);
             let refused = Part::Refused(rejection.clone());

@@ -59,7 +59,7 @@ impl Lane {
 fn nobody_waits() -> Gathering {
     let (sender, landing) = watch::channel(None);
     let group = Group { parts: HashSet::new(), began: None, landing };
-    (group, sender, Wanted { parts: Vec::new(), patience: Patience::None })
+    (group, sender, Wanted { parts: Vec::new(), patience: Patience::None, askers: 0 })
 }
 
 /// Parts that are fetched together.
@@ -142,6 +142,9 @@ impl Lanes {
             let ticket = lane.gather(part, interest, asked.patience);
             // The first of several that this request puts there knows whether it began the group.
             next.get_or_insert(ticket);
+        }
+        if let (Some(_), Some((_, _, wanted))) = (&next, &mut lane.gathering) {
+            wanted.askers += 1;
         }
         joined.tickets.extend(flying.into_iter().chain(next));
         drop(board);

@@ -115,6 +115,8 @@ impl Parts {
     ) -> Result<Served, Unanswered> {
         let now = self.calls.clock.now();
         let mut slots: Vec<Slot> = ids.into_iter().map(|id| self.look(shape, id, demand, now)).collect();
+        // Before anything is spent on the rest of a question that is refused all the same.
+        refusal(query, &slots, Effort::default())?;
         let effort = self.fill(query, shape, &mut slots, demand, now).await?;
         refusal(query, &slots, effort)?;
         let served = assemble(&self.calls, &slots, effort).ok_or_else(|| Unanswered::Failed(lost()))?;
@@ -169,7 +171,7 @@ impl Parts {
         if must_wait && demand.only_if_cached {
             return Err(Unanswered::Failed(Failure { error: FetchError::NotHeld, effort: Effort::default() }));
         }
-        let joined = match self.lanes.join(shape, query.interval(), Wanted { parts, patience }, demand) {
+        let joined = match self.lanes.join(shape, query.interval(), Wanted { parts, patience, askers: 1 }, demand) {
             Ok(joined) => joined,
             // The refresh runs a little later.
             Err(_) if !must_wait => return Ok(Effort::default()),
@@ -316,7 +318,7 @@ fn whole(query: &Query) -> PartId {
 fn refusal(query: &Query, slots: &[Slot], effort: Effort) -> Result<(), Unanswered> {
     let mut rejection = None;
     let mut queues = Vec::new();
-    for slot in slots {
+    for slot in slots.iter().filter(|slot| !slot.must_be_fetched()) {
         let (Some(Part::Refused(why)), PartId::Queue(refused)) =
             (slot.kept.as_ref().map(|kept| &kept.content), &slot.key.part)
         else {

@@ -258,3 +258,33 @@ async fn rows_that_cannot_be_told_apart_are_kept_from_who_may_see_some_only() {
     assert_eq!(world.post(ACTIVITY, &asking(&[SALES])).await.ok().text(), odd);
     assert_eq!(world.post_as(&some, ACTIVITY, &asking(&[SALES])).await.problem(), "upstream_invalid_response");
 }
+
+#[tokio::test]
+async fn one_callers_many_bad_ids_refuse_nobody_else() {
+    let mut setup = Setup::default();
+    setup.config.limits.max_in_flight = 3.try_into().unwrap();
+    let world = setup.start().await;
+    world.logged_in().await;
+    let all = world.vendor.queue_ids();
+    let garbage: Vec<String> = (0..20).map(|i| format!("bad-{i}")).collect();
+    let hold = world.vendor.hold("summary");
+    let first = world.begin_post(SUMMARY, &asking(&[&all[0]]));
+    world.vendor.arrived("summary", 1).await;
+    let bad = world.begin_post(SUMMARY, &serde_json::json!({ "queues": garbage }).to_string());
+    let good = world.begin_post(SUMMARY, &asking(&[&all[1], &all[2]]));
+    world.is_full().await;
+    hold.release();
+
+    first.await.unwrap().ok();
+    assert_eq!(bad.await.unwrap().problem(), "upstream_rejected");
+    assert_eq!(ids(&good.await.unwrap().ok().json(), "id"), [&*all[1], &*all[2]]);
+}
+
+#[tokio::test]
+async fn a_question_with_an_id_that_is_known_to_be_refused_costs_no_call() {
+    let world = World::new().await;
+    world.post(SUMMARY, &asking(&["no-such-id"])).await.problem();
+    let refused = world.post(SUMMARY, &asking(&[SALES, "no-such-id"])).await;
+    assert_eq!((refused.problem().as_str(), refused.pointers()), ("upstream_rejected", vec!["/queues/1".to_owned()]));
+    assert_eq!(world.vendor_calls("summary"), 1);
+}
