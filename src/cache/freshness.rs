@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::Stretch;
 use crate::clock::Moment;
 
 /// How long a part may be served, and how.
@@ -11,15 +12,31 @@ pub struct Policy {
     pub stale_while_revalidate: Duration,
     /// After it ceased to be fresh, served for this long if the vendor fails.
     pub stale_if_error: Duration,
+    /// Whether `ttl` stretches when the vendor's budget runs low. The stale windows stay where they are.
+    pub stretches: bool,
 }
 
 impl Policy {
+    /// For what is not kept.
+    pub const NEVER: Self = Self {
+        ttl: Duration::ZERO,
+        stale_while_revalidate: Duration::ZERO,
+        stale_if_error: Duration::ZERO,
+        stretches: false,
+    };
+
+    /// How long after its call began a part is fresh.
+    pub fn fresh_for(&self, stretch: Stretch) -> Duration {
+        if self.stretches { stretch.of(self.ttl) } else { self.ttl }
+    }
+
     /// How long after its call began a part may be of any use.
-    pub fn life(&self) -> Duration {
+    pub fn life(&self, stretch: Stretch) -> Duration {
         if self.ttl.is_zero() {
             return Duration::ZERO;
         }
-        self.ttl.saturating_add(self.stale_while_revalidate.max(self.stale_if_error))
+        let stale = self.ttl.saturating_add(self.stale_while_revalidate.max(self.stale_if_error));
+        stale.max(self.fresh_for(stretch))
     }
 }
 
@@ -30,6 +47,8 @@ pub enum Freshness {
     Fresh {
         /// How long it stays fresh.
         left: Duration,
+        /// Whether it is older than `ttl`, which is stretched.
+        stretched: bool,
     },
     /// Serve it, and see that one refresh runs.
     StaleWhileRevalidate {
@@ -46,13 +65,14 @@ pub enum Freshness {
 }
 
 /// Judges a part whose call began at `began`.
-pub fn freshness(began: Moment, now: Moment, policy: &Policy) -> Freshness {
+pub fn freshness(began: Moment, now: Moment, policy: &Policy, stretch: Stretch) -> Freshness {
     if policy.ttl.is_zero() {
         return Freshness::Gone;
     }
     let age = now.since(began);
-    if age < policy.ttl {
-        return Freshness::Fresh { left: policy.ttl - age };
+    let fresh_for = policy.fresh_for(stretch);
+    if age < fresh_for {
+        return Freshness::Fresh { left: fresh_for - age, stretched: age >= policy.ttl };
     }
     let past = age - policy.ttl;
     if past < policy.stale_while_revalidate {
@@ -74,17 +94,25 @@ mod tests {
         Duration::from_secs(n)
     }
 
-    fn at(age: u64, ttl: u64, revalidate: u64, error: u64) -> Freshness {
-        let policy = Policy { ttl: secs(ttl), stale_while_revalidate: secs(revalidate), stale_if_error: secs(error) };
+    fn policy(ttl: u64, revalidate: u64, error: u64) -> Policy {
+        let [ttl, stale_while_revalidate, stale_if_error] = [ttl, revalidate, error].map(secs);
+        Policy { ttl, stale_while_revalidate, stale_if_error, stretches: true }
+    }
+
+    fn stretched(age: u64, policy: &Policy, stretch: Stretch) -> Freshness {
         let began = Moment::default().after(secs(1000));
-        freshness(began, began.after(secs(age)), &policy)
+        freshness(began, began.after(secs(age)), policy, stretch)
+    }
+
+    fn at(age: u64, ttl: u64, revalidate: u64, error: u64) -> Freshness {
+        stretched(age, &policy(ttl, revalidate, error), Stretch::NONE)
     }
 
     #[test]
     fn each_window_begins_and_ends_where_it_says() {
         use Freshness::{Fresh, Gone, StaleIfError, StaleWhileRevalidate};
-        assert_eq!(at(0, 10, 5, 20), Fresh { left: secs(10) });
-        assert_eq!(at(9, 10, 5, 20), Fresh { left: secs(1) });
+        assert_eq!(at(0, 10, 5, 20), Fresh { left: secs(10), stretched: false });
+        assert_eq!(at(9, 10, 5, 20), Fresh { left: secs(1), stretched: false });
         assert_eq!(at(10, 10, 5, 20), StaleWhileRevalidate { past: secs(0) });
         assert_eq!(at(14, 10, 5, 20), StaleWhileRevalidate { past: secs(4) });
         assert_eq!(at(15, 10, 5, 20), StaleIfError { past: secs(5) });
@@ -92,6 +120,20 @@ mod tests {
         assert_eq!(at(30, 10, 5, 20), Gone);
         assert_eq!(at(10, 10, 0, 0), Gone);
         assert_eq!(at(12, 10, 5, 0), StaleWhileRevalidate { past: secs(2) });
+    }
+
+    #[test]
+    fn a_stretched_ttl_reaches_into_the_stale_windows_and_moves_no_end() {
+        use Freshness::{Fresh, Gone, StaleIfError, StaleWhileRevalidate};
+        let twice = Stretch::new(0, 2, 2.0);
+        let policy = policy(10, 15, 30);
+        assert_eq!(stretched(9, &policy, twice), Fresh { left: secs(11), stretched: false });
+        assert_eq!(stretched(10, &policy, twice), Fresh { left: secs(10), stretched: true });
+        assert_eq!(stretched(20, &policy, twice), StaleWhileRevalidate { past: secs(10) });
+        assert_eq!(stretched(25, &policy, twice), StaleIfError { past: secs(15) });
+        assert_eq!(stretched(40, &policy, twice), Gone);
+        let fixed = Policy { stretches: false, ..policy };
+        assert_eq!(stretched(10, &fixed, twice), StaleWhileRevalidate { past: secs(0) });
     }
 
     #[test]
@@ -111,10 +153,11 @@ mod tests {
                 Freshness::Gone => 3,
             };
             prop_assert!(rank(at(age, ttl, revalidate, error)) <= rank(at(age + 1, ttl, revalidate, error)));
-            let policy = Policy {
-                ttl: secs(ttl), stale_while_revalidate: secs(revalidate), stale_if_error: secs(error),
-            };
-            prop_assert_eq!(at(age, ttl, revalidate, error) == Freshness::Gone, secs(age) >= policy.life());
+            for stretch in [Stretch::NONE, Stretch::new(0, 2, 3.0)] {
+                let policy = policy(ttl, revalidate, error);
+                let gone = stretched(age, &policy, stretch) == Freshness::Gone;
+                prop_assert_eq!(gone, secs(age) >= policy.life(stretch));
+            }
         }
     }
 }

@@ -29,6 +29,11 @@ impl<K: Hash + Eq + Weigh + Send + Sync + 'static, V: Weigh + Send + Sync + 'sta
         self.results.insert(key, result);
     }
 
+    /// Bytes that the results take, as of the last [`tidy`](Self::tidy).
+    pub fn bytes(&self) -> u64 {
+        self.results.weighted_size()
+    }
+
     /// Forgets what does not hold any more, and gives its memory back. To be called now and then.
     pub fn tidy(&self, holds: impl Fn(&V) -> bool) {
         for (key, result) in &self.results {

@@ -7,9 +7,11 @@ mod freshness;
 mod interest;
 mod memo;
 mod store;
+mod stretch;
 
 pub use entry::{Entry, Phase, Weigh, entity_tag};
 pub use freshness::{Freshness, Policy, freshness};
 pub use interest::Interest;
 pub use memo::Memo;
 pub use store::Store;
+pub use stretch::Stretch;

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use moka::{ops::compute::Op, policy::EvictionPolicy, sync::Cache};
 
 use super::{Entry, Weigh};
-use crate::{clock::Moment, model::PartKey};
+use crate::model::PartKey;
 
 /// Where parts are held, within a bound of bytes. Whether one may be served is not its business.
 pub struct Store<T: Send + Sync + 'static> {
@@ -41,17 +41,27 @@ impl<T: Weigh + Send + Sync + 'static> Store<T> {
         });
     }
 
-    /// Drops what is held under `key`, if it began before `moment`.
-    pub fn remove(&self, key: &PartKey, moment: Moment) {
-        self.parts.entry_by_ref(key).and_compute_with(|held| match held {
-            Some(held) if held.value().began < moment => Op::Remove,
-            _ => Op::Nop,
-        });
+    /// Drops what `of_use` says no of. To be called now and then, so that a store that nobody asks gives memory back.
+    pub fn sweep(&self, of_use: impl Fn(&PartKey, &Entry<T>) -> bool) {
+        for (key, entry) in &self.parts {
+            if !of_use(&key, &entry) {
+                // What was put there meanwhile stays.
+                self.parts.entry_by_ref(key.as_ref()).and_compute_with(|held| match held {
+                    Some(held) if Arc::ptr_eq(held.value(), &entry) => Op::Remove,
+                    _ => Op::Nop,
+                });
+            }
+        }
     }
 
     /// Whether `usable` says yes of any part that is held.
     pub fn any(&self, usable: impl Fn(&PartKey, &Entry<T>) -> bool) -> bool {
         self.parts.iter().any(|(key, entry)| usable(&key, &entry))
+    }
+
+    /// Bytes that the parts take and how many there are, as of the last [`tidy`](Self::tidy).
+    pub fn size(&self) -> (u64, u64) {
+        (self.parts.weighted_size(), self.parts.entry_count())
     }
 
     /// Does the work that puts leave behind: eviction, expiry. To be called about each second.
@@ -65,6 +75,7 @@ mod tests {
     use super::*;
     use crate::{
         cache::Phase,
+        clock::Moment,
         model::{CompanyId, Forwarded, PartId, Query, Subject},
     };
 
@@ -104,10 +115,10 @@ mod tests {
         assert!(!first.has_left());
         store.put(&key(1), Arc::clone(&second));
         assert!(first.has_left() && !second.has_left());
-        store.remove(&key(1), second.began);
+        store.sweep(|_, entry| entry.content == "second");
         assert!(!second.has_left());
-        store.remove(&key(1), second.began.after(Duration::from_secs(1)));
-        assert!(second.has_left());
+        store.sweep(|_, entry| entry.content != "second");
+        assert!(second.has_left() && store.get(&key(1)).is_none());
     }
 
     #[test]

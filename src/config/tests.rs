@@ -142,6 +142,8 @@ fn each_rule_holds() {
         ("upstream.breaker.pause = \"2m\"", "longer than max_pause"),
         ("upstream.retry_budget = nan", "finite"),
         ("upstream.retry_budget = 1.1", "share"),
+        ("upstream.max_stretch = 0.9", "is not from 1 to 100"),
+        ("upstream.max_stretch = nan", "finite"),
         ("upstream.rate_limit = { requests = 5 }", "`per` is missing"),
         ("upstream.rate_limit = { requests = 5, per = \"0s\" }", "may not be zero"),
         ("upstream.forward_fields = [\"limit\"]", "reference defines"),

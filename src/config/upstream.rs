@@ -58,6 +58,10 @@ pub struct UpstreamConfig {
     pub max_connections: NonZeroUsize,
     /// Queue ids in one vendor call at most.
     pub max_queues_per_call: NonZeroUsize,
+    /// How many times as long as its `ttl` an answer may be fresh as the calls that the vendor allows run out, so that
+    /// nobody has to be refused; 1 turns it off.
+    #[schemars(range(min = 1, max = 100))]
+    pub max_stretch: f64,
     /// A proxy to go through, as `http://host:port`; the environment's proxy variables are ignored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy: Option<String>,
@@ -121,6 +125,7 @@ impl Default for UpstreamConfig {
             max_response: Size::from_mib(16),
             max_connections: super::at_least_one(32),
             max_queues_per_call: super::at_least_one(100),
+            max_stretch: 3.0,
             proxy: None,
             rate_limit: RateLimit::shipped(240, Duration::from_secs(60), 30),
             retries: 2,
@@ -152,6 +157,8 @@ impl UpstreamConfig {
         check.that(self.max_response.bytes() > 0, "max_response", "may not be zero", "write a size, as in \"16 MiB\"");
         super::countable(check, "max_connections", self.max_connections);
         super::countable(check, "max_queues_per_call", self.max_queues_per_call);
+        let stretch = (1.0..=100.0).contains(&self.max_stretch);
+        check.that(stretch, "max_stretch", "is not from 1 to 100", "write how many times as long, as in 3.0");
         check.within("rate_limit", |check| self.rate_limit.validate(check));
         check.that(self.retries <= 2, "retries", "is more than 2", "write 0, 1 or 2");
         let share = (0.0..=1.0).contains(&self.retry_budget);

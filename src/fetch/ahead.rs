@@ -15,7 +15,7 @@ use super::{
     part::{Kept, Part},
 };
 use crate::{
-    cache::Interest,
+    cache::{Interest, Policy, Stretch},
     clock::Moment,
     model::{PartId, Shape},
 };
@@ -39,51 +39,56 @@ pub(super) struct Ahead {
 
 struct Seen {
     began: Moment,
-    ttl: Duration,
+    policy: Policy,
     interest: Arc<Interest>,
 }
 
 impl Seen {
     fn is_hot(&self, now: Moment) -> bool {
-        self.interest.is_steady(now, self.ttl.saturating_mul(HOT_TTLS))
+        self.interest.is_steady(now, self.policy.ttl.saturating_mul(HOT_TTLS))
     }
 
-    fn left(&self, now: Moment) -> Duration {
-        self.began.after(self.ttl).since(now)
+    fn left(&self, now: Moment, stretch: Stretch) -> Duration {
+        self.began.after(self.policy.fresh_for(stretch)).since(now)
     }
 }
 
 impl Ahead {
     /// When the next fetch ahead is due; `None` if nothing is hot.
-    pub(super) fn due(&self, now: Moment) -> Option<Moment> {
+    pub(super) fn due(&self, now: Moment, stretch: Stretch) -> Option<Moment> {
         if self.failing {
             return None;
         }
         let hot = self.parts.values().filter(|seen| seen.is_hot(now));
-        hot.map(|seen| seen.began.after(seen.ttl.saturating_sub(self.lead().min(seen.ttl / 2)))).min()
+        let due = |seen: &Seen| {
+            let fresh_for = seen.policy.fresh_for(stretch);
+            seen.began.after(fresh_for.saturating_sub(self.lead().min(fresh_for / 2)))
+        };
+        hot.map(due).min()
     }
 
-    /// The hot parts with half of their `ttl` left at the most: they go along with whatever is fetched.
-    pub(super) fn along(&self, now: Moment) -> impl Iterator<Item = (PartId, Arc<Interest>)> {
-        let soon = self.parts.iter().filter(move |(_, seen)| seen.left(now) <= seen.ttl / 2 && seen.is_hot(now));
+    /// The hot parts with half of their time left at the most: they go along with whatever is fetched.
+    pub(super) fn along(&self, now: Moment, stretch: Stretch) -> impl Iterator<Item = (PartId, Arc<Interest>)> {
+        let soon = move |seen: &Seen| seen.left(now, stretch) <= seen.policy.fresh_for(stretch) / 2;
+        let soon = self.parts.iter().filter(move |(_, seen)| soon(seen) && seen.is_hot(now));
         soon.map(|(part, seen)| (part.clone(), Arc::clone(&seen.interest)))
     }
 
     /// Learns from a group that landed.
     pub(super) fn learn(&mut self, calls: &Calls, shape: &Shape, landed: &Landed, began: Moment) {
         let now = calls.clock.now();
-        self.failing = landed.outcomes.values().all(|outcome| matches!(outcome, Err(Miss::Upstream(_))));
+        self.failing = landed.outcomes.values().all(|outcome| matches!(outcome, Err(Miss::Upstream(_) | Miss::Lost)));
         if !self.failing {
             self.took.push_back(now.since(began));
             if self.took.len() > RECENT_CALLS {
                 self.took.pop_front();
             }
         }
-        self.parts.retain(|_, seen| seen.is_hot(now) || seen.left(now) > Duration::ZERO);
+        self.parts.retain(|_, seen| seen.is_hot(now) || seen.left(now, Stretch::NONE) > Duration::ZERO);
         for (part, outcome) in &landed.outcomes {
             match outcome {
                 Ok(kept) if !matches!(kept.content, Part::Refused(_)) => {
-                    self.remember(part, kept, calls.ttl(shape, kept))
+                    self.remember(part, kept, calls.policy(shape, kept));
                 }
                 // What failed, or is refused, is fetched again when somebody waits for it, and not before.
                 Ok(_) | Err(_) => {
@@ -93,9 +98,9 @@ impl Ahead {
         }
     }
 
-    fn remember(&mut self, part: &PartId, kept: &Kept, ttl: Duration) {
-        if !ttl.is_zero() && (self.parts.len() < MOST_PARTS || self.parts.contains_key(part)) {
-            let seen = Seen { began: kept.began, ttl, interest: Arc::clone(&kept.interest) };
+    fn remember(&mut self, part: &PartId, kept: &Kept, policy: Policy) {
+        if !policy.ttl.is_zero() && (self.parts.len() < MOST_PARTS || self.parts.contains_key(part)) {
+            let seen = Seen { began: kept.began, policy, interest: Arc::clone(&kept.interest) };
             self.parts.insert(part.clone(), seen);
         }
     }

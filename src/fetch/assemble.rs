@@ -59,7 +59,7 @@ pub(super) fn assemble(calls: &Calls, slots: &[Slot], effort: Effort) -> Option<
     let now = calls.clock.now();
     let kept: Vec<&Kept> = slots.iter().map(|slot| slot.kept.as_ref()).collect::<Option<_>>()?;
     let (body, etag) = match kept.first().map(|kept| &kept.content)? {
-        Part::Document { body, etag } => (body.clone(), Some(etag.clone())),
+        Part::Document { body, etag, .. } => (body.clone(), Some(etag.clone())),
         Part::Refused(_) => return None,
         Part::Row { .. } | Part::Absent { .. } => {
             // The newest call's envelope: whatever else the vendor says in it is the latest.
@@ -77,18 +77,24 @@ pub(super) fn assemble(calls: &Calls, slots: &[Slot], effort: Effort) -> Option<
 
 fn tally(slots: &[Slot]) -> Tally {
     let mut tally = Tally::default();
+    let mut ways = [false; 3];
     for slot in slots {
-        match slot.way {
-            Way::Hit => tally.hit += 1,
-            Way::Revalidating { .. } | Way::InsteadOfError { .. } => tally.stale += 1,
-            Way::Fetched { led: true, .. } => tally.fetched += 1,
-            Way::Fetched { led: false, .. } => tally.joined += 1,
-            Way::Stale | Way::Missing | Way::Unwanted => {}
+        let (way, count) = match slot.way {
+            Way::Hit => (0, &mut tally.hit),
+            Way::Revalidating { .. } | Way::InsteadOfError { .. } => (1, &mut tally.stale),
+            Way::Fetched { led: true, .. } => (2, &mut tally.fetched),
+            Way::Fetched { led: false, .. } => (2, &mut tally.joined),
+            Way::Stale | Way::Missing | Way::Unwanted => continue,
+        };
+        match slot.kept.as_ref().map(|kept| &kept.content) {
+            Some(Part::Absent { .. }) => tally.absent += 1,
+            _ => *count += 1,
         }
-        if let Some(Part::Absent { .. }) = slot.kept.as_ref().map(|kept| &kept.content) {
-            tally.absent += 1;
+        if let Some(way) = ways.get_mut(way) {
+            *way = true;
         }
     }
+    tally.mixed = ways.iter().filter(|way| **way).count() > 1;
     tally
 }
 
@@ -106,6 +112,7 @@ fn graver(a: Forwarded, b: Forwarded) -> Forwarded {
 /// The least fresh of the parts' ways, with the least time left or the most time past.
 fn found(calls: &Calls, slots: &[Slot]) -> Found {
     let mut left = Duration::MAX;
+    let mut any_stretched = false;
     let mut revalidating = None;
     let mut instead = None;
     let mut fetched: Option<(Forwarded, bool)> = None;
@@ -114,16 +121,19 @@ fn found(calls: &Calls, slots: &[Slot]) -> Found {
         match slot.way {
             // Judged anew: the answer may have waited for other parts.
             Way::Hit => {
-                left = left.min(match slot.kept.as_ref().map(|kept| calls.judge(&slot.key, kept)) {
-                    Some(Freshness::Fresh { left }) => left,
-                    _ => Duration::ZERO,
-                });
+                let judged = slot.kept.as_ref().map(|kept| calls.judge(&slot.key, kept));
+                let Some(Freshness::Fresh { left: this, stretched }) = judged else {
+                    left = Duration::ZERO;
+                    continue;
+                };
+                left = left.min(this);
+                any_stretched |= stretched;
             }
             Way::Revalidating { past } => revalidating = revalidating.max(Some(past)),
             Way::InsteadOfError { past } => instead = instead.max(Some(past)),
             Way::Fetched { led, why } => {
                 match slot.kept.as_ref().map(|kept| calls.judge(&slot.key, kept)) {
-                    Some(Freshness::Fresh { left: this }) => left = left.min(this),
+                    Some(Freshness::Fresh { left: this, .. }) => left = left.min(this),
                     _ => stored = false,
                 }
                 fetched = Some(match fetched {
@@ -137,11 +147,12 @@ fn found(calls: &Calls, slots: &[Slot]) -> Found {
     match (instead, fetched, revalidating) {
         (Some(past), _, _) => Found::StaleIfError { past },
         (_, Some((forwarded, any_led)), _) => {
-            let kept = slots.iter().all(|slot| calls.keeps(&slot.key));
+            let keeps = |slot: &Slot| slot.kept.as_ref().is_some_and(|kept| calls.keeps(&slot.key.shape, kept));
+            let kept = slots.iter().all(keeps);
             let forwarded = if kept { forwarded } else { Forwarded::Bypass };
             Found::Fetched { forwarded, collapsed: !any_led, stored: stored.then_some(left) }
         }
         (_, _, Some(past)) => Found::StaleWhileRevalidate { past },
-        _ => Found::Hit { left },
+        _ => Found::Hit { left, stretched: any_stretched },
     }
 }

@@ -5,14 +5,14 @@ use tokio::task::JoinSet;
 use super::{
     Policies,
     part::{Kept, Part},
-    rows::{Row, TakenApart, take_apart},
+    rows::{Row, TakenApart, no_row_failed, take_apart},
 };
 use crate::{
-    cache::{Entry, Freshness, Interest, Phase, Store, freshness},
+    cache::{Entry, Freshness, Interest, Phase, Policy, Store, Stretch, freshness},
     clock::{Moment, SharedClock},
     model::{Interval, PartId, PartKey, QueueId, Shape},
-    telemetry::events,
-    upstream::{Answer, Called, Effort, Patience, Rejection, UpstreamError, Wesal},
+    telemetry::{Metrics, events},
+    upstream::{Answer, Budget, Called, Effort, Patience, Rejection, UpstreamError, Vendor},
 };
 
 /// How a part's fetch ended.
@@ -25,6 +25,8 @@ pub(super) enum Miss {
     Upstream(UpstreamError),
     /// The answer cannot be taken apart: the query must be asked as a whole.
     Whole,
+    /// The call ended without a result: it panicked.
+    Lost,
 }
 
 /// What a group of vendor calls brought.
@@ -42,7 +44,10 @@ pub(super) struct Calls {
     pub(super) max_queues_per_call: usize,
     /// How long a caller waits at most: it may have joined a group that waits for another to land.
     pub(super) patience: Duration,
-    pub(super) wesal: Arc<Wesal>,
+    /// `upstream.max_stretch`
+    pub(super) max_stretch: f64,
+    pub(super) vendor: Arc<dyn Vendor>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// What is to be fetched together.
@@ -92,41 +97,39 @@ impl Calls {
             calls.spawn(async move { errand.rows(chunk).await });
         }
         let mut landed = Landed::default();
-        // A call that panicked brings nothing: who waited for its parts learns that they were lost.
         while let Some(done) = calls.join_next().await {
             let Ok(done) = done else { continue };
             landed.outcomes.extend(done.outcomes);
             landed.effort += done.effort;
+        }
+        // A call that panicked brings nothing: who waited for its parts learns that they were lost.
+        for part in
+            errand.interests.keys().filter(|part| !landed.outcomes.contains_key(part)).cloned().collect::<Vec<_>>()
+        {
+            landed.outcomes.insert(part, Err(Miss::Lost));
         }
         landed
     }
 
     /// How a held part may be served now.
     pub(super) fn judge(&self, key: &PartKey, kept: &Entry<Part>) -> Freshness {
-        match self.policies.of(key.shape.route(), kept.phase) {
-            Some(route) => {
-                let policy = kept.content.policy(route, self.policies.negative_ttl());
-                freshness(kept.began, self.clock.now(), &policy)
-            }
-            None => Freshness::Gone,
-        }
+        freshness(kept.began, self.clock.now(), &self.policy(&key.shape, kept), self.stretch())
     }
 
-    fn keep(&self, shape: &Shape, part: &PartId, kept: &Kept) {
-        if !self.ttl(shape, kept).is_zero() {
-            self.store.put(&shape.part(part.clone()), Arc::clone(kept));
-        }
+    /// How far `ttl`s stretch now.
+    pub(super) fn stretch(&self) -> Stretch {
+        let Budget { remaining, burst } = self.vendor.budget();
+        Stretch::new(remaining, burst, self.max_stretch)
     }
 
-    /// Whether parts of this key's route are kept at all.
-    pub(super) fn keeps(&self, key: &PartKey) -> bool {
-        self.policies.of(key.shape.route(), Phase::Open).is_some_and(|policy| !policy.ttl.is_zero())
+    /// How long a part of `shape` may be served.
+    pub(super) fn policy(&self, shape: &Shape, kept: &Entry<Part>) -> Policy {
+        kept.content.policy(self.policies.of(shape.route(), kept.phase), self.policies.negative_ttl())
     }
 
-    /// The policy of a part that was just fetched, for when to fetch it again.
-    pub(super) fn ttl(&self, shape: &Shape, kept: &Kept) -> Duration {
-        let route = self.policies.of(shape.route(), kept.phase);
-        route.map_or(Duration::ZERO, |route| kept.content.policy(route, self.policies.negative_ttl()).ttl)
+    /// Whether such a part is kept at all.
+    pub(super) fn keeps(&self, shape: &Shape, kept: &Entry<Part>) -> bool {
+        !self.policy(shape, kept).ttl.is_zero()
     }
 }
 
@@ -153,20 +156,15 @@ impl Errand {
             let miss = self.failed(error, Effort::default());
             return Landed { outcomes: HashMap::from([(part, Err(miss))]), effort: Effort::default() };
         }
-        let began = calls.clock.now();
-        let Called { result, effort } = calls.wesal.call(&self.shape, queues, self.patience).await;
+        let Called { result, effort } = calls.vendor.call(&self.shape, queues, self.patience).await;
         let outcome = match result {
             Ok(answer) => {
                 let phase = calls.policies.phase(self.interval, answer.began_at);
-                Ok(self.keep(&part, Part::document(answer.body), answer.began, phase))
+                let succeeded = queues.is_empty() || no_row_failed(&answer.body);
+                Ok(self.keep(&part, Part::document(answer.body, succeeded), answer.began, phase))
             }
-            Err(error) => {
-                if let UpstreamError::Rejected(_) = error {
-                    // What was held until now is refused too.
-                    calls.store.remove(&self.shape.part(part.clone()), began);
-                }
-                Err(self.failed(error, effort))
-            }
+            Err(UpstreamError::Rejected(rejection)) => Ok(self.refuse(&part, rejection)),
+            Err(error) => Err(self.failed(error, effort)),
         };
         Landed { outcomes: HashMap::from([(part, outcome)]), effort }
     }
@@ -183,7 +181,7 @@ impl Errand {
         let mut answered = false;
         let mut to_ask = vec![queues];
         while let Some(queues) = to_ask.pop() {
-            let Called { result, effort } = self.calls.wesal.call(&self.shape, &queues, self.patience).await;
+            let Called { result, effort } = self.calls.vendor.call(&self.shape, &queues, self.patience).await;
             landed.effort += effort;
             calls += 1;
             match result {
@@ -192,7 +190,10 @@ impl Errand {
                     self.sort(&queues, &answer, &mut landed);
                 }
                 Err(UpstreamError::Rejected(rejection)) if queues.len() == 1 => {
-                    self.refuse(queues, &rejection, &mut landed);
+                    for part in queues.into_iter().map(PartId::Queue) {
+                        let kept = self.refuse(&part, rejection.clone());
+                        landed.outcomes.insert(part, Ok(kept));
+                    }
                 }
                 // Not remembered: which of these are bad is not known.
                 Err(error @ UpstreamError::Rejected(_)) if self.askers <= 1 && !answered && calls > depth + 4 => {
@@ -211,13 +212,9 @@ impl Errand {
         landed
     }
 
-    fn refuse(&self, queues: Vec<QueueId>, rejection: &Rejection, landed: &mut Landed) {
-        for queue in queues {
-            let part = PartId::Queue(queue);
-            let refused = Part::Refused(rejection.clone());
-            let kept = self.keep(&part, refused, self.calls.clock.now(), Phase::Open);
-            landed.outcomes.insert(part, Ok(kept));
-        }
+    /// What the vendor refuses is remembered, and takes the place of what was held until now.
+    fn refuse(&self, part: &PartId, rejection: Rejection) -> Kept {
+        self.keep(part, Part::Refused(rejection), self.calls.clock.now(), Phase::Open)
     }
 
     fn fail(&self, queues: Vec<QueueId>, error: UpstreamError, landed: &mut Landed) {
@@ -231,6 +228,7 @@ impl Errand {
         let route = self.shape.route();
         let Some(TakenApart { frame, mut rows }) = take_apart(route, &answer.body, queues) else {
             events::not_taken_apart(route.template(), queues.len());
+            self.calls.metrics.not_taken_apart(route);
             landed.outcomes.extend(queues.iter().map(|queue| (PartId::Queue(queue.clone()), Err(Miss::Whole))));
             return;
         };
@@ -248,7 +246,9 @@ impl Errand {
     fn keep(&self, part: &PartId, content: Part, began: Moment, phase: Phase) -> Kept {
         let interest = self.interests.get(part).cloned().unwrap_or_default();
         let kept = content.kept(began, phase, interest);
-        self.calls.keep(&self.shape, part, &kept);
+        if self.calls.keeps(&self.shape, &kept) {
+            self.calls.store.put(&self.shape.part(part.clone()), Arc::clone(&kept));
+        }
         kept
     }
 

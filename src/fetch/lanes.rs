@@ -3,7 +3,7 @@
 //! caller's leaving cancels anything.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -40,14 +40,19 @@ type Gathering = (Group, watch::Sender<Option<Arc<Landed>>>, Wanted);
 
 impl Lane {
     /// Puts a part into the next group, and gives a place among those who wait for it.
-    fn gather(&mut self, part: PartId, interest: Arc<Interest>, patience: Patience) -> Ticket {
+    fn gather(&mut self, part: PartId, interest: Arc<Interest>, patience: Patience, now: Moment) -> Ticket {
         let leads = self.gathering.is_none();
         let (group, _, wanted) = self.gathering.get_or_insert_with(nobody_waits);
         if patience == Patience::Waits {
             wanted.patience = Patience::Waits;
         }
-        if group.parts.insert(part.clone()) {
-            wanted.parts.push((part, interest));
+        match group.parts.get(&part) {
+            // One interest a part: whoever asks first brings it, and the others' questions count on it.
+            Some(first) => first.note(now),
+            None => {
+                group.parts.insert(part.clone(), Arc::clone(&interest));
+                wanted.parts.push((part, interest));
+            }
         }
         if leads {
             self.wake.notify_one();
@@ -58,13 +63,13 @@ impl Lane {
 
 fn nobody_waits() -> Gathering {
     let (sender, landing) = watch::channel(None);
-    let group = Group { parts: HashSet::new(), began: None, landing };
+    let group = Group { parts: HashMap::new(), began: None, landing };
     (group, sender, Wanted { parts: Vec::new(), patience: Patience::None, askers: 0 })
 }
 
 /// Parts that are fetched together.
 struct Group {
-    parts: HashSet<PartId>,
+    parts: HashMap<PartId, Arc<Interest>>,
     /// When it took off.
     began: Option<Moment>,
     landing: watch::Receiver<Option<Arc<Landed>>>,
@@ -125,8 +130,10 @@ impl Lanes {
         let mut flying = None;
         let mut next: Option<Ticket> = None;
         for (part, interest) in asked.parts {
-            if let Some(group) = lane.flying.as_ref().filter(|group| group.parts.contains(&part) && takes(group.began))
+            if let Some(group) = lane.flying.as_ref().filter(|group| takes(group.began))
+                && let Some(first) = group.parts.get(&part)
             {
+                first.note(now);
                 flying = Some(Ticket { landing: group.landing.clone(), leads: false });
                 continue;
             }
@@ -139,7 +146,7 @@ impl Lanes {
                 joined.held.push((part, kept));
                 continue;
             }
-            let ticket = lane.gather(part, interest, asked.patience);
+            let ticket = lane.gather(part, interest, asked.patience, now);
             // The first of several that this request puts there knows whether it began the group.
             next.get_or_insert(ticket);
         }
@@ -218,7 +225,7 @@ impl OnBoard {
             let due = {
                 let mut board = self.lanes.board();
                 let Some(lane) = self.own(&mut board) else { return false };
-                match ahead.due(now) {
+                match ahead.due(now, calls.stretch()) {
                     _ if lane.gathering.is_some() => return true,
                     Some(due) if due <= now => return true,
                     Some(due) => due,
@@ -246,8 +253,8 @@ impl OnBoard {
             0 if wanted.parts.is_empty() => usize::MAX,
             n => n.next_multiple_of(per_call) - n,
         };
-        for (part, interest) in ahead.along(now).take(room) {
-            if group.parts.insert(part.clone()) {
+        for (part, interest) in ahead.along(now, self.lanes.calls.stretch()).take(room) {
+            if group.parts.insert(part.clone(), Arc::clone(&interest)).is_none() {
                 wanted.parts.push((part, interest));
             }
         }

@@ -16,7 +16,7 @@ mod whole_answers;
 
 pub use demand::Demand;
 pub use lanes::{Full, Lost};
-pub use parts::Parts;
+pub use parts::{Held, Parts};
 pub use policies::Policies;
 pub use readiness::Readiness;
 pub use served::{Failure, FetchError, Forwarded, Found, Served, Tally};

@@ -20,6 +20,8 @@ pub(super) enum Part {
         body: Bytes,
         /// Their entity tag.
         etag: Box<str>,
+        /// Whether no row in it says of itself that it failed.
+        succeeded: bool,
     },
     /// One queue's row.
     Row {
@@ -40,9 +42,9 @@ pub(super) enum Part {
 }
 
 impl Part {
-    /// A whole answer.
-    pub(super) fn document(body: Bytes) -> Self {
-        Self::Document { etag: entity_tag(&body), body }
+    /// A whole answer. `succeeded` is false if a row in it says of itself that it failed.
+    pub(super) fn document(body: Bytes, succeeded: bool) -> Self {
+        Self::Document { etag: entity_tag(&body), body, succeeded }
     }
 
     /// Its entry, for a call that began at `began`.
@@ -53,10 +55,18 @@ impl Part {
     /// How long it may be served, where `route` is its route's policy and `negative_ttl` the setting: what is not there
     /// is remembered, a row's own failure at most that long, and neither is served stale.
     pub(super) fn policy(&self, route: Policy, negative_ttl: Duration) -> Policy {
-        let briefly = |ttl| Policy { ttl, stale_while_revalidate: Duration::ZERO, stale_if_error: Duration::ZERO };
+        let never_stale = Policy {
+            stale_while_revalidate: Duration::ZERO,
+            stale_if_error: Duration::ZERO,
+            stretches: false,
+            ..route
+        };
+        let briefly = |ttl| Policy { ttl, ..never_stale };
         match self {
-            Self::Document { .. } | Self::Row { succeeded: true, .. } => route,
-            Self::Row { succeeded: false, .. } => briefly(route.ttl.min(negative_ttl)),
+            Self::Document { succeeded: true, .. } | Self::Row { succeeded: true, .. } => route,
+            Self::Document { succeeded: false, .. } | Self::Row { succeeded: false, .. } => {
+                briefly(route.ttl.min(negative_ttl))
+            }
             // Where nothing is kept, what is not there is not either.
             Self::Absent { .. } | Self::Refused(_) if route.ttl.is_zero() => briefly(Duration::ZERO),
             Self::Absent { .. } | Self::Refused(_) => briefly(negative_ttl),
@@ -75,7 +85,7 @@ impl Part {
 impl Weigh for Part {
     fn weight(&self) -> usize {
         match self {
-            Self::Document { body, etag } => body.len() + etag.len(),
+            Self::Document { body, etag, .. } => body.len() + etag.len(),
             // The frame is shared by the rows of one call; it is counted with each, for a bound that surely holds.
             Self::Row { body, frame, .. } => body.len() + frame.weight(),
             Self::Absent { frame } => frame.weight(),

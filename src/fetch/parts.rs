@@ -15,11 +15,12 @@ use super::{
     whole_answers::WholeAnswers,
 };
 use crate::{
-    cache::{Freshness, Store},
+    cache::{Freshness, Store, Stretch},
     clock::{Moment, SharedClock, before},
     config::Config,
     model::{PartId, Query, QueueId, Shape},
-    upstream::{Effort, Patience, UpstreamError, Wesal},
+    telemetry::Metrics,
+    upstream::{Effort, Patience, UpstreamError, Vendor},
 };
 
 /// How long a shape is asked for as a whole after an answer could not be taken apart.
@@ -35,21 +36,36 @@ pub struct Parts {
     whole: Mutex<HashMap<Shape, Moment>>,
 }
 
+/// What is held now.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Held {
+    /// Bytes, keys and bookkeeping included.
+    pub bytes: u64,
+    /// Parts.
+    pub parts: u64,
+    /// How many times as long as its `ttl` a part is fresh.
+    pub stretch: f64,
+}
+
 /// The share of `cache.capacity` that answers put together may take; the rest is for the parts.
 const SHARE_OF_ANSWERS: u64 = 8;
 
 impl Parts {
     /// Nothing is held yet.
-    pub fn new(config: &Config, wesal: Arc<Wesal>, clock: SharedClock) -> Self {
+    pub fn new(config: &Config, vendor: Arc<dyn Vendor>, clock: SharedClock, metrics: Arc<Metrics>) -> Self {
         let policies = Policies::new(&config.cache);
         let capacity = config.cache.capacity.bytes();
+        let max_stretch = config.upstream.max_stretch;
+        let longest_life = policies.longest_life(Stretch::new(0, 1, max_stretch));
         let calls = Arc::new(Calls {
-            store: Store::new(capacity - capacity / SHARE_OF_ANSWERS, policies.longest_life()),
+            store: Store::new(capacity - capacity / SHARE_OF_ANSWERS, longest_life),
             policies,
             clock,
             max_queues_per_call: config.upstream.max_queues_per_call.get(),
             patience: config.upstream.request_timeout,
-            wesal,
+            max_stretch,
+            vendor,
+            metrics,
         });
         // A fetch outlives its callers, so there may be a few more lanes than requests.
         let most = config.limits.max_in_flight.get().saturating_mul(2);
@@ -62,11 +78,16 @@ impl Parts {
     /// `may_be_whole` says whether rows that cannot be told apart may be passed on together: not to a caller that may see
     /// some queues only.
     pub async fn get(&self, query: &Query, demand: Demand, may_be_whole: bool) -> Result<Served, Failure> {
+        let served = self.find(query, demand, may_be_whole).await?;
+        self.calls.metrics.answer(query.route(), served.parts.by_result(), served.effort.calls == 0);
+        Ok(served)
+    }
+
+    async fn find(&self, query: &Query, demand: Demand, may_be_whole: bool) -> Result<Served, Failure> {
         let shape = query.shape();
-        let now = self.calls.clock.now();
         if let Some(queues) = query.queue_list()
             && demand == Demand::default()
-            && let Some(served) = self.answers.get(&shape, queues, now)
+            && let Some(served) = self.answers.get(&self.calls, &shape, queues)
         {
             return Ok(served);
         }
@@ -98,12 +119,25 @@ impl Parts {
         calls.store.any(|key, kept| !matches!(calls.judge(key, kept), Freshness::Gone))
     }
 
+    /// What the parts that are held take, in bytes, and how many there are; and how far `ttl`s stretch now.
+    pub fn held(&self) -> Held {
+        let (bytes, parts) = self.calls.store.size();
+        Held { bytes: bytes + self.answers.bytes(), parts, stretch: self.calls.stretch().times() }
+    }
+
     /// Gives memory back. To be called about each second.
     pub fn tidy(&self) {
-        self.calls.store.tidy();
         let now = self.calls.clock.now();
-        self.answers.tidy(now);
+        self.calls.store.tidy();
+        self.answers.tidy(&self.calls);
         self.whole().retain(|_, until| now < *until);
+    }
+
+    /// Drops what may not be served any more, not even if the vendor fails. Looks at all that is held: to be called
+    /// about each minute.
+    pub fn sweep(&self) {
+        self.calls.store.sweep(|key, kept| !matches!(self.calls.judge(key, kept), Freshness::Gone));
+        self.tidy();
     }
 
     async fn answer(
@@ -120,9 +154,8 @@ impl Parts {
         let effort = self.fill(query, shape, &mut slots, demand, now).await?;
         refusal(query, &slots, effort)?;
         let served = assemble(&self.calls, &slots, effort).ok_or_else(|| Unanswered::Failed(lost()))?;
-        if let (Found::Hit { left }, Some(queues), None) = (served.found, query.queue_list(), &served.etag) {
-            let parts = slots.into_iter().filter_map(|slot| slot.kept).collect();
-            self.answers.put(shape, queues, &served, parts, left, now);
+        if let (Found::Hit { .. }, Some(queues), None) = (served.found, query.queue_list(), &served.etag) {
+            self.answers.put(&self.calls, shape, queues, &served, slots, now);
         }
         Ok(served)
     }
@@ -231,6 +264,7 @@ impl Parts {
                     (slot.kept, slot.way) = (Some(kept), Way::Fetched { led, why });
                 }
                 Some((Err(Miss::Whole), _)) => return Err(Unanswered::NotTakenApart),
+                Some((Err(Miss::Lost), _)) => failed = failed.or(Some(FetchError::Lost(Lost))),
                 Some((Err(Miss::Upstream(error)), _)) => {
                     failed = Some(match failed {
                         // A refusal is told before a failure: it will not pass.
@@ -314,18 +348,16 @@ fn whole(query: &Query) -> PartId {
     PartId::Set(once_each(query.queues()).collect())
 }
 
-/// One refused queue refuses the query. Its places are told as the caller counts them.
+/// One refused part refuses the query. A queue's places are told as the caller counts them.
 fn refusal(query: &Query, slots: &[Slot], effort: Effort) -> Result<(), Unanswered> {
     let mut rejection = None;
     let mut queues = Vec::new();
     for slot in slots.iter().filter(|slot| !slot.must_be_fetched()) {
-        let (Some(Part::Refused(why)), PartId::Queue(refused)) =
-            (slot.kept.as_ref().map(|kept| &kept.content), &slot.key.part)
-        else {
-            continue;
-        };
+        let Some(Part::Refused(why)) = slot.kept.as_ref().map(|kept| &kept.content) else { continue };
         rejection.get_or_insert_with(|| why.clone());
-        queues.extend(query.queues().iter().enumerate().filter(|(_, queue)| *queue == refused).map(|(i, _)| i));
+        if let PartId::Queue(refused) = &slot.key.part {
+            queues.extend(query.queues().iter().enumerate().filter(|(_, queue)| *queue == refused).map(|(i, _)| i));
+        }
     }
     match rejection {
         None => Ok(()),

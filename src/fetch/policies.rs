@@ -1,7 +1,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    cache::{Phase, Policy},
+    cache::{Phase, Policy, Stretch},
     config::{CacheConfig, FreshnessConfig},
     model::{Interval, Route},
 };
@@ -32,10 +32,10 @@ impl Policies {
         }
     }
 
-    /// The policy for a part of `route` that was fetched in `phase`. `None` for routes that are never kept.
-    pub fn of(&self, route: Route, phase: Phase) -> Option<Policy> {
+    /// The policy for a part of `route` that was fetched in `phase`.
+    pub fn of(&self, route: Route, phase: Phase) -> Policy {
         let config = match route {
-            Route::Login | Route::Logout | Route::Reset | Route::Verify => return None,
+            Route::Login | Route::Logout | Route::Reset | Route::Verify => return Policy::NEVER,
             Route::Organization => &self.0.organization,
             Route::Questions => &self.0.questions,
             Route::Surveys => &self.0.surveys,
@@ -48,15 +48,16 @@ impl Policies {
                     Phase::Closed => config.closed_ttl,
                     Phase::Settled => config.settled_ttl,
                 };
-                return Some(Policy {
+                return Policy {
                     ttl,
                     stale_while_revalidate: config.stale_while_revalidate,
                     stale_if_error: config.stale_if_error,
-                });
+                    stretches: true,
+                };
             }
         };
         let FreshnessConfig { ttl, stale_while_revalidate, stale_if_error } = *config;
-        Some(Policy { ttl, stale_while_revalidate, stale_if_error })
+        Policy { ttl, stale_while_revalidate, stale_if_error, stretches: true }
     }
 
     /// How long it is remembered that something is not there.
@@ -64,11 +65,11 @@ impl Policies {
         self.0.negative_ttl
     }
 
-    /// The longest that any part may be of use.
-    pub fn longest_life(&self) -> std::time::Duration {
+    /// The longest that any part may be of use, if `ttl`s stretch as far as `most`.
+    pub fn longest_life(&self, most: Stretch) -> std::time::Duration {
         let phases = [Phase::Open, Phase::Closed, Phase::Settled];
         let all = Route::ALL.into_iter().flat_map(|route| phases.map(|phase| self.of(route, phase)));
-        all.flatten().map(|policy| policy.life()).max().unwrap_or_default()
+        all.map(|policy| policy.life(most)).max().unwrap_or_default()
     }
 }
 
@@ -89,7 +90,7 @@ mod tests {
         ] {
             let found = policies.phase(Some(interval), now.parse().unwrap());
             assert_eq!(found, phase, "{now}");
-            let policy = policies.of(Route::QueuePerformance, found).unwrap();
+            let policy = policies.of(Route::QueuePerformance, found);
             assert_eq!(policy.ttl.as_secs(), ttl, "{now}");
         }
         assert_eq!(policies.phase(None, Timestamp::MAX), Phase::Open);

@@ -68,12 +68,22 @@ pub(super) fn take_apart(route: Route, body: &Bytes, asked: &[QueueId]) -> Optio
             None => folded.get(&id.as_str().to_ascii_lowercase()).copied().flatten(),
         };
         if let Some(row) = found {
-            let succeeded = only_member(row, "success").is_none_or(|success| success.get() != "false");
-            rows.insert(id.clone(), Row { body: Bytes::copy_from_slice(row.get().as_bytes()), succeeded });
+            let body = Bytes::copy_from_slice(row.get().as_bytes());
+            rows.insert(id.clone(), Row { body, succeeded: succeeded(row) });
         }
     }
     let part = |text: &str| Bytes::copy_from_slice(text.as_bytes());
     Some(TakenApart { frame: Arc::new(Frame { before: part(spliced.before), after: part(spliced.after) }), rows })
+}
+
+/// Whether no row of an answer says of itself that it failed.
+pub(super) fn no_row_failed(body: &Bytes) -> bool {
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    splice(text, "data", "result").is_none_or(|spliced| spliced.rows.iter().all(|row| succeeded(row)))
+}
+
+fn succeeded(row: &RawValue) -> bool {
+    only_member(row, "success").is_none_or(|success| success.get() != "false")
 }
 
 /// Puts rows into the vendor's envelope.

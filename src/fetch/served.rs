@@ -29,6 +29,8 @@ pub enum Found {
     Hit {
         /// How long it stays fresh.
         left: Duration,
+        /// Whether a part is older than its `ttl`, which is stretched: the vendor's budget runs low.
+        stretched: bool,
     },
     /// Held and no longer fresh for `past`, while one refresh runs.
     StaleWhileRevalidate {
@@ -64,7 +66,7 @@ pub enum Forwarded {
     Bypass,
 }
 
-/// How many parts of an answer came which way.
+/// How many parts of an answer came which way; each is counted once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Held and fresh.
@@ -75,14 +77,17 @@ pub struct Tally {
     pub fetched: u32,
     /// Fetched by another request's call.
     pub joined: u32,
-    /// Of all these, those that the vendor has no row for.
+    /// Those that the vendor has no row for, however that is known.
     pub absent: u32,
+    /// Whether parts came in more than one way.
+    pub mixed: bool,
 }
 
 impl Tally {
-    /// Whether parts came in more than one way.
-    pub fn is_mixed(&self) -> bool {
-        [self.hit, self.stale, self.fetched + self.joined].iter().filter(|count| **count > 0).count() > 1
+    /// The counts with the metrics' words.
+    pub(super) fn by_result(self) -> [(&'static str, u32); 5] {
+        let Self { hit, stale, fetched, joined, absent, .. } = self;
+        [("hit", hit), ("stale", stale), ("fetched", fetched), ("joined", joined), ("absent", absent)]
     }
 }
 
@@ -101,12 +106,12 @@ pub enum FetchError {
     /// The vendor's side failed, and nothing that is held may stand in.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
-    /// The vendor refuses some of the queues.
-    #[error("the vendor refuses some of the queues")]
+    /// The vendor refuses the question, or some of its queues.
+    #[error("the vendor refuses the question")]
     Refused {
         /// Its words.
         rejection: Rejection,
-        /// The places of the queues it refuses among those asked for.
+        /// The places of the queues it refuses among those asked for; empty if it refuses the whole.
         queues: Vec<usize>,
     },
     /// The caller wants only what is held, and it is not all held.

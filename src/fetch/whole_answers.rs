@@ -1,17 +1,28 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 
 use super::{
+    assemble::Slot,
+    calls::Calls,
     part::Kept,
     served::{Found, Served, Tally},
 };
 use crate::{
-    cache::{Memo, Weigh},
+    cache::{Memo, Stretch, Weigh},
     clock::Moment,
-    model::{QueueId, Shape},
+    model::{PartKey, QueueId, Shape},
     upstream::Effort,
 };
+
+/// How often the store is told that the rows of an answer are still of use.
+const TOUCH_EACH: Duration = Duration::from_secs(1);
 
 /// Answers that were put together of rows, for those who ask the same again before any of the rows changes.
 pub(super) struct WholeAnswers(Memo<Question, Together>);
@@ -25,10 +36,16 @@ struct Question {
 
 struct Together {
     body: Bytes,
-    parts: Vec<Kept>,
+    parts: Vec<(PartKey, Kept)>,
     absent: u32,
     oldest: Moment,
+    /// When the first of the parts is as old as its `ttl`.
+    ttl_until: Moment,
+    /// The same, `ttl`s being stretched as far as they were.
     fresh_until: Moment,
+    stretch: Stretch,
+    /// When the store was last told, in nanoseconds.
+    touched: AtomicU64,
 }
 
 impl WholeAnswers {
@@ -38,17 +55,19 @@ impl WholeAnswers {
     }
 
     /// The answer, if it still is what would be put together now. Notes the interest in its parts.
-    pub(super) fn get(&self, shape: &Shape, queues: &Arc<[QueueId]>, now: Moment) -> Option<Served> {
+    pub(super) fn get(&self, calls: &Calls, shape: &Shape, queues: &Arc<[QueueId]>) -> Option<Served> {
+        let now = calls.clock.now();
         let question = Question { shape: shape.clone(), queues: Arc::clone(queues) };
-        let together = self.0.get(&question).filter(|together| together.holds(now))?;
-        together.parts.iter().for_each(|part| part.interest.note(now));
+        let together = self.0.get(&question).filter(|together| together.holds(now, calls.stretch()))?;
+        together.touch(calls, now);
+        let left = together.fresh_until.since(now);
         Some(Served {
             body: together.body.clone(),
             etag: None,
             age: now.since(together.oldest),
-            found: Found::Hit { left: together.fresh_until.since(now) },
+            found: Found::Hit { left, stretched: now >= together.ttl_until },
             parts: Tally {
-                hit: u32::try_from(together.parts.len()).unwrap_or(u32::MAX),
+                hit: u32::try_from(together.parts.len()).unwrap_or(u32::MAX).saturating_sub(together.absent),
                 absent: together.absent,
                 ..Tally::default()
             },
@@ -56,32 +75,67 @@ impl WholeAnswers {
         })
     }
 
-    /// Remembers an answer all of whose parts are held and fresh, the first to cease to be for `left` longer.
+    /// Remembers an answer all of whose parts are held and fresh.
     pub(super) fn put(
         &self,
+        calls: &Calls,
         shape: &Shape,
         queues: &Arc<[QueueId]>,
         served: &Served,
-        parts: Vec<Kept>,
-        left: Duration,
+        slots: Vec<Slot>,
         now: Moment,
     ) {
-        let Some(oldest) = parts.iter().map(|part| part.began).min() else { return };
+        let parts: Vec<_> = slots.into_iter().filter_map(|slot| Some((slot.key, slot.kept?))).collect();
+        let stretch = calls.stretch();
+        let until = |stretch| {
+            let ends = parts.iter().map(|(_, kept)| kept.began.after(calls.policy(shape, kept).fresh_for(stretch)));
+            ends.min()
+        };
+        let oldest = parts.iter().map(|(_, kept)| kept.began).min();
+        let (Some(oldest), Some(ttl_until), Some(fresh_until)) = (oldest, until(Stretch::NONE), until(stretch)) else {
+            return;
+        };
         let question = Question { shape: shape.clone(), queues: Arc::clone(queues) };
-        let (body, absent, fresh_until) = (served.body.clone(), served.parts.absent, now.after(left));
-        self.0.put(question, Arc::new(Together { body, parts, absent, oldest, fresh_until }));
+        let together = Together {
+            body: served.body.clone(),
+            absent: served.parts.absent,
+            parts,
+            oldest,
+            ttl_until,
+            fresh_until,
+            stretch,
+            touched: AtomicU64::new(now.as_nanos()),
+        };
+        self.0.put(question, Arc::new(together));
+    }
+
+    /// Bytes that they take.
+    pub(super) fn bytes(&self) -> u64 {
+        self.0.bytes()
     }
 
     /// Forgets what does not hold any more.
-    pub(super) fn tidy(&self, now: Moment) {
-        self.0.tidy(|together| together.holds(now));
+    pub(super) fn tidy(&self, calls: &Calls) {
+        let (now, stretch) = (calls.clock.now(), calls.stretch());
+        self.0.tidy(|together| together.holds(now, stretch));
     }
 }
 
 impl Together {
     /// No row has been fetched anew, and none has ceased to be fresh.
-    fn holds(&self, now: Moment) -> bool {
-        now < self.fresh_until && !self.parts.iter().any(|part| part.has_left())
+    fn holds(&self, now: Moment, stretch: Stretch) -> bool {
+        now < self.fresh_until && stretch == self.stretch && !self.parts.iter().any(|(_, part)| part.has_left())
+    }
+
+    /// Somebody asks for the parts, although not one by one.
+    fn touch(&self, calls: &Calls, now: Moment) {
+        self.parts.iter().for_each(|(_, part)| part.interest.note(now));
+        let touched = self.touched.load(Ordering::Relaxed);
+        if now.as_nanos().saturating_sub(touched) >= u64::try_from(TOUCH_EACH.as_nanos()).unwrap_or(u64::MAX) {
+            self.touched.store(now.as_nanos(), Ordering::Relaxed);
+            // Else a flood would push them out: the store drops what was asked for the longest ago.
+            self.parts.iter().for_each(|(key, _)| drop(calls.store.get(key)));
+        }
     }
 }
 
@@ -94,6 +148,6 @@ impl Weigh for Question {
 impl Weigh for Together {
     fn weight(&self) -> usize {
         // The rows too, for they may have left the store meanwhile.
-        self.body.len() + self.parts.iter().map(|part| part.weight()).sum::<usize>() + 256
+        self.body.len() + self.parts.iter().map(|(key, part)| key.weight() + part.weight()).sum::<usize>() + 256
     }
 }

@@ -6,6 +6,7 @@ use super::{admit::Admitted, app::App, code::Code};
 use crate::{
     clock::Moment,
     fetch::{Found, Tally},
+    model::CallerName,
     telemetry::events::{self, Request},
     upstream::Effort,
 };
@@ -69,7 +70,7 @@ impl Drop for Line<'_> {
         let parts = provenance.map(|provenance| provenance.parts).unwrap_or_default();
         let cache = match provenance.and_then(|provenance| provenance.found) {
             None => "none",
-            Some(Found::Fetched { .. }) if parts.is_mixed() => "partial",
+            Some(Found::Fetched { .. }) if parts.mixed => "partial",
             Some(Found::Hit { .. }) => "hit",
             Some(Found::StaleWhileRevalidate { .. } | Found::StaleIfError { .. }) => "stale",
             Some(Found::Fetched { .. }) => "miss",
@@ -78,20 +79,26 @@ impl Drop for Line<'_> {
             Some(answer) => answer.code.map_or("-", Code::as_str),
             None => "caller_left",
         };
+        let status = answer.map_or(CALLER_LEFT, |answer| answer.status.as_u16());
+        let route = answer.map_or("other", |answer| answer.template);
+        let caller = answer.and_then(|answer| answer.caller.as_ref()).map(|caller| &caller.name);
+        let time = self.app.clock.now().since(self.began);
+        self.app.metrics.request(caller, route, status, cache, time);
         events::request(&Request {
             request_id: self.request_id.to_str().unwrap_or("-"),
-            caller: answer.and_then(|answer| answer.caller.as_ref()).map_or("-", |caller| caller.name.as_str()),
+            caller: caller.map_or("-", CallerName::as_str),
             method: self.method,
-            route: answer.map_or("other", |answer| answer.template),
-            status: answer.map_or(CALLER_LEFT, |answer| answer.status.as_u16()),
+            route,
+            status,
             code,
             cache,
             parts_hit: parts.hit,
             parts_stale: parts.stale,
             parts_fetched: parts.fetched + parts.joined,
+            parts_absent: parts.absent,
             vendor_calls: effort.calls,
             vendor_time: effort.time,
-            time: self.app.clock.now().since(self.began),
+            time,
         });
     }
 }

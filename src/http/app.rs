@@ -7,9 +7,10 @@ use crate::{
     callers::Callers,
     clock::SharedClock,
     config::Config,
-    fetch::{Parts, Readiness},
+    fetch::{Held, Parts, Readiness},
     limits::{AuthFailures, CallerLimits},
-    upstream::Wesal,
+    telemetry::{Metrics, metrics::Present},
+    upstream::{Vendor, Wesal},
 };
 
 /// Login requests worked on at once; each takes microseconds once its body is there.
@@ -31,6 +32,7 @@ pub struct App {
     max_in_flight: usize,
     pub(super) started_at: Timestamp,
     lifecycle: watch::Sender<Lifecycle>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// The handlers' part of the configuration.
@@ -60,7 +62,7 @@ pub struct PeerAddress(pub SocketAddr);
 
 impl App {
     /// The handlers' state for `config`, asking `wesal`.
-    pub fn new(config: &Config, wesal: Arc<Wesal>, clock: SharedClock) -> Arc<Self> {
+    pub fn new(config: &Config, wesal: Arc<Wesal>, clock: SharedClock, metrics: Arc<Metrics>) -> Arc<Self> {
         let max_in_flight = config.limits.max_in_flight.get();
         Arc::new(Self {
             settings: Settings {
@@ -74,7 +76,7 @@ impl App {
             callers: Callers::new(&config.callers),
             limits: CallerLimits::new(&config.callers, &config.limits.default, clock.clone()),
             auth_failures: AuthFailures::new(&config.limits.auth_failures, clock.clone()),
-            parts: Parts::new(config, Arc::clone(&wesal), clock.clone()),
+            parts: Parts::new(config, wesal.clone(), clock.clone(), Arc::clone(&metrics)),
             wesal,
             in_flight: Semaphore::new(max_in_flight),
             logins_in_flight: Semaphore::new(MOST_LOGINS),
@@ -82,6 +84,7 @@ impl App {
             started_at: clock.wall(),
             clock,
             lifecycle: watch::Sender::new(Lifecycle::Serving),
+            metrics,
         })
     }
 
@@ -97,6 +100,18 @@ impl App {
     /// Whether callers can be answered now.
     pub fn readiness(&self) -> Readiness {
         Readiness::now(&self.parts, &self.wesal, self.lifecycle() > Lifecycle::Serving)
+    }
+
+    /// The metrics, with how things stand now.
+    pub fn metrics(&self) -> String {
+        let Held { bytes, parts, stretch } = self.parts.held();
+        self.metrics.render(Present {
+            cache_bytes: bytes,
+            cache_parts: parts,
+            in_flight: self.requests_in_flight(),
+            budget: self.wesal.budget().remaining,
+            stretch,
+        })
     }
 
     /// How many requests are worked on.
@@ -118,5 +133,10 @@ impl App {
     pub fn tidy(&self) {
         self.parts.tidy();
         self.auth_failures.tidy();
+    }
+
+    /// Looks at all that is held, and drops what is of no more use. To be called about each minute.
+    pub fn sweep(&self) {
+        self.parts.sweep();
     }
 }

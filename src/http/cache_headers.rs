@@ -27,10 +27,13 @@ fn cache_status(found: Found, parts: Tally) -> String {
     let mut status = String::with_capacity(64);
     status.push_str("wesal-gateway");
     // A mixture has a detail of its own.
-    let alone = |why| if parts.is_mixed() { String::new() } else { format!("; detail={why}") };
+    let alone = |why| if parts.mixed { String::new() } else { format!("; detail={why}") };
     // Writing to a String cannot fail.
     let _ = match found {
-        Found::Hit { left } => write!(status, "; hit; ttl={}", left.as_secs()),
+        Found::Hit { left, stretched: false } => write!(status, "; hit; ttl={}", left.as_secs()),
+        Found::Hit { left, stretched: true } => {
+            write!(status, "; hit; ttl={}{}", left.as_secs(), alone("ttl-stretched"))
+        }
         Found::StaleWhileRevalidate { past } => {
             write!(status, "; hit; ttl={}{}", Past(past), alone("stale-while-revalidate"))
         }
@@ -52,9 +55,13 @@ fn cache_status(found: Found, parts: Tally) -> String {
             Ok(())
         }
     };
-    if parts.is_mixed() {
-        let Tally { hit, stale, fetched, joined, .. } = parts;
-        let _ = write!(status, "; detail=\"hit={hit} stale={stale} fetched={}\"", fetched + joined);
+    if parts.mixed {
+        let Tally { hit, stale, fetched, joined, absent, .. } = parts;
+        let _ = write!(status, "; detail=\"hit={hit} stale={stale} fetched={}", fetched + joined);
+        if absent > 0 {
+            let _ = write!(status, " absent={absent}");
+        }
+        status.push('"');
     }
     status
 }
@@ -87,7 +94,8 @@ mod tests {
         let secs = Duration::from_secs;
         let fetched = |forwarded, collapsed, stored| Found::Fetched { forwarded, collapsed, stored };
         for (found, status) in [
-            (Found::Hit { left: secs(37) }, "wesal-gateway; hit; ttl=37"),
+            (Found::Hit { left: secs(37), stretched: false }, "wesal-gateway; hit; ttl=37"),
+            (Found::Hit { left: secs(2), stretched: true }, "wesal-gateway; hit; ttl=2; detail=ttl-stretched"),
             (
                 Found::StaleWhileRevalidate { past: secs(5) },
                 "wesal-gateway; hit; ttl=-5; detail=stale-while-revalidate",

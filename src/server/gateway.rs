@@ -9,13 +9,14 @@ use crate::{
     clock::{SharedClock, SystemClock},
     config::Config,
     http::{self, App, Lifecycle},
-    telemetry::events,
+    telemetry::{Metrics, events},
     upstream::{self, Wesal},
 };
 
 /// How long those who are cut off have to read that they are.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 const TIDY_EACH: Duration = Duration::from_secs(1);
+const TIDIES_A_SWEEP: u32 = 60;
 
 /// Everything, put together for one configuration; it serves nothing yet.
 pub struct Gateway {
@@ -89,12 +90,14 @@ async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener,
 impl Gateway {
     /// Puts the parts together. Nothing is sent or listened on yet.
     pub fn new(config: &Config, clock: SharedClock) -> Result<Self, StartError> {
-        let wesal = Wesal::new(&config.upstream, clock.clone())?;
-        let app = App::new(config, Arc::clone(&wesal), clock.clone());
-        let ready = Arc::clone(&app);
+        let metrics = Arc::new(Metrics::new());
+        let wesal = Wesal::new(&config.upstream, clock.clone(), Arc::clone(&metrics))?;
+        let app = App::new(config, Arc::clone(&wesal), clock.clone(), metrics);
+        let (ready, measured) = (Arc::clone(&app), Arc::clone(&app));
+        let admin = Admin::new(config.admin.token.clone(), move || ready.readiness(), move || measured.metrics());
         Ok(Self {
             public: http::router(&app),
-            admin: admin::router(Admin::new(config.admin.token.clone(), move || ready.readiness())),
+            admin: admin::router(admin),
             app,
             wesal,
             bounds: Bounds {
@@ -136,7 +139,10 @@ impl Gateway {
 
 async fn tidy(app: Arc<App>, clock: SharedClock) {
     loop {
-        clock.sleep(TIDY_EACH).await;
-        app.tidy();
+        for _ in 0..TIDIES_A_SWEEP {
+            clock.sleep(TIDY_EACH).await;
+            app.tidy();
+        }
+        app.sweep();
     }
 }

@@ -25,6 +25,8 @@ pub struct Request<'a> {
     pub parts_stale: u32,
     /// Parts that were fetched, by this request's calls or another's.
     pub parts_fetched: u32,
+    /// Parts that the vendor has no row for.
+    pub parts_absent: u32,
     /// Vendor calls that this request caused.
     pub vendor_calls: u32,
     /// The time they took.
@@ -47,6 +49,7 @@ pub fn request(request: &Request<'_>) {
         parts_hit = request.parts_hit,
         parts_stale = request.parts_stale,
         parts_fetched = request.parts_fetched,
+        parts_absent = request.parts_absent,
         vendor_calls = request.vendor_calls,
         vendor_ms = milliseconds(request.vendor_time),
         total_ms = milliseconds(request.time),

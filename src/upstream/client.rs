@@ -1,13 +1,12 @@
 //! The way of one call to the vendor, from the breaker to the last try.
 
 use std::{
-    ops::AddAssign,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use futures_util::{FutureExt, future::BoxFuture};
 use reqwest::{Method, header::HeaderValue};
 
 use super::{
@@ -18,12 +17,14 @@ use super::{
     login::{Login, LoginRequest, LoginState},
     retry::{self, RetryBudget},
     transport::{Credential, SendError, Transport, sensitive},
+    vendor::{Answer, Budget, Called, Effort, Patience, Vendor},
     wire::{self, Meaning, RawAnswer},
 };
 use crate::{
     clock::{Moment, SharedClock, before},
     config::{Secret, UpstreamConfig},
     model::{QueueId, Route, Shape},
+    telemetry::Metrics,
 };
 
 /// The vendor, as the gateway sees it.
@@ -46,50 +47,7 @@ pub struct Wesal {
     request_timeout: Duration,
     max_wait: Duration,
     clock: SharedClock,
-}
-
-/// A complete, valid, successful answer.
-#[derive(Clone)]
-pub struct Answer {
-    /// The vendor's body, byte for byte.
-    pub body: Bytes,
-    /// When the call that brought it began.
-    pub began: Moment,
-    /// The same by the calendar.
-    pub began_at: Timestamp,
-}
-
-/// What it cost to get an answer or a failure.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Effort {
-    /// Requests sent to the vendor, logins apart.
-    pub calls: u32,
-    /// The time they took, waits between them apart.
-    pub time: Duration,
-}
-
-impl AddAssign for Effort {
-    fn add_assign(&mut self, other: Self) {
-        self.calls += other.calls;
-        self.time += other.time;
-    }
-}
-
-/// How a call ended, and what it cost.
-pub struct Called {
-    /// The answer, or why there is none.
-    pub result: Result<Answer, UpstreamError>,
-    /// What it cost.
-    pub effort: Effort,
-}
-
-/// What a call may wait for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
-    /// Up to `upstream.max_wait` for the budget, or for the end of a pause that the vendor asked for.
-    Waits,
-    /// For neither: something stale stands by.
-    None,
+    metrics: Arc<Metrics>,
 }
 
 /// What is sent, and with which of the two credentials.
@@ -109,7 +67,7 @@ enum Failure {
 
 impl Wesal {
     /// Sets up the vendor's side; nothing is sent yet.
-    pub fn new(config: &UpstreamConfig, clock: SharedClock) -> Result<Arc<Self>, StartError> {
+    pub fn new(config: &UpstreamConfig, clock: SharedClock, metrics: Arc<Metrics>) -> Result<Arc<Self>, StartError> {
         let client_id = sensitive(config.client_id.expose()).ok_or(StartError::Header("upstream.client_id"))?;
         let transport = Arc::new(Transport::new(config)?);
         let request = LoginRequest::new(config, client_id.clone());
@@ -133,6 +91,7 @@ impl Wesal {
             request_timeout: config.request_timeout,
             max_wait: config.max_wait,
             clock,
+            metrics,
         }))
     }
 
@@ -149,15 +108,6 @@ impl Wesal {
     /// Whether `email` is the service login's own; letter case does not matter.
     pub fn is_own_email(&self, email: &str) -> bool {
         self.email.expose().trim().to_lowercase() == email.trim().to_lowercase()
-    }
-
-    /// Asks the vendor for the document of `shape`, or for its rows of `queues`: again if that may help, within `upstream.request_timeout`.
-    pub async fn call(&self, shape: &Shape, queues: &[QueueId], patience: Patience) -> Called {
-        let request = Request { route: shape.route(), target: shape.target(), body: shape.body(queues) };
-        let deadline = self.clock.now().after(self.request_timeout);
-        let mut effort = Effort::default();
-        let done = before(self.clock.as_ref(), deadline, self.tries(&request, patience, deadline, &mut effort)).await;
-        Called { result: done.unwrap_or(Err(UpstreamError::Timeout)), effort }
     }
 
     /// Calls `/auth/reset` or `/auth/verify`, once: they are not safe to repeat.
@@ -254,7 +204,8 @@ impl Wesal {
         let sent = self.transport.send(method, request.target, credential, request.body.clone(), began_at);
         let deadline = deadline.min(began.after(self.try_timeout));
         let sent = before(self.clock.as_ref(), deadline, sent).await;
-        effort.time += self.clock.now().since(began);
+        let time = self.clock.now().since(began);
+        effort.time += time;
 
         let read = match sent {
             None => Err(Failure::Final(UpstreamError::Timeout)),
@@ -267,6 +218,7 @@ impl Wesal {
             }
             Some(Ok(answer)) => self.read(request.route, answer, token),
         };
+        self.metrics.vendor_call(request.route, outcome(&read), time);
         pass.record(match &read {
             Ok(_) | Err(Failure::TokenDead | Failure::Throttled(_)) => true,
             Err(Failure::Final(UpstreamError::Rejected(_))) => true,
@@ -318,6 +270,43 @@ impl Wesal {
             Ok(pass) => Ok(BreakerPass { wesal: self, pass: Some(pass) }),
             Err(retry_after) => Err(UpstreamError::CircuitOpen { retry_after }),
         }
+    }
+}
+
+impl Vendor for Wesal {
+    /// Tries again if that may help, within `upstream.request_timeout`.
+    fn call<'a>(&'a self, shape: &'a Shape, queues: &'a [QueueId], patience: Patience) -> BoxFuture<'a, Called> {
+        async move {
+            let request = Request { route: shape.route(), target: shape.target(), body: shape.body(queues) };
+            let deadline = self.clock.now().after(self.request_timeout);
+            let mut effort = Effort::default();
+            let tries = self.tries(&request, patience, deadline, &mut effort);
+            let done = before(self.clock.as_ref(), deadline, tries).await;
+            Called { result: done.unwrap_or(Err(UpstreamError::Timeout)), effort }
+        }
+        .boxed()
+    }
+
+    fn budget(&self) -> Budget {
+        self.budget.left()
+    }
+}
+
+/// How a try ended, in the metrics' words.
+fn outcome(read: &Result<Bytes, Failure>) -> &'static str {
+    use UpstreamError as E;
+    match read {
+        Ok(_) => "ok",
+        Err(Failure::TokenDead) => "token_dead",
+        Err(Failure::Throttled(_)) => "rate_limited",
+        Err(Failure::Passing(error) | Failure::Final(error)) => match error {
+            E::Rejected(_) => "rejected",
+            E::Unreachable => "unreachable",
+            E::InvalidResponse(_) => "invalid_response",
+            E::Timeout => "timeout",
+            E::Failed { .. } | E::LoginFailed { .. } | E::RateLimited { .. } => "failed",
+            E::BudgetExhausted { .. } | E::CircuitOpen { .. } => "not_sent",
+        },
     }
 }
 

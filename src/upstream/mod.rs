@@ -14,10 +14,12 @@ mod login;
 mod retry;
 mod retry_after;
 mod transport;
+mod vendor;
 mod wire;
 mod words;
 
-pub use client::{Answer, Called, Effort, Patience, Wesal};
+pub use client::Wesal;
 pub use error::{Rejection, StartError, UpstreamError};
 pub use login::LoginState;
+pub use vendor::{Answer, Budget, Called, Effort, Patience, Vendor};
 pub use wire::VendorCode;

@@ -174,6 +174,10 @@ async fn a_refusal_is_not_papered_over_and_no_failure_is_kept() {
     let refused = world.get(ORGANIZATION).await;
     assert_eq!((refused.status, refused.problem().as_str()), (400, "upstream_rejected"));
     assert_eq!(refused.json()["wesalCode"], "X004");
+    world.advance(secs(29));
+    assert_eq!(world.get(ORGANIZATION).await.body.len(), refused.body.len(), "the refusal is remembered");
+    assert_eq!(world.vendor_calls("organization"), 2);
+    world.advance(secs(1));
     let next = world.get(ORGANIZATION).await.ok();
     assert_eq!(cache_status(&next), "fwd=uri-miss; ttl=600; stored", "what was refused is held no more");
     assert_eq!(world.vendor_calls("organization"), 3);

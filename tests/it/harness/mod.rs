@@ -153,6 +153,14 @@ impl World {
         Answer::read(self.client.get(format!("http://{}{path}", self.admin)).send().await.unwrap()).await
     }
 
+    /// A metric's value, by its name without the prefix and with its labels; zero if it is not there.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let told = self.get_admin("/metrics").await;
+        assert_eq!(told.status, 200);
+        let name = format!("wesal_gateway_{name} ");
+        told.text().lines().find_map(|line| line.strip_prefix(&name)).map_or(0.0, |value| value.parse().unwrap())
+    }
+
     /// Bytes as they are, on a connection of their own; the answer's bytes until the gateway closes.
     pub async fn raw(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();

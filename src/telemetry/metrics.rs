@@ -1,0 +1,209 @@
+//! Every metric, each in one place (CONTRACT, section 10). Label values come from the configuration and the code alone,
+//! never from what a caller sends, so that their number has a bound.
+
+use std::{fmt::Write as _, time::Duration};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+        info::Info,
+    },
+    registry::Registry,
+};
+
+use crate::model::{CallerName, Route};
+
+/// The counters, and what they are written with.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    request_duration: Family<AnswerLabels, Histogram, fn() -> Histogram>,
+    vendor_calls: Family<CallLabels, Counter>,
+    vendor_call_duration: Family<RouteLabel, Histogram, fn() -> Histogram>,
+    calls_saved: Family<RouteLabel, Counter>,
+    parts: Family<PartLabels, Counter>,
+    not_taken_apart: Family<RouteLabel, Counter>,
+    present: Gauges,
+}
+
+/// What is read when somebody asks, and not counted.
+#[derive(Default)]
+struct Gauges {
+    cache_bytes: Gauge,
+    cache_parts: Gauge,
+    in_flight: Gauge,
+    budget: Gauge,
+    stretch: Gauge<f64, std::sync::atomic::AtomicU64>,
+}
+
+/// How things stand when somebody asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Present {
+    /// Bytes that kept answers take, keys and bookkeeping included.
+    pub cache_bytes: u64,
+    /// Parts that are kept.
+    pub cache_parts: u64,
+    /// Requests that are worked on.
+    pub in_flight: usize,
+    /// Vendor calls that may be made at once.
+    pub budget: u32,
+    /// How many times as long as its `ttl` an answer is fresh.
+    pub stretch: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    caller: CallerLabel,
+    route: &'static str,
+    status: u16,
+    cache: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AnswerLabels {
+    route: &'static str,
+    cache: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    route: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PartLabels {
+    route: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabel {
+    route: &'static str,
+}
+
+/// `-` when the caller is unknown.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct CallerLabel(Option<CallerName>);
+
+impl EncodeLabelValue for CallerLabel {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        encoder.write_str(self.0.as_ref().map_or("-", CallerName::as_str))
+    }
+}
+
+/// A request's time: from 50 microseconds, a hit's, to the 20 seconds that a call with all its tries may take.
+fn request_times() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_05, 2.5, 15))
+}
+
+/// A call's time: from 5 milliseconds.
+fn call_times() -> Histogram {
+    Histogram::new(exponential_buckets(0.005, 2.0, 12))
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("wesal_gateway"),
+            requests: Family::default(),
+            request_duration: Family::new_with_constructor(request_times),
+            vendor_calls: Family::default(),
+            vendor_call_duration: Family::new_with_constructor(call_times),
+            calls_saved: Family::default(),
+            parts: Family::default(),
+            not_taken_apart: Family::default(),
+            present: Gauges::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    // A counter's name gets its `_total` from the writer.
+    fn register(&mut self) {
+        let Self { registry, present, .. } = self;
+        registry.register("requests", "Answered requests", self.requests.clone());
+        let help = "From a request's head to its answer";
+        registry.register("request_duration_seconds", help, self.request_duration.clone());
+        registry.register("vendor_calls", "Requests sent to the vendor, logins apart", self.vendor_calls.clone());
+        let help = "From a vendor call's begin to its answer's end";
+        registry.register("vendor_call_duration_seconds", help, self.vendor_call_duration.clone());
+        let help = "Answers given without a vendor call of their own";
+        registry.register("vendor_calls_saved", help, self.calls_saved.clone());
+        registry.register("parts", "Parts of answers by where they came from", self.parts.clone());
+        let help = "Queue answers whose rows could not be told apart, treated as a whole";
+        registry.register("not_taken_apart", help, self.not_taken_apart.clone());
+        let help = "Bytes that kept answers take, keys and bookkeeping included";
+        registry.register("cache_bytes", help, present.cache_bytes.clone());
+        registry.register("cache_parts", "Parts that are kept", present.cache_parts.clone());
+        registry.register("in_flight_requests", "Requests that are worked on", present.in_flight.clone());
+        registry.register("vendor_budget_remaining", "Vendor calls that may be made at once", present.budget.clone());
+        let help = "How many times as long as its ttl an answer is fresh, because the vendor's budget runs low";
+        registry.register("ttl_stretch", help, present.stretch.clone());
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "What runs here", version);
+    }
+
+    /// A request was answered. `cache` is one of `hit`, `stale`, `miss`, `partial`, `none`.
+    pub fn request(
+        &self,
+        caller: Option<&CallerName>,
+        route: &'static str,
+        status: u16,
+        cache: &'static str,
+        time: Duration,
+    ) {
+        let labels = RequestLabels { caller: CallerLabel(caller.cloned()), route, status, cache };
+        self.requests.get_or_create(&labels).inc();
+        self.request_duration.get_or_create(&AnswerLabels { route, cache }).observe(time.as_secs_f64());
+    }
+
+    /// A request was sent to the vendor, and came to an end.
+    pub fn vendor_call(&self, route: Route, outcome: &'static str, time: Duration) {
+        let route = route.template();
+        self.vendor_calls.get_or_create(&CallLabels { route, outcome }).inc();
+        self.vendor_call_duration.get_or_create(&RouteLabel { route }).observe(time.as_secs_f64());
+    }
+
+    /// An answer was put together of so many parts by `result`: `hit`, `stale`, `fetched`, `joined`, `absent`. `saved`
+    /// says whether it caused no vendor call.
+    pub fn answer(&self, route: Route, parts: [(&'static str, u32); 5], saved: bool) {
+        let route = route.template();
+        for (result, count) in parts.into_iter().filter(|(_, count)| *count > 0) {
+            self.parts.get_or_create(&PartLabels { route, result }).inc_by(u64::from(count));
+        }
+        if saved {
+            self.calls_saved.get_or_create(&RouteLabel { route }).inc();
+        }
+    }
+
+    /// A queue answer's rows could not be told apart.
+    pub fn not_taken_apart(&self, route: Route) {
+        self.not_taken_apart.get_or_create(&RouteLabel { route: route.template() }).inc();
+    }
+
+    /// All of it as OpenMetrics text, with how things stand now.
+    pub fn render(&self, present: Present) -> String {
+        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.present.cache_bytes.set(count(present.cache_bytes));
+        self.present.cache_parts.set(count(present.cache_parts));
+        self.present.in_flight.set(i64::try_from(present.in_flight).unwrap_or(i64::MAX));
+        self.present.budget.set(i64::from(present.budget));
+        self.present.stretch.set(present.stretch);
+        let mut text = String::with_capacity(16 * 1024);
+        // Writing to a String cannot fail.
+        let _ = text::encode(&mut text, &self.registry);
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,103 @@
+//! What the process counts, as Prometheus reads it.
+
+use crate::harness::{SALES, SUPPORT, Setup, World, secs};
+
+const SUMMARY: &str = "/analytics/runtime/queues/summary";
+const NOT_THERE: &str = "00000000-0000-4000-8000-000000000000";
+
+fn asking(ids: &[&str]) -> String {
+    serde_json::json!({ "queues": ids }).to_string()
+}
+
+async fn parts(world: &World, result: &str) -> f64 {
+    world.metric(&format!("parts_total{{route=\"{SUMMARY}\",result=\"{result}\"}}")).await
+}
+
+async fn saved(world: &World) -> f64 {
+    world.metric(&format!("vendor_calls_saved_total{{route=\"{SUMMARY}\"}}")).await
+}
+
+#[tokio::test]
+async fn each_part_is_counted_once_where_it_came_from() {
+    let mut setup = Setup::default();
+    setup.config.limits.max_in_flight = 2.try_into().unwrap();
+    let mut world = setup.start().await;
+    world.logged_in().await;
+    let row = |id: &str| format!(r#"{{"success": true, "id": "{id}"}}"#);
+    let answer =
+        format!(r#"{{"data": {{"success": true, "result": [{}, {}]}}, "success": true}}"#, row(SALES), row(SUPPORT));
+    world.vendor.set_answer("summary", answer);
+
+    let hold = world.vendor.hold("summary");
+    let leading = world.begin_post(SUMMARY, &asking(&[SALES, SUPPORT, NOT_THERE]));
+    world.vendor.arrived("summary", 1).await;
+    let joining = world.begin_post(SUMMARY, &asking(&[SALES]));
+    world.is_full().await;
+    hold.release();
+    leading.await.unwrap().ok();
+    joining.await.unwrap().ok();
+    assert_eq!([parts(&world, "fetched").await, parts(&world, "joined").await], [2.0, 1.0]);
+    assert_eq!([parts(&world, "absent").await, saved(&world).await], [1.0, 1.0]);
+
+    // Put together anew, then as it was put together.
+    for hits in [1.0, 2.0] {
+        world.post(SUMMARY, &asking(&[SALES, NOT_THERE])).await.ok();
+        assert_eq!([parts(&world, "hit").await, parts(&world, "absent").await], [hits, 1.0 + hits]);
+    }
+    assert_eq!(saved(&world).await, 3.0);
+
+    world.stop_vendor().await;
+    world.advance(secs(10));
+    world.passing(world.post(SUMMARY, &asking(&[SALES, SUPPORT]))).await.ok();
+    assert_eq!([parts(&world, "stale").await, parts(&world, "fetched").await], [2.0, 2.0]);
+    assert_eq!(saved(&world).await, 3.0, "its tries were calls of its own");
+}
+
+#[tokio::test]
+async fn requests_and_vendor_calls_are_counted_by_what_came_of_them() {
+    let world = World::new().await;
+    world.logged_in().await;
+    for _ in 0..3 {
+        world.post(SUMMARY, &asking(&[SALES])).await.ok();
+    }
+    world.send(world.request("GET", "/queries/organization")).await;
+    world.send(world.request_at_root("GET", "/no/such/path/4711")).await;
+    let hits = format!("requests_total{{caller=\"app\",route=\"{SUMMARY}\",status=\"200\",cache=\"hit\"}}");
+    assert_eq!(world.metric(&hits).await, 2.0);
+    assert_eq!(world.metric(&hits.replace("hit", "miss")).await, 1.0);
+    let unknown = "requests_total{caller=\"-\",route=\"/queries/organization\",status=\"401\",cache=\"none\"}";
+    assert_eq!(world.metric(unknown).await, 1.0);
+    let other = "requests_total{caller=\"-\",route=\"other\",status=\"404\",cache=\"none\"}";
+    assert_eq!(world.metric(other).await, 1.0);
+    let times = format!("request_duration_seconds_count{{route=\"{SUMMARY}\",cache=\"hit\"}}");
+    assert_eq!(world.metric(&times).await, 2.0);
+    let calls = format!("vendor_calls_total{{route=\"{SUMMARY}\",outcome=\"ok\"}}");
+    assert_eq!(world.metric(&calls).await, 1.0);
+    let calls = format!("vendor_call_duration_seconds_count{{route=\"{SUMMARY}\"}}");
+    assert_eq!(world.metric(&calls).await, 1.0);
+    assert_eq!(world.metric("in_flight_requests").await, 0.0);
+    let told = world.get_admin("/metrics").await;
+    assert!(told.header("content-type").starts_with("application/openmetrics-text; version=1.0.0"));
+    assert!(!told.text().contains("4711") && told.text().ends_with("# EOF\n"));
+    assert!(told.text().contains(&format!("wesal_gateway_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))));
+}
+
+#[tokio::test]
+async fn what_is_held_is_told_in_parts_and_bytes() {
+    let world = World::new().await;
+    world.post(SUMMARY, &asking(&[SALES, SUPPORT])).await.ok();
+    world.passing(async { while world.metric("cache_parts").await < 2.0 {} }).await;
+    assert!(world.metric("cache_bytes").await > 500.0);
+    assert_eq!(world.metric("ttl_stretch").await, 1.0);
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_taken_apart_is_counted() {
+    let world = World::new().await;
+    let twice = format!(
+        r#"{{"data": {{"success": true, "result": [{{"id": "{SALES}", "n": 1}}, {{"id": "{SALES}", "n": 2}}]}}, "success": true}}"#
+    );
+    world.vendor.set_answer("summary", twice);
+    world.post(SUMMARY, &asking(&[SALES])).await.ok();
+    assert_eq!(world.metric(&format!("not_taken_apart_total{{route=\"{SUMMARY}\"}}")).await, 1.0);
+}

@@ -1,0 +1,87 @@
+//! When the calls that the vendor allows run out, answers are fresh for longer before anybody is refused.
+
+use crate::harness::{Answer, SALES, Setup, World, rate, secs};
+
+const SUMMARY: &str = "/analytics/runtime/queues/summary";
+
+fn cache_status(answer: &Answer) -> &str {
+    answer.header("cache-status").strip_prefix("wesal-gateway; ").unwrap()
+}
+
+/// Six calls at once, one more each ten seconds; the sixth is spent on a queue's row.
+async fn with_a_spent_budget(max_stretch: f64) -> World {
+    let mut setup = Setup::default();
+    setup.config.upstream.rate_limit = rate(6, 60, 6);
+    setup.config.upstream.max_stretch = max_stretch;
+    let world = setup.start().await;
+    world.logged_in().await;
+    for company in 100_301..=100_305 {
+        world.get(&format!("/survey/queries/questions/{company}")).await.ok();
+    }
+    let first = ask(&world).await;
+    let ttl = 3.0 * max_stretch;
+    assert_eq!(cache_status(&first), format!("fwd=uri-miss; ttl={ttl}; stored"));
+    world
+}
+
+async fn ask(world: &World) -> Answer {
+    world.post(SUMMARY, &format!(r#"{{"queues": ["{SALES}"]}}"#)).await.ok()
+}
+
+#[tokio::test]
+async fn a_short_budget_stretches_a_ttl_and_the_answer_says_so() {
+    let world = with_a_spent_budget(3.0).await;
+    assert_eq!((world.metric("ttl_stretch").await, world.metric("vendor_budget_remaining").await), (3.0, 0.0));
+    let mut now = 0;
+    for (age, status) in
+        [(2, "hit; ttl=7"), (3, "hit; ttl=6; detail=ttl-stretched"), (8, "hit; ttl=1; detail=ttl-stretched")]
+    {
+        world.advance(secs(age - now));
+        now = age;
+        // Twice: the second is the answer as it was put together for the first.
+        for _ in 0..2 {
+            let answer = ask(&world).await;
+            assert_eq!((cache_status(&answer), answer.header("age")), (status, age.to_string().as_str()));
+        }
+    }
+    assert_eq!(world.vendor_calls("summary"), 1);
+
+    world.advance(secs(1));
+    assert_eq!(cache_status(&ask(&world).await), "fwd=stale; ttl=-6; detail=stale-if-error", "stretched no further");
+    world.advance(secs(1));
+    assert_eq!(world.metric("vendor_budget_remaining").await, 1.0);
+    let again = ask(&world).await;
+    assert!(cache_status(&again).starts_with("fwd=stale; ttl="), "{}", cache_status(&again));
+    assert_eq!((again.header("age"), world.vendor_calls("summary")), ("0", 2));
+}
+
+#[tokio::test]
+async fn a_budget_that_has_come_back_stretches_nothing() {
+    let world = with_a_spent_budget(3.0).await;
+    world.advance(secs(30));
+    assert_eq!(world.metric("ttl_stretch").await, 1.0);
+    assert_eq!(cache_status(&ask(&world).await), "fwd=stale; ttl=5; stored", "four of six are spent again");
+    world.advance(secs(60));
+    ask(&world).await;
+    world.advance(secs(3));
+    assert_eq!(cache_status(&ask(&world).await), "fwd=stale; ttl=3; stored");
+}
+
+#[tokio::test]
+async fn where_it_is_turned_off_a_ttl_is_a_ttl() {
+    let world = with_a_spent_budget(1.0).await;
+    world.advance(secs(3));
+    assert_eq!(cache_status(&ask(&world).await), "fwd=stale; ttl=-1; detail=stale-if-error");
+}
+
+/// What is not there, or failed, is looked for again as soon as ever.
+#[tokio::test]
+async fn what_is_absent_is_not_absent_for_longer() {
+    let mut setup = Setup::default();
+    setup.config.upstream.rate_limit = rate(2, 600, 2);
+    let world = setup.start().await;
+    world.logged_in().await;
+    world.get("/queries/organization").await.ok();
+    world.vendor.set_answer("summary", r#"{"data": {"success": true, "result": []}, "success": true}"#);
+    assert_eq!(cache_status(&ask(&world).await), "fwd=uri-miss; ttl=30; stored");
+}
