@@ -3,6 +3,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::Interest;
@@ -63,7 +64,7 @@ impl<T: Weigh> Weigh for Entry<T> {
 
 /// A strong entity tag with its quotes (RFC 9110, section 8.8.3): 128 bits of the body's SHA-256, so that equal tags
 /// mean equal bytes.
-pub fn entity_tag(body: &[u8]) -> Box<str> {
+pub fn entity_tag(body: &[u8]) -> Bytes {
     use std::fmt::Write as _;
 
     let mut tag = String::with_capacity(34);

@@ -1,5 +1,6 @@
-use std::{hash::Hash, sync::Arc};
+use std::{borrow::Borrow, hash::Hash, sync::Arc};
 
+use foldhash::quality::RandomState;
 use moka::{policy::EvictionPolicy, sync::Cache};
 
 use super::Weigh;
@@ -7,20 +8,27 @@ use super::Weigh;
 /// Results that are cheaper to find again than to work out again, within a bound of bytes. Whether one still holds is
 /// for who asks to say.
 pub struct Memo<K: Hash + Eq + Send + Sync + 'static, V: Send + Sync + 'static> {
-    results: Cache<K, Arc<V>>,
+    // Keys can be long, and are hashed at each request: the standard hasher would cost more than all else here.
+    results: Cache<K, Arc<V>, RandomState>,
 }
 
 impl<K: Hash + Eq + Weigh + Send + Sync + 'static, V: Weigh + Send + Sync + 'static> Memo<K, V> {
     /// Holds at most `capacity` bytes.
     pub fn new(capacity: u64) -> Self {
         let weight = |key: &K, result: &Arc<V>| u32::try_from(key.weight() + result.weight()).unwrap_or(u32::MAX);
-        let results =
-            Cache::builder().max_capacity(capacity).weigher(weight).eviction_policy(EvictionPolicy::lru()).build();
+        let results = Cache::builder()
+            .max_capacity(capacity)
+            .weigher(weight)
+            .eviction_policy(EvictionPolicy::lru())
+            .build_with_hasher(RandomState::default());
         Self { results }
     }
 
     /// What was worked out for `key`.
-    pub fn get(&self, key: &K) -> Option<Arc<V>> {
+    pub fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<Arc<V>>
+    where
+        K: Borrow<Q>,
+    {
         self.results.get(key)
     }
 
@@ -42,5 +50,17 @@ impl<K: Hash + Eq + Weigh + Send + Sync + 'static, V: Weigh + Send + Sync + 'sta
             }
         }
         self.results.run_pending_tasks();
+    }
+}
+
+impl Weigh for Box<[u8]> {
+    fn weight(&self) -> usize {
+        self.len()
+    }
+}
+
+impl Weigh for u64 {
+    fn weight(&self) -> usize {
+        size_of::<Self>()
     }
 }

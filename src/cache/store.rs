@@ -1,5 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
+use foldhash::quality::RandomState;
 use moka::{ops::compute::Op, policy::EvictionPolicy, sync::Cache};
 
 use super::{Entry, Weigh};
@@ -7,7 +8,7 @@ use crate::model::PartKey;
 
 /// Where parts are held, within a bound of bytes. Whether one may be served is not its business.
 pub struct Store<T: Send + Sync + 'static> {
-    parts: Cache<PartKey, Arc<Entry<T>>>,
+    parts: Cache<PartKey, Arc<Entry<T>>, RandomState>,
 }
 
 impl<T: Weigh + Send + Sync + 'static> Store<T> {
@@ -24,7 +25,7 @@ impl<T: Weigh + Send + Sync + 'static> Store<T> {
             // seconds, outlive any flood.
             .eviction_policy(EvictionPolicy::lru())
             .eviction_listener(|_, entry, _| entry.leave())
-            .build();
+            .build_with_hasher(RandomState::default());
         Self { parts }
     }
 

@@ -19,7 +19,7 @@ pub(super) enum Part {
         /// The vendor's bytes.
         body: Bytes,
         /// Their entity tag.
-        etag: Box<str>,
+        etag: Bytes,
         /// Whether no row in it says of itself that it failed.
         succeeded: bool,
     },

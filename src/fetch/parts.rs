@@ -11,6 +11,7 @@ use super::{
     demand::Demand,
     lanes::{Joined, Lanes, Lost},
     part::{Kept, Part},
+    question::{Question, Questions},
     served::{Failure, FetchError, Forwarded, Found, Served},
     whole_answers::WholeAnswers,
 };
@@ -32,6 +33,7 @@ const MOST_WHOLE: usize = 1_000;
 pub struct Parts {
     calls: Arc<Calls>,
     lanes: Arc<Lanes>,
+    questions: Questions,
     answers: WholeAnswers,
     whole: Mutex<HashMap<Shape, Moment>>,
 }
@@ -47,8 +49,9 @@ pub struct Held {
     pub stretch: f64,
 }
 
-/// The share of `cache.capacity` that answers put together may take; the rest is for the parts.
+/// The shares of `cache.capacity` that answers put together and questions may take; the rest is for the parts.
 const SHARE_OF_ANSWERS: u64 = 8;
+const SHARE_OF_QUESTIONS: u64 = 16;
 
 impl Parts {
     /// Nothing is held yet.
@@ -58,7 +61,7 @@ impl Parts {
         let max_stretch = config.upstream.max_stretch;
         let longest_life = policies.longest_life(Stretch::new(0, 1, max_stretch));
         let calls = Arc::new(Calls {
-            store: Store::new(capacity - capacity / SHARE_OF_ANSWERS, longest_life),
+            store: Store::new(capacity - capacity / SHARE_OF_ANSWERS - capacity / SHARE_OF_QUESTIONS, longest_life),
             policies,
             clock,
             max_queues_per_call: config.upstream.max_queues_per_call.get(),
@@ -70,33 +73,38 @@ impl Parts {
         // A fetch outlives its callers, so there may be a few more lanes than requests.
         let most = config.limits.max_in_flight.get().saturating_mul(2);
         let answers = WholeAnswers::new(capacity / SHARE_OF_ANSWERS);
-        Self { lanes: Lanes::new(Arc::clone(&calls), most), calls, answers, whole: Mutex::default() }
+        let questions = Questions::new(capacity / SHARE_OF_QUESTIONS);
+        Self { lanes: Lanes::new(Arc::clone(&calls), most), calls, questions, answers, whole: Mutex::default() }
     }
 
-    /// The answer to `query`. Whether the caller may have it must have been decided before.
+    /// The question that is asked in these words; `read` makes it of them where they were not heard lately.
+    pub fn question<E>(&self, words: &[u8], read: impl FnOnce() -> Result<Query, E>) -> Result<Arc<Question>, E> {
+        self.questions.get(words, self.calls.clock.now(), read)
+    }
+
+    /// The answer to `question`. Whether the caller may have it must have been decided before.
     ///
     /// `may_be_whole` says whether rows that cannot be told apart may be passed on together: not to a caller that may see
     /// some queues only.
-    pub async fn get(&self, query: &Query, demand: Demand, may_be_whole: bool) -> Result<Served, Failure> {
-        let served = self.find(query, demand, may_be_whole).await?;
-        self.calls.metrics.answer(query.route(), served.parts.by_result(), served.effort.calls == 0);
+    pub async fn get(&self, question: &Question, demand: Demand, may_be_whole: bool) -> Result<Served, Failure> {
+        let known = question.number.filter(|_| demand == Demand::default());
+        let served = match known.and_then(|number| self.answers.get(&self.calls, number)) {
+            Some(served) => served,
+            None => self.find(question, demand, may_be_whole).await?,
+        };
+        let saved = served.effort.calls == 0;
+        self.calls.metrics.answer(question.shape.route(), served.parts.by_result(), saved);
         Ok(served)
     }
 
-    async fn find(&self, query: &Query, demand: Demand, may_be_whole: bool) -> Result<Served, Failure> {
-        let shape = query.shape();
-        if let Some(queues) = query.queue_list()
-            && demand == Demand::default()
-            && let Some(served) = self.answers.get(&self.calls, &shape, queues)
-        {
-            return Ok(served);
-        }
+    async fn find(&self, question: &Question, demand: Demand, may_be_whole: bool) -> Result<Served, Failure> {
+        let Question { query, shape, .. } = question;
         let ids = match query.queues() {
             [] => vec![PartId::Document],
-            _ if self.is_whole(&shape) && may_be_whole => vec![whole(query)],
+            _ if self.is_whole(shape) && may_be_whole => vec![whole(query)],
             queues => once_each(queues).map(PartId::Queue).collect(),
         };
-        match self.answer(query, &shape, ids, demand).await {
+        match self.answer(question, ids, demand).await {
             Ok(served) => Ok(served),
             Err(Unanswered::Failed(failure)) => Err(failure),
             Err(Unanswered::NotTakenApart) if !may_be_whole => {
@@ -105,7 +113,7 @@ impl Parts {
             }
             Err(Unanswered::NotTakenApart) => {
                 self.make_whole(shape.clone());
-                self.answer(query, &shape, vec![whole(query)], demand).await.map_err(|unanswered| match unanswered {
+                self.answer(question, vec![whole(query)], demand).await.map_err(|unanswered| match unanswered {
                     Unanswered::Failed(failure) => failure,
                     Unanswered::NotTakenApart => lost(),
                 })
@@ -122,7 +130,11 @@ impl Parts {
     /// What the parts that are held take, in bytes, and how many there are; and how far `ttl`s stretch now.
     pub fn held(&self) -> Held {
         let (bytes, parts) = self.calls.store.size();
-        Held { bytes: bytes + self.answers.bytes(), parts, stretch: self.calls.stretch().times() }
+        Held {
+            bytes: bytes + self.answers.bytes() + self.questions.bytes(),
+            parts,
+            stretch: self.calls.stretch().times(),
+        }
     }
 
     /// Gives memory back. To be called about each second.
@@ -137,16 +149,12 @@ impl Parts {
     /// about each minute.
     pub fn sweep(&self) {
         self.calls.store.sweep(|key, kept| !matches!(self.calls.judge(key, kept), Freshness::Gone));
+        self.questions.sweep(self.calls.clock.now());
         self.tidy();
     }
 
-    async fn answer(
-        &self,
-        query: &Query,
-        shape: &Shape,
-        ids: Vec<PartId>,
-        demand: Demand,
-    ) -> Result<Served, Unanswered> {
+    async fn answer(&self, question: &Question, ids: Vec<PartId>, demand: Demand) -> Result<Served, Unanswered> {
+        let Question { query, shape, number, .. } = question;
         let now = self.calls.clock.now();
         let mut slots: Vec<Slot> = ids.into_iter().map(|id| self.look(shape, id, demand, now)).collect();
         // Before anything is spent on the rest of a question that is refused all the same.
@@ -154,8 +162,10 @@ impl Parts {
         let effort = self.fill(query, shape, &mut slots, demand, now).await?;
         refusal(query, &slots, effort)?;
         let served = assemble(&self.calls, &slots, effort).ok_or_else(|| Unanswered::Failed(lost()))?;
-        if let (Found::Hit { .. }, Some(queues), None) = (served.found, query.queue_list(), &served.etag) {
-            self.answers.put(&self.calls, shape, queues, &served, slots, now);
+        // Rows that cannot be told apart are not for everybody who asks this.
+        let apart = !slots.iter().any(|slot| matches!(slot.key.part, PartId::Set(_)));
+        if let (Found::Hit { .. }, Some(number), true) = (served.found, number, apart) {
+            self.answers.put(&self.calls, *number, &served, slots, now);
         }
         Ok(served)
     }

@@ -9,8 +9,8 @@ use crate::upstream::{Effort, Rejection, UpstreamError};
 pub struct Served {
     /// The bytes.
     pub body: Bytes,
-    /// The entity tag of a whole answer; one that was put together from rows has none.
-    pub etag: Option<Box<str>>,
+    /// The entity tag of a whole answer, with its quotes; one that was put together from rows has none.
+    pub etag: Option<Bytes>,
     /// How old the oldest part is: since its vendor call began.
     pub age: Duration,
     /// Where they came from.

@@ -17,25 +17,20 @@ use super::{
 use crate::{
     cache::{Memo, Stretch, Weigh},
     clock::Moment,
-    model::{PartKey, QueueId, Shape},
+    model::PartKey,
     upstream::Effort,
 };
 
 /// How often the store is told that the rows of an answer are still of use.
 const TOUCH_EACH: Duration = Duration::from_secs(1);
 
-/// Answers that were put together of rows, for those who ask the same again before any of the rows changes.
-pub(super) struct WholeAnswers(Memo<Question, Together>);
-
-/// Exactly these queues in this order.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Question {
-    shape: Shape,
-    queues: Arc<[QueueId]>,
-}
+/// Answers as they were put together, by the question's number, for those who ask the same again before any of the parts
+/// changes.
+pub(super) struct WholeAnswers(Memo<u64, Together>);
 
 struct Together {
     body: Bytes,
+    etag: Option<Bytes>,
     parts: Vec<(PartKey, Kept)>,
     absent: u32,
     oldest: Moment,
@@ -55,15 +50,14 @@ impl WholeAnswers {
     }
 
     /// The answer, if it still is what would be put together now. Notes the interest in its parts.
-    pub(super) fn get(&self, calls: &Calls, shape: &Shape, queues: &Arc<[QueueId]>) -> Option<Served> {
+    pub(super) fn get(&self, calls: &Calls, question: u64) -> Option<Served> {
         let now = calls.clock.now();
-        let question = Question { shape: shape.clone(), queues: Arc::clone(queues) };
         let together = self.0.get(&question).filter(|together| together.holds(now, calls.stretch()))?;
         together.touch(calls, now);
         let left = together.fresh_until.since(now);
         Some(Served {
             body: together.body.clone(),
-            etag: None,
+            etag: together.etag.clone(),
             age: now.since(together.oldest),
             found: Found::Hit { left, stretched: now >= together.ttl_until },
             parts: Tally {
@@ -76,28 +70,21 @@ impl WholeAnswers {
     }
 
     /// Remembers an answer all of whose parts are held and fresh.
-    pub(super) fn put(
-        &self,
-        calls: &Calls,
-        shape: &Shape,
-        queues: &Arc<[QueueId]>,
-        served: &Served,
-        slots: Vec<Slot>,
-        now: Moment,
-    ) {
+    pub(super) fn put(&self, calls: &Calls, question: u64, served: &Served, slots: Vec<Slot>, now: Moment) {
         let parts: Vec<_> = slots.into_iter().filter_map(|slot| Some((slot.key, slot.kept?))).collect();
         let stretch = calls.stretch();
         let until = |stretch| {
-            let ends = parts.iter().map(|(_, kept)| kept.began.after(calls.policy(shape, kept).fresh_for(stretch)));
-            ends.min()
+            let end =
+                |(key, kept): &(PartKey, Kept)| kept.began.after(calls.policy(&key.shape, kept).fresh_for(stretch));
+            parts.iter().map(end).min()
         };
         let oldest = parts.iter().map(|(_, kept)| kept.began).min();
         let (Some(oldest), Some(ttl_until), Some(fresh_until)) = (oldest, until(Stretch::NONE), until(stretch)) else {
             return;
         };
-        let question = Question { shape: shape.clone(), queues: Arc::clone(queues) };
         let together = Together {
             body: served.body.clone(),
+            etag: served.etag.clone(),
             absent: served.parts.absent,
             parts,
             oldest,
@@ -136,12 +123,6 @@ impl Together {
             // Else a flood would push them out: the store drops what was asked for the longest ago.
             self.parts.iter().for_each(|(key, _)| drop(calls.store.get(key)));
         }
-    }
-}
-
-impl Weigh for Question {
-    fn weight(&self) -> usize {
-        self.shape.weight() + self.queues.iter().map(|queue| queue.as_str().len() + 48).sum::<usize>()
     }
 }
 

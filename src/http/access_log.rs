@@ -1,44 +1,38 @@
-//! One event a request, when it is answered (CONTRACT, section 10).
+//! One event a request, when it is answered (CONTRACT, section 10), and its count.
 
-use axum::http::{Extensions, HeaderValue, Method, StatusCode};
+use std::sync::Arc;
 
-use super::{admit::Admitted, app::App, code::Code};
+use axum::http::{HeaderValue, Method, StatusCode};
+
+use super::{app::App, code::Code};
 use crate::{
+    callers::Caller,
     clock::Moment,
-    fetch::{Found, Tally},
+    fetch::{Found, Served, Tally},
+    limits::Standing,
     model::CallerName,
     telemetry::events::{self, Request},
     upstream::Effort,
 };
 
-/// A request's line. It is written when the line is dropped, so that there is one also for a request whose caller left
-/// before the answer.
+/// What is known of a request so far. Its line is written when this is dropped, so that there is one also for a request
+/// whose caller left before the answer.
 pub(super) struct Line<'a> {
     app: &'a App,
     request_id: &'a HeaderValue,
     method: &'static str,
     began: Moment,
-    answer: Option<Answer>,
-}
-
-struct Answer {
-    status: StatusCode,
-    code: Option<Code>,
-    caller: Option<Admitted>,
-    template: &'static str,
-    provenance: Option<Provenance>,
-}
-
-/// The route's template, as a response extension.
-#[derive(Clone, Copy)]
-pub(super) struct Template(pub(super) &'static str);
-
-/// Where the answer came from and what it cost, as a response extension.
-#[derive(Clone, Copy)]
-pub(super) struct Provenance {
-    pub(super) found: Option<Found>,
-    pub(super) parts: Tally,
+    /// The path's template, or `other`.
+    pub(super) template: &'static str,
+    /// Who asks, once that is known.
+    pub(super) caller: Option<Arc<Caller>>,
+    /// How the caller stands after this request.
+    pub(super) standing: Option<Standing>,
+    /// What the vendor calls of this request cost.
     pub(super) effort: Effort,
+    found: Option<Found>,
+    parts: Tally,
+    answer: Option<(StatusCode, Option<Code>)>,
 }
 
 /// What stands for the status of a request that was not answered: its caller left. No caller ever sees it.
@@ -47,57 +41,65 @@ const CALLER_LEFT: u16 = 499;
 impl<'a> Line<'a> {
     /// Opens a request's line.
     pub(super) fn open(app: &'a App, request_id: &'a HeaderValue, method: &Method, began: Moment) -> Self {
-        Self { app, request_id, method: standard(method), began, answer: None }
+        Self {
+            app,
+            request_id,
+            method: standard(method),
+            began,
+            template: "other",
+            caller: None,
+            standing: None,
+            effort: Effort::default(),
+            found: None,
+            parts: Tally::default(),
+            answer: None,
+        }
     }
 
-    /// Notes the answer: `extensions` are the response's.
-    pub(super) fn answered(&mut self, status: StatusCode, code: Option<Code>, extensions: &Extensions) {
-        self.answer = Some(Answer {
-            status,
-            code,
-            caller: extensions.get::<Admitted>().cloned(),
-            template: extensions.get::<Template>().map_or("other", |template| template.0),
-            provenance: extensions.get::<Provenance>().copied(),
-        });
+    /// Notes where the answer came from.
+    pub(super) fn served(&mut self, served: &Served) {
+        (self.found, self.parts, self.effort) = (Some(served.found), served.parts, served.effort);
+    }
+
+    /// Notes the answer.
+    pub(super) fn answered(&mut self, status: StatusCode, code: Option<Code>) {
+        self.answer = Some((status, code));
+    }
+
+    fn cache(&self) -> &'static str {
+        match self.found {
+            None => "none",
+            Some(Found::Fetched { .. }) if self.parts.mixed => "partial",
+            Some(Found::Hit { .. }) => "hit",
+            Some(Found::StaleWhileRevalidate { .. } | Found::StaleIfError { .. }) => "stale",
+            Some(Found::Fetched { .. }) => "miss",
+        }
     }
 }
 
 impl Drop for Line<'_> {
     fn drop(&mut self) {
-        let answer = self.answer.as_ref();
-        let provenance = answer.and_then(|answer| answer.provenance);
-        let effort = provenance.map(|provenance| provenance.effort).unwrap_or_default();
-        let parts = provenance.map(|provenance| provenance.parts).unwrap_or_default();
-        let cache = match provenance.and_then(|provenance| provenance.found) {
-            None => "none",
-            Some(Found::Fetched { .. }) if parts.mixed => "partial",
-            Some(Found::Hit { .. }) => "hit",
-            Some(Found::StaleWhileRevalidate { .. } | Found::StaleIfError { .. }) => "stale",
-            Some(Found::Fetched { .. }) => "miss",
+        let (status, code) = match self.answer {
+            Some((status, code)) => (status.as_u16(), code.map_or("-", Code::as_str)),
+            None => (CALLER_LEFT, "caller_left"),
         };
-        let code = match answer {
-            Some(answer) => answer.code.map_or("-", Code::as_str),
-            None => "caller_left",
-        };
-        let status = answer.map_or(CALLER_LEFT, |answer| answer.status.as_u16());
-        let route = answer.map_or("other", |answer| answer.template);
-        let caller = answer.and_then(|answer| answer.caller.as_ref()).map(|caller| &caller.name);
+        let caller = self.caller.as_ref().map(|caller| &caller.name);
         let time = self.app.clock.now().since(self.began);
-        self.app.metrics.request(caller, route, status, cache, time);
+        self.app.metrics.request(caller, self.template, status, self.cache(), time);
         events::request(&Request {
             request_id: self.request_id.to_str().unwrap_or("-"),
             caller: caller.map_or("-", CallerName::as_str),
             method: self.method,
-            route,
+            route: self.template,
             status,
             code,
-            cache,
-            parts_hit: parts.hit,
-            parts_stale: parts.stale,
-            parts_fetched: parts.fetched + parts.joined,
-            parts_absent: parts.absent,
-            vendor_calls: effort.calls,
-            vendor_time: effort.time,
+            cache: self.cache(),
+            parts_hit: self.parts.hit,
+            parts_stale: self.parts.stale,
+            parts_fetched: self.parts.fetched + self.parts.joined,
+            parts_absent: self.parts.absent,
+            vendor_calls: self.effort.calls,
+            vendor_time: self.effort.time,
             time,
         });
     }

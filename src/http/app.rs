@@ -1,8 +1,10 @@
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
+use axum::http::HeaderValue;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 
+use super::admit::limit_policy;
 use crate::{
     callers::Callers,
     clock::SharedClock,
@@ -21,6 +23,8 @@ pub struct App {
     pub(super) settings: Settings,
     pub(super) callers: Callers,
     pub(super) limits: CallerLimits,
+    /// Each caller's `RateLimit-Policy`, by its place.
+    pub(super) limit_policies: Vec<HeaderValue>,
     pub(super) auth_failures: AuthFailures,
     pub(super) parts: Parts,
     pub(super) wesal: Arc<Wesal>,
@@ -56,14 +60,11 @@ pub enum Lifecycle {
     Ended,
 }
 
-/// Who is at the other end of the connection; the listener puts it into each request's extensions.
-#[derive(Clone, Copy, Debug)]
-pub struct PeerAddress(pub SocketAddr);
-
 impl App {
     /// The handlers' state for `config`, asking `wesal`.
     pub fn new(config: &Config, wesal: Arc<Wesal>, clock: SharedClock, metrics: Arc<Metrics>) -> Arc<Self> {
         let max_in_flight = config.limits.max_in_flight.get();
+        let limits = CallerLimits::new(&config.callers, &config.limits.default, clock.clone());
         Arc::new(Self {
             settings: Settings {
                 base_path: config.server.base_path.clone(),
@@ -74,7 +75,8 @@ impl App {
                 forward_fields: config.upstream.forward_fields.clone(),
             },
             callers: Callers::new(&config.callers),
-            limits: CallerLimits::new(&config.callers, &config.limits.default, clock.clone()),
+            limit_policies: limits.quotas().map(limit_policy).collect(),
+            limits,
             auth_failures: AuthFailures::new(&config.limits.auth_failures, clock.clone()),
             parts: Parts::new(config, wesal.clone(), clock.clone(), Arc::clone(&metrics)),
             wesal,

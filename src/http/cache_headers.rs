@@ -3,6 +3,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
+use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::fetch::{Forwarded, Found, Served, Tally};
@@ -11,14 +12,14 @@ use crate::fetch::{Forwarded, Found, Served, Tally};
 pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// The fields for an answer that was served. `etag` is set where a client may ask conditionally.
-pub(super) fn cache_headers(served: &Served, etag: Option<&str>, headers: &mut HeaderMap) {
+pub(super) fn cache_headers(served: &Served, etag: Option<Bytes>, headers: &mut HeaderMap) {
     if let Ok(status) = HeaderValue::try_from(cache_status(served.found, served.parts)) {
         headers.insert(CACHE_STATUS, status);
     }
     headers.insert(header::AGE, served.age.as_secs().into());
     let control = if etag.is_some() { "private, no-cache" } else { "no-store" };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(control));
-    if let Some(etag) = etag.and_then(|etag| HeaderValue::from_str(etag).ok()) {
+    if let Some(etag) = etag.and_then(|etag| HeaderValue::from_maybe_shared(etag).ok()) {
         headers.insert(header::ETAG, etag);
     }
 }
@@ -76,13 +77,13 @@ impl std::fmt::Display for Past {
 }
 
 /// Whether `If-None-Match` names `etag`: a list or `*`, compared weakly (RFC 9110, section 13.1.2).
-pub(super) fn none_match_names(headers: &HeaderMap, etag: &str) -> bool {
+pub(super) fn none_match_names(headers: &HeaderMap, etag: &[u8]) -> bool {
     let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     // Our tags hold no comma, so that a tag that does cannot be mistaken for ours by splitting it.
     values
         .flat_map(|value| value.split(','))
         .map(str::trim)
-        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == etag)
 }
 
 #[cfg(test)]
@@ -114,7 +115,7 @@ mod tests {
         let names = |value: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static(value));
-            none_match_names(&headers, "\"abc\"")
+            none_match_names(&headers, b"\"abc\"")
         };
         for yes in ["\"abc\"", "W/\"abc\"", "*", "\"x\", \"abc\"", "\"x\" ,W/\"abc\""] {
             assert!(names(yes), "{yes}");
@@ -122,6 +123,6 @@ mod tests {
         for no in ["", "abc", "\"ab\"", "w/\"abc\"", "\"x\""] {
             assert!(!names(no), "{no}");
         }
-        assert!(!none_match_names(&HeaderMap::new(), "\"abc\""));
+        assert!(!none_match_names(&HeaderMap::new(), b"\"abc\""));
     }
 }

@@ -1,4 +1,4 @@
-//! Everything that knows axum. `router` is the one table of routes, `stack` the layers around it, each
+//! Everything that knows axum. `router` is the one table of routes, `stack` what is around them, each
 //! route's handlers stand in `routes`, and `problem` turns every error into RFC 9457.
 
 mod access_log;
@@ -15,5 +15,5 @@ mod router;
 mod routes;
 mod stack;
 
-pub use app::{App, Lifecycle, PeerAddress};
-pub use router::router;
+pub use app::{App, Lifecycle};
+pub use stack::answer;

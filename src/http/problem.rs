@@ -1,12 +1,12 @@
 //! Every error, as one document: RFC 9457 with the vendor's `success` flag. The only file that turns errors
 //! into HTTP.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use serde::Serialize;
 
@@ -17,8 +17,7 @@ use crate::{
     upstream::{Rejection, UpstreamError},
 };
 
-/// An error on its way out. As a response it has no body yet: [`render`] writes it, once the request's id
-/// is known.
+/// An error on its way out; [`render`](Self::render) makes it an answer, once the request's id is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
     pub(super) code: Code,
@@ -27,6 +26,8 @@ pub(super) struct Problem {
     wesal_code: Option<&'static str>,
     faults: Vec<Fault>,
     retry_after: Option<Duration>,
+    /// The methods that the path takes.
+    allow: Option<&'static str>,
 }
 
 /// One thing that is wrong with a request.
@@ -65,7 +66,7 @@ impl Problem {
     /// An error; `detail` says what to do.
     pub(super) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         let (status, wesal_code) = (code.status(), code.wesal_code());
-        Self { code, status, detail: detail.into(), wesal_code, faults: Vec::new(), retry_after: None }
+        Self { code, status, detail: detail.into(), wesal_code, faults: Vec::new(), retry_after: None, allow: None }
     }
 
     /// With the places where the request is wrong.
@@ -84,6 +85,12 @@ impl Problem {
     /// A bug. Its cause has been logged; callers are not told.
     pub(super) fn internal() -> Self {
         Self::new(Code::Internal, "The gateway failed. Try again; if it goes on, report the requestId.")
+    }
+
+    /// The path is there; `allow` names the methods that it takes.
+    pub(super) fn method_not_allowed(allow: &'static str) -> Self {
+        let problem = Self::new(Code::MethodNotAllowed, "Use a method that Allow names.");
+        Self { allow: Some(allow), ..problem }
     }
 
     pub(super) fn overloaded() -> Self {
@@ -182,14 +189,6 @@ fn capitalized(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let mut response = self.status.into_response();
-        response.extensions_mut().insert(Arc::new(self));
-        response
-    }
-}
-
 #[derive(Serialize)]
 struct Document<'a> {
     r#type: String,
@@ -205,32 +204,36 @@ struct Document<'a> {
     errors: &'a [Fault],
 }
 
-/// Writes the problem's document and headers into `response`, which keeps what other headers it has.
-pub(super) fn render(problem: &Problem, request_id: &str, response: Response) -> Response {
-    let document = Document {
-        r#type: format!("/docs/errors#{}", problem.code.as_str()),
-        title: problem.code.title(),
-        status: problem.status.as_u16(),
-        detail: &problem.detail,
-        success: false,
-        code: problem.code.as_str(),
-        wesal_code: problem.wesal_code,
-        request_id,
-        errors: &problem.faults,
-    };
-    // A struct of texts and numbers always has a form in JSON.
-    let body = serde_json::to_vec(&document).unwrap_or_default();
-    let (mut parts, _) = response.into_parts();
-    parts.status = problem.status;
-    parts.headers.remove(header::CONTENT_LENGTH);
-    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if problem.status == StatusCode::UNAUTHORIZED {
-        parts.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"wesal-gateway\""));
+impl Problem {
+    /// The problem as a document (RFC 9457), with the headers that belong to it.
+    pub(super) fn render(&self, request_id: &str) -> Response {
+        let document = Document {
+            r#type: format!("/docs/errors#{}", self.code.as_str()),
+            title: self.code.title(),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            success: false,
+            code: self.code.as_str(),
+            wesal_code: self.wesal_code,
+            request_id,
+            errors: &self.faults,
+        };
+        // A struct of texts and numbers always has a form in JSON.
+        let mut response = Response::new(Body::from(serde_json::to_vec(&document).unwrap_or_default()));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"wesal-gateway\""));
+        }
+        if let Some(wait) = self.retry_after {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            headers.insert(header::RETRY_AFTER, seconds.max(1).into());
+        }
+        if let Some(allow) = self.allow {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        response
     }
-    if let Some(wait) = problem.retry_after {
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        parts.headers.insert(header::RETRY_AFTER, seconds.max(1).into());
-    }
-    Response::from_parts(parts, Body::from(body))
 }

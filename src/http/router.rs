@@ -1,64 +1,104 @@
-//! The one table of what the public listener serves.
+//! The one table of what the public listener serves. Pure.
 
-use std::sync::Arc;
+use axum::http::Method;
 
-use axum::{
-    Router,
-    middleware::from_fn_with_state,
-    routing::{MethodRouter, get, post},
-};
-use tower_http::catch_panic::CatchPanicLayer;
-
-use super::{
-    admit::admit,
-    app::App,
-    code::Code,
-    problem::Problem,
-    routes::{auth, health, organization, questions, queues, surveys},
-    stack::{answered, note_panic},
-};
 use crate::model::Route;
 
-/// The public listener's service: every route, and the layers around them.
-pub fn router(app: &Arc<App>) -> Router {
-    let mut router =
-        Router::new().route("/livez", get(health::get_liveness)).route("/readyz", get(health::get_readiness));
-    let under = |path: &str| format!("{}{path}", app.settings.base_path);
-    for (route, handlers) in mirrored() {
-        let handlers = match route {
-            // A session begins here, so there is no credential to admit by.
-            Route::Login => handlers,
-            _ => handlers
-                // Inside, so that a panic's answer too tells the caller of its limit.
-                .route_layer(CatchPanicLayer::custom(note_panic))
-                .route_layer(from_fn_with_state((Arc::clone(app), route), admit)),
-        };
-        if route == Route::Logout {
-            // The reference's example calls one path, its text the other.
-            router = router.route(&under("/auth/reset_pwd"), handlers.clone());
-        }
-        router = router.route(&under(route.template()), handlers);
-    }
-    let router = router
-        .fallback(async || {
-            Problem::new(Code::NotFound, "There is no such path. The reference's routes stand under the base path.")
-        })
-        .method_not_allowed_fallback(async || Problem::new(Code::MethodNotAllowed, "Use a method that Allow names."))
-        .with_state(Arc::clone(app));
-    answered(router, app)
+/// Something that can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    /// `GET /livez`
+    Liveness,
+    /// `GET /readyz`
+    Readiness,
+    /// A vendor route under the base path.
+    Mirrored(Route),
 }
 
-fn mirrored() -> [(Route, MethodRouter<Arc<App>>); 10] {
-    [
-        (Route::Login, post(auth::log_in)),
-        (Route::Logout, get(auth::log_out)),
-        (Route::Reset, post(auth::reset_password)),
-        (Route::Verify, post(auth::verify_reset)),
-        (Route::Organization, get(organization::get_organization)),
-        (Route::Questions, get(questions::get_questions)),
-        (Route::Surveys, post(surveys::query_surveys)),
-        (Route::QueueSummary, post(queues::query_queue_summary)),
-        (Route::QueueActivity, post(queues::query_queue_activity)),
-        (Route::QueuePerformance, post(queues::query_queue_performance)),
-    ]
+impl Endpoint {
+    /// What stands at `path`, the vendor's routes under `base_path`. A path is compared byte for byte: what is spelled
+    /// otherwise is not there.
+    pub(super) fn find(base_path: &str, path: &str) -> Option<Self> {
+        match path {
+            "/livez" => return Some(Self::Liveness),
+            "/readyz" => return Some(Self::Readiness),
+            _ => {}
+        }
+        let path = path.strip_prefix(base_path)?;
+        // The reference's example calls one path, its text the other.
+        let path = if path == "/auth/reset_pwd" { Route::Logout.template() } else { path };
+        Route::ALL.into_iter().find(|route| fits(route.template(), path)).map(Self::Mirrored)
+    }
+
+    /// Its name in logs and metrics.
+    pub(super) fn template(self) -> &'static str {
+        match self {
+            Self::Liveness => "/livez",
+            Self::Readiness => "/readyz",
+            Self::Mirrored(route) => route.template(),
+        }
+    }
+
+    /// The methods that it takes, as `Allow` tells them (RFC 9110, section 10.2.1).
+    pub(super) fn allow(self) -> &'static str {
+        if self.is_gotten() { "GET,HEAD" } else { "POST" }
+    }
+
+    /// Whether it takes `method`.
+    pub(super) fn takes(self, method: &Method) -> bool {
+        if self.is_gotten() { matches!(*method, Method::GET | Method::HEAD) } else { *method == Method::POST }
+    }
+
+    fn is_gotten(self) -> bool {
+        match self {
+            Self::Liveness | Self::Readiness => true,
+            Self::Mirrored(route) => route.is_gotten(),
+        }
+    }
+}
+
+/// Whether `path` is an instance of `template`, whose last segment may be a parameter.
+fn fits(template: &str, path: &str) -> bool {
+    match template.split_once('{') {
+        None => template == path,
+        Some((fixed, _)) => {
+            path.strip_prefix(fixed).is_some_and(|parameter| !parameter.is_empty() && !parameter.contains('/'))
+        }
+    }
+}
+
+/// The last segment of a path, decoded; `None` if it is not UTF-8.
+pub(super) fn parameter(path: &str) -> Option<std::borrow::Cow<'_, str>> {
+    let segment = path.rsplit('/').next()?;
+    percent_encoding::percent_decode_str(segment).decode_utf8().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_template_is_found_and_nothing_else() {
+        let find = |path: &str| Endpoint::find("/api/v1", path);
+        for route in Route::ALL {
+            let path = format!("/api/v1{}", route.template().replace("{companyId}", "100301"));
+            assert_eq!(find(&path), Some(Endpoint::Mirrored(route)), "{path}");
+            assert_eq!(find(&format!("{path}/")), None);
+            assert_eq!(find(&path.to_uppercase()), None);
+        }
+        assert_eq!(find("/api/v1/auth/reset_pwd"), Some(Endpoint::Mirrored(Route::Logout)));
+        assert_eq!(find("/livez"), Some(Endpoint::Liveness));
+        for path in ["", "/", "/api/v1", "/api/v1/livez", "/queries/organization", "/api/v1/survey/queries/questions/"]
+        {
+            assert_eq!(find(path), None, "{path}");
+        }
+        assert_eq!(Endpoint::find("", "/queries/organization"), Some(Endpoint::Mirrored(Route::Organization)));
+    }
+
+    #[test]
+    fn a_parameter_is_decoded() {
+        assert_eq!(parameter("/a/%31%300").as_deref(), Some("100"));
+        assert_eq!(parameter("/a/b+c").as_deref(), Some("b+c"));
+        assert_eq!(parameter("/a/%ff"), None);
+    }
 }

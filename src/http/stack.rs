@@ -1,65 +1,92 @@
-//! The layers around every request of the public listener, outermost first:
+//! What is around every request of the public listener, outermost first:
 //!
-//! 1. `answer`: the request's id, the end of the process; writes every problem's document and the log line.
-//!    Outermost, so that nothing leaves without them.
-//! 2. catch-panic: a panic is one request's 500.
-//! 3. the router; around each mirrored route `admit`, which also bounds the requests in flight, and
-//!    catch-panic once more inside it. Health checks stay outside the bound: a busy gateway is not a dead one.
+//! 1. the request's id and its line: nothing leaves without them, and a caller who leaves has a line too;
+//! 2. the end of the process: what is not finished then is told so;
+//! 3. a panic is one request's 500;
+//! 4. path and method; health checks end here, a busy gateway is not a dead one;
+//! 5. for a mirrored route: who calls, have they asked too often, may they use it at all, is there room;
+//! 6. the route's handler.
+//!
+//! One function, and not layers: an answer from memory costs little more than this.
 
-use std::{any::Any, sync::Arc};
+use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
-    Router,
-    extract::{Request, State},
-    http::header,
-    middleware::{Next, from_fn_with_state},
-    response::{IntoResponse, Response},
+    extract::Request,
+    http::{HeaderValue, header},
+    response::Response,
 };
-use tower_http::catch_panic::CatchPanicLayer;
+use futures_util::FutureExt;
 
 use super::{
-    access_log,
+    access_log::Line,
+    admit,
     app::{App, Lifecycle},
     code::Code,
-    problem::{self, Problem},
+    problem::Problem,
     request_id::{X_REQUEST_ID, request_id},
+    router::Endpoint,
+    routes::{auth, health, organization, questions, queues, surveys},
 };
+use crate::model::Route;
 
-/// Puts the layers around `router`.
-pub(super) fn answered(router: Router, app: &Arc<App>) -> Router {
-    router.layer(CatchPanicLayer::custom(note_panic)).layer(from_fn_with_state(Arc::clone(app), answer))
-}
-
-/// A panic's answer. It was logged where it arose; its message can hold anything, and stays unread.
-pub(super) fn note_panic(_: Box<dyn Any + Send>) -> Response {
-    Problem::internal().into_response()
-}
-
-async fn answer(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+/// Answers a request from `peer`, whatever it is.
+pub async fn answer(app: &Arc<App>, peer: IpAddr, request: Request) -> Response {
     let began = app.clock.now();
     let id = request_id(request.headers());
-    let mut line = access_log::Line::open(&app, &id, request.method(), began);
+    let mut line = Line::open(app, &id, request.method(), began);
 
-    let response = tokio::select! {
+    let worked_on = AssertUnwindSafe(work_on(app, peer, request, &mut line)).catch_unwind();
+    let outcome = tokio::select! {
         biased;
-        response = next.run(request) => response,
-        () = app.ended() => {
-            Problem::new(Code::ShuttingDown, "The gateway is ending. Send the request again.")
-                .retry_after(std::time::Duration::from_secs(1))
-                .into_response()
-        }
+        // A panic was logged where it arose; its message can hold anything, and stays unread.
+        outcome = worked_on => outcome.unwrap_or_else(|_| Err(Problem::internal())),
+        () = app.ended() => Err(Problem::new(Code::ShuttingDown, "The gateway is ending. Send the request again.")
+            .retry_after(Duration::from_secs(1))),
     };
 
-    let problem = response.extensions().get::<Arc<Problem>>().cloned();
-    let mut response = match &problem {
-        Some(problem) => problem::render(problem, id.to_str().unwrap_or("-"), response),
-        None => response,
-    };
-    line.answered(response.status(), problem.as_deref().map(|problem| problem.code), response.extensions());
+    let code = outcome.as_ref().err().map(|problem| problem.code);
+    let mut response = outcome.unwrap_or_else(|problem| problem.render(id.to_str().unwrap_or("-")));
+    if let (Some(caller), Some(standing)) = (&line.caller, &line.standing) {
+        admit::tell_limit(app, caller, standing, response.headers_mut());
+    }
+    line.answered(response.status(), code);
     drop(line);
     response.headers_mut().insert(X_REQUEST_ID, id);
     if app.lifecycle() > Lifecycle::Serving {
-        response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+async fn work_on(app: &App, peer: IpAddr, request: Request, line: &mut Line<'_>) -> Result<Response, Problem> {
+    let Some(endpoint) = Endpoint::find(&app.settings.base_path, request.uri().path()) else {
+        let detail = "There is no such path. The reference's routes stand under the base path.";
+        return Err(Problem::new(Code::NotFound, detail));
+    };
+    line.template = endpoint.template();
+    if !endpoint.takes(request.method()) {
+        return Err(Problem::method_not_allowed(endpoint.allow()));
+    }
+    let route = match endpoint {
+        Endpoint::Liveness => return Ok(health::get_liveness()),
+        Endpoint::Readiness => return Ok(health::get_readiness(app)),
+        // A session begins here, so there is no credential to admit by.
+        Endpoint::Mirrored(Route::Login) => return auth::log_in(app, peer, request, line).await,
+        Endpoint::Mirrored(route) => route,
+    };
+    let caller = admit::authenticate(app, route, peer, &request)?;
+    line.caller = Some(Arc::clone(&caller));
+    let _place = admit::admit(app, route, &caller, line)?;
+    match route {
+        Route::Login | Route::Logout => auth::log_out(app, &request.into_parts().0),
+        Route::Reset => auth::reset_password(app, request, line).await,
+        Route::Verify => auth::verify_reset(app, request, line).await,
+        Route::Organization => organization::get_organization(app, &caller, &request.into_parts().0, line).await,
+        Route::Questions => questions::get_questions(app, &caller, &request.into_parts().0, line).await,
+        Route::Surveys => surveys::query_surveys(app, &caller, request, line).await,
+        Route::QueueSummary => queues::query_queue_summary(app, &caller, request, line).await,
+        Route::QueueActivity => queues::query_queue_activity(app, &caller, request, line).await,
+        Route::QueuePerformance => queues::query_queue_performance(app, &caller, request, line).await,
+    }
 }

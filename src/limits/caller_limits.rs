@@ -61,6 +61,11 @@ impl CallerLimits {
         Self { limiters: callers.iter().map(limiter).collect(), clock }
     }
 
+    /// The limits, in the order of the configuration.
+    pub fn quotas(&self) -> impl Iterator<Item = Quota> {
+        self.limiters.iter().map(|limiter| limiter.quota)
+    }
+
     /// Counts one request of the caller at `index`. `None` if there is no such caller.
     pub fn count(&self, index: usize) -> Option<Standing> {
         let Limiter { state, quota } = self.limiters.get(index)?;

@@ -116,14 +116,6 @@ impl Query {
         }
     }
 
-    /// The same, to be kept; `None` if it is not about queues.
-    pub fn queue_list(&self) -> Option<&Arc<[QueueId]>> {
-        match &self.subject {
-            Subject::Queues(query) => Some(&query.queues),
-            Subject::Organization | Subject::Questions(_) | Subject::Surveys(_) => None,
-        }
-    }
-
     /// The interval it covers, if it covers one.
     pub fn interval(&self) -> Option<Interval> {
         match &self.subject {

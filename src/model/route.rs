@@ -57,6 +57,20 @@ impl Route {
         }
     }
 
+    /// Whether it is asked for with GET; otherwise with POST.
+    pub const fn is_gotten(self) -> bool {
+        match self {
+            Self::Logout | Self::Organization | Self::Questions => true,
+            Self::Login
+            | Self::Reset
+            | Self::Verify
+            | Self::Surveys
+            | Self::QueueSummary
+            | Self::QueueActivity
+            | Self::QueuePerformance => false,
+        }
+    }
+
     /// The scope a caller needs; `None` where every known caller may ask.
     pub const fn scope(self) -> Option<Scope> {
         match self {

@@ -2,6 +2,7 @@
 //! apart by watching the bytes come in.
 
 use std::{
+    convert::Infallible,
     net::SocketAddr,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
@@ -9,20 +10,16 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body, http::Request};
+use axum::{body::Body, http::Request};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{rt::TokioIo, server::graceful::Watcher};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
-use tower::ServiceExt;
 
-use super::listener::Bounds;
-use crate::{
-    clock::{Moment, SharedClock},
-    http::PeerAddress,
-};
+use super::listener::{Bounds, Service};
+use crate::clock::{Moment, SharedClock};
 
 const MAX_HEADERS_BYTES: usize = 64 * 1024;
 
@@ -48,7 +45,7 @@ struct Watch {
 pub(super) async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
-    router: Router,
+    service: impl Service,
     bounds: Bounds,
     clock: SharedClock,
     watcher: Watcher,
@@ -57,14 +54,12 @@ pub(super) async fn serve(
     let stream = Watched { stream, watch: Arc::clone(&watch) };
     let working = Arc::clone(&watch);
     let service = service_fn(move |request: Request<Incoming>| {
-        let (router, watch) = (router.clone(), Arc::clone(&working));
+        let (service, watch) = (service.clone(), Arc::clone(&working));
         async move {
             watch.enter(Stage::Working);
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(PeerAddress(peer));
-            let response = router.oneshot(request).await;
+            let response = service.answer(peer.ip(), request.map(Body::new)).await;
             watch.enter(Stage::Answering(watch.clock.now()));
-            response
+            Ok::<_, Infallible>(response)
         }
     });
     let connection = http1::Builder::new()

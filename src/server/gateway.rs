@@ -1,9 +1,16 @@
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
-use axum::Router;
+use axum::{Router, extract::Request, response::Response};
+use futures_util::FutureExt;
 use tokio::{net::TcpListener, task::JoinSet};
+use tower::ServiceExt;
 
-use super::listener::{Bounds, Door};
+use super::listener::{Bounds, Door, Service};
 use crate::{
     admin::{self, Admin},
     clock::{SharedClock, SystemClock},
@@ -22,12 +29,33 @@ const TIDIES_A_SWEEP: u32 = 60;
 pub struct Gateway {
     app: Arc<App>,
     wesal: Arc<Wesal>,
-    public: Router,
-    admin: Router,
+    public: Public,
+    admin: Behind,
     bounds: Bounds,
     drain_delay: Duration,
     drain_timeout: Duration,
     clock: SharedClock,
+}
+
+/// Callers' requests.
+#[derive(Clone)]
+struct Public(Arc<App>);
+
+impl Service for Public {
+    fn answer(&self, peer: IpAddr, request: Request) -> impl Future<Output = Response> + Send {
+        let app = Arc::clone(&self.0);
+        async move { http::answer(&app, peer, request).await }
+    }
+}
+
+/// Operators' requests.
+#[derive(Clone)]
+struct Behind(Router);
+
+impl Service for Behind {
+    fn answer(&self, _: IpAddr, request: Request) -> impl Future<Output = Response> + Send {
+        self.0.clone().oneshot(request).map(|Ok(response)| response)
+    }
 }
 
 /// The sockets of one configuration.
@@ -96,8 +124,8 @@ impl Gateway {
         let (ready, measured) = (Arc::clone(&app), Arc::clone(&app));
         let admin = Admin::new(config.admin.token.clone(), move || ready.readiness(), move || measured.metrics());
         Ok(Self {
-            public: http::router(&app),
-            admin: admin::router(admin),
+            public: Public(Arc::clone(&app)),
+            admin: Behind(admin::router(admin)),
             app,
             wesal,
             bounds: Bounds {

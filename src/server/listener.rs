@@ -1,8 +1,13 @@
 //! The accept loop. Ours, because `axum::serve` sets no timer and so bounds no header.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
-use axum::Router;
+use axum::{extract::Request, response::Response};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -27,6 +32,12 @@ pub(super) struct Bounds {
     pub(super) idle_timeout: Duration,
 }
 
+/// What answers the requests of a listener.
+pub(super) trait Service: Clone + Send + Sync + 'static {
+    /// The answer to a request from `peer`.
+    fn answer(&self, peer: IpAddr, request: Request) -> impl Future<Output = Response> + Send;
+}
+
 /// One listening socket, served by a task.
 pub(super) struct Door {
     close: oneshot::Sender<()>,
@@ -40,11 +51,11 @@ struct Connections {
 }
 
 impl Door {
-    /// Begins to serve `router` on `socket`.
+    /// Begins to serve on `socket`.
     pub(super) fn open(
         what: &'static str,
         socket: TcpListener,
-        router: Router,
+        service: impl Service,
         bounds: Bounds,
         clock: SharedClock,
     ) -> Self {
@@ -52,7 +63,7 @@ impl Door {
             events::listening(what, address);
         }
         let (close, closed) = oneshot::channel();
-        let accepting = tokio::spawn(accept(socket, router, bounds, clock.clone(), closed));
+        let accepting = tokio::spawn(accept(socket, service, bounds, clock.clone(), closed));
         Self { close, accepting, clock }
     }
 
@@ -82,7 +93,7 @@ async fn drained(open: &mut JoinSet<()>) {
 
 async fn accept(
     socket: TcpListener,
-    router: Router,
+    service: impl Service,
     bounds: Bounds,
     clock: SharedClock,
     mut closed: oneshot::Receiver<()>,
@@ -107,7 +118,7 @@ async fn accept(
                 // Answers are small and whole; waiting to fill a packet only adds latency.
                 let _ = stream.set_nodelay(true);
                 let serving =
-                    connection::serve(stream, peer, router.clone(), bounds, clock.clone(), graceful.watcher());
+                    connection::serve(stream, peer, service.clone(), bounds, clock.clone(), graceful.watcher());
                 open.spawn(async move {
                     serving.await;
                     drop(place);

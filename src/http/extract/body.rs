@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     http::{HeaderMap, header},
 };
 use futures_util::FutureExt;
@@ -17,13 +17,13 @@ use crate::{
 };
 
 /// Reads a body that must be JSON, within `max_body` bytes and `timeout`.
-pub(in crate::http) async fn read_json(
+pub(in crate::http) async fn read_body(
     headers: &HeaderMap,
     body: Body,
     max_body: usize,
     timeout: Duration,
     clock: &dyn Clock,
-) -> Result<Json, Problem> {
+) -> Result<Bytes, Problem> {
     check_media_type(headers)?;
     let too_large = || {
         Problem::new(Code::PayloadTooLarge, format!("The body may have {max_body} bytes at most. Send a smaller one."))
@@ -38,21 +38,23 @@ pub(in crate::http) async fn read_json(
         return Err(too_large());
     }
     let mut body = body;
-    let bytes = match before(clock, deadline, Limited::new(&mut body, max_body).collect()).await {
-        Some(Ok(body)) => body.to_bytes(),
+    match before(clock, deadline, Limited::new(&mut body, max_body).collect()).await {
+        Some(Ok(body)) => Ok(body.to_bytes()),
         Some(Err(error)) if error.is::<LengthLimitError>() => {
             discard_what_is_here(body);
-            return Err(too_large());
+            Err(too_large())
         }
-        Some(Err(_)) => {
-            return Err(Problem::new(Code::InvalidRequest, "The body ended too early. Send the request again."));
-        }
+        Some(Err(_)) => Err(Problem::new(Code::InvalidRequest, "The body ended too early. Send the request again.")),
         None => {
             let detail = format!("The body did not arrive within {} seconds. Send it at once.", timeout.as_secs());
-            return Err(Problem::new(Code::RequestTimeout, detail));
+            Err(Problem::new(Code::RequestTimeout, detail))
         }
-    };
-    Json::parse(&bytes).map_err(not_json)
+    }
+}
+
+/// Reads the JSON of a body.
+pub(in crate::http) fn parse_json(body: &[u8]) -> Result<Json, Problem> {
+    Json::parse(body).map_err(not_json)
 }
 
 /// Reads what has come already: a connection that is closed with bytes unread is reset, and the refusal may be lost
@@ -72,8 +74,8 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
     let essence = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
-        .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-    if essence.as_deref() != Some("application/json") {
+        .map(|value| value.split(';').next().unwrap_or_default().trim());
+    if !essence.is_some_and(|essence| essence.eq_ignore_ascii_case("application/json")) {
         let detail = "The body must be JSON: send it with Content-Type: application/json.";
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
     }

@@ -6,6 +6,6 @@ mod fields;
 mod parameters;
 pub(super) mod readers;
 
-pub(super) use body::read_json;
+pub(super) use body::{parse_json, read_body};
 pub(super) use fields::Fields;
 pub(super) use parameters::query_parameters;

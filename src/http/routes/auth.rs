@@ -1,24 +1,22 @@
 //! The login routes. The vendor's own credentials never leave the gateway, and no caller can end, replace or
 //! touch the service login here.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
-    Extension,
     body::Body,
-    extract::{Request, State},
-    http::{HeaderValue, header},
-    response::{IntoResponse, Response},
+    extract::Request,
+    http::{HeaderValue, header, request::Parts},
+    response::Response,
 };
 use serde_json::json;
 
 use super::serve::{parameters, read_fields};
 use crate::{
     callers::Caller,
-    fetch::Tally,
     http::{
-        access_log::{Provenance, Template},
-        admit::{Admitted, count, peer, refuse},
+        access_log::Line,
+        admit::{count, refuse},
         app::App,
         code::Code,
         extract::readers,
@@ -30,19 +28,14 @@ use crate::{
 
 /// `POST /auth/login`: an app that speaks Wesal gives its name as `email` and its key as `password`. The
 /// `access_token` it gets is that same key, until the gateway has sessions of its own.
-pub(in crate::http) async fn log_in(State(app): State<Arc<App>>, request: Request) -> Response {
-    let mut response = match try_log_in(&app, request).await {
-        Ok(response) => response,
-        Err(problem) => problem.into_response(),
-    };
-    response.extensions_mut().insert(Template(Route::Login.template()));
-    response
-}
-
-async fn try_log_in(app: &App, request: Request) -> Result<Response, Problem> {
-    let Ok(_permit) = app.logins_in_flight.try_acquire() else { return Err(Problem::overloaded()) };
-    let peer = peer(&request);
-    parameters(app, &request)?;
+pub(in crate::http) async fn log_in(
+    app: &App,
+    peer: IpAddr,
+    request: Request,
+    line: &mut Line<'_>,
+) -> Result<Response, Problem> {
+    let _place = app.logins_in_flight.try_acquire().map_err(|_| Problem::overloaded())?;
+    parameters(app, request.uri())?;
     let mut fields = read_fields(app, request).await?;
     let email = fields.required("email", readers::text);
     let password = fields.required("password", readers::text);
@@ -52,14 +45,9 @@ async fn try_log_in(app: &App, request: Request) -> Result<Response, Problem> {
     };
     let found = app.callers.by_login(&email, &password, app.clock.wall());
     let caller = found.map_err(|failure| refuse(app, peer, failure, Code::InvalidKey))?;
-    let counted = count(app, &caller);
-    let mut response = match counted.refusal() {
-        Some(problem) => problem.into_response(),
-        None => no_store(login_answer(app, &caller, &email, &password)),
-    };
-    counted.tell(response.headers_mut());
-    response.extensions_mut().insert(caller);
-    Ok(response)
+    line.caller = Some(Arc::clone(&caller));
+    count(app, &caller, line)?;
+    Ok(no_store(login_answer(app, &caller, &email, &password)))
 }
 
 /// The vendor's shape, with the caller as the user.
@@ -84,16 +72,16 @@ fn login_answer(app: &App, caller: &Caller, email: &str, key: &str) -> String {
 }
 
 /// `GET /auth/logout`, `GET /auth/reset_pwd`: with a key there is no session to end.
-pub(in crate::http) async fn log_out(State(app): State<Arc<App>>, request: Request) -> Response {
-    parameters(&app, &request).map_or_else(IntoResponse::into_response, |_| succeeded())
+pub(in crate::http) fn log_out(app: &App, request: &Parts) -> Result<Response, Problem> {
+    parameters(app, &request.uri).map(|_| succeeded())
 }
 
 /// `POST /auth/reset`, step 1: the vendor sends a code to the account's owner.
 pub(in crate::http) async fn reset_password(
-    State(app): State<Arc<App>>,
-    Extension(_): Extension<Admitted>,
+    app: &App,
     request: Request,
-) -> Response {
+    line: &mut Line<'_>,
+) -> Result<Response, Problem> {
     let form = Form {
         route: Route::Reset,
         fields: &["email", "phone"],
@@ -102,15 +90,15 @@ pub(in crate::http) async fn reset_password(
             Method::Phone => &["phone"],
         },
     };
-    call_account(&app, request, &form).await
+    call_account(app, request, &form, line).await
 }
 
 /// `POST /auth/verify`, step 2: the code and the new password.
 pub(in crate::http) async fn verify_reset(
-    State(app): State<Arc<App>>,
-    Extension(_): Extension<Admitted>,
+    app: &App,
     request: Request,
-) -> Response {
+    line: &mut Line<'_>,
+) -> Result<Response, Problem> {
     let form = Form {
         route: Route::Verify,
         fields: &["email", "verifyCode", "otp", "password"],
@@ -119,7 +107,7 @@ pub(in crate::http) async fn verify_reset(
             Method::Phone => &["email", "otp", "password"],
         },
     };
-    call_account(&app, request, &form).await
+    call_account(app, request, &form, line).await
 }
 
 /// How the account's owner is reached.
@@ -145,24 +133,17 @@ struct Form {
     mandatory: fn(Method) -> &'static [&'static str],
 }
 
-async fn call_account(app: &App, request: Request, form: &Form) -> Response {
-    let body = match account_body(app, request, form).await {
-        Ok(body) => body,
-        Err(problem) => return problem.into_response(),
-    };
+async fn call_account(app: &App, request: Request, form: &Form, line: &mut Line<'_>) -> Result<Response, Problem> {
+    let body = account_body(app, request, form).await?;
     let Called { result, effort } = app.wesal.call_account(form.route, body).await;
-    let mut response = match result {
-        // The reference promises no more than this; whatever else the vendor says here stays here.
-        Ok(_) => succeeded(),
-        Err(error) => Problem::from(error).into_response(),
-    };
-    response.extensions_mut().insert(Provenance { found: None, parts: Tally::default(), effort });
-    response
+    line.effort = effort;
+    // The reference promises no more than this; whatever else the vendor says here stays here.
+    Ok(result.map(|_| succeeded())?)
 }
 
 /// The body for the vendor, written anew from what was validated.
 async fn account_body(app: &App, request: Request, form: &Form) -> Result<String, Problem> {
-    parameters(app, &request)?;
+    parameters(app, request.uri())?;
     let mut fields = read_fields(app, request).await?;
     let method = fields.required("method", readers::one_of([Method::Email, Method::Phone], Method::as_str));
     let mandatory = method.map_or(&[][..], form.mandatory);

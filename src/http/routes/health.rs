@@ -1,24 +1,21 @@
-use std::sync::Arc;
-
 use axum::{
     Json,
-    extract::State,
     http::{HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
-use crate::http::{access_log::Template, app::App};
+use crate::http::app::App;
 
 const NO_STORE: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
 
 /// `GET /livez`: the process serves.
-pub(in crate::http) async fn get_liveness() -> Response {
-    (axum::Extension(Template("/livez")), NO_STORE, "alive\n").into_response()
+pub(in crate::http) fn get_liveness() -> Response {
+    (NO_STORE, "alive\n").into_response()
 }
 
 /// `GET /readyz`: 200 if callers can be answered, else 503 with the reasons.
-pub(in crate::http) async fn get_readiness(State(app): State<Arc<App>>) -> Response {
+pub(in crate::http) fn get_readiness(app: &App) -> Response {
     let readiness = app.readiness();
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, axum::Extension(Template("/readyz")), NO_STORE, Json(readiness)).into_response()
+    (status, NO_STORE, Json(readiness)).into_response()
 }

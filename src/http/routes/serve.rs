@@ -1,133 +1,165 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     body::{Body, Bytes},
     extract::Request,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts},
+    response::Response,
 };
 
 use crate::{
     callers::Caller,
-    fetch::{Demand, Failure, Served, Tally},
+    fetch::{Demand, Failure, Question, Served},
     http::{
-        access_log::Provenance,
+        access_log::Line,
         app::App,
         cache_control::demand,
         cache_headers::{cache_headers, none_match_names},
-        extract::{Fields, query_parameters, read_json},
+        extract::{Fields, parse_json, query_parameters, read_body},
         problem::Problem,
     },
-    model::{Forwarded, Query, Subject},
+    model::{Forwarded, Query, Route, Subject},
 };
+
+/// What was asked by POST, and the request's headers.
+pub(super) struct Posted {
+    question: Arc<Question>,
+    headers: HeaderMap,
+}
 
 /// A query by POST: `subject` takes the fields it knows out of the body and notes what is wrong; it gives
 /// nothing only where something was.
 pub(super) async fn posted(
     app: &App,
+    route: Route,
     request: Request,
     subject: impl FnOnce(&mut Fields) -> Option<Subject>,
-) -> Result<Query, Problem> {
-    let query = parameters(app, &request)?;
-    let mut fields = read_fields(app, request).await?;
-    let subject = subject(&mut fields);
-    let forwarded = Forwarded { query, fields: fields.forwarded(&app.settings.forward_fields) };
-    match subject {
-        Some(subject) if fields.are_good() => Ok(Query { subject, forwarded }),
-        _ => Err(fields.refusal()),
-    }
+) -> Result<Posted, Problem> {
+    let query = parameters(app, request.uri())?;
+    // Survey filters can hold a phone number: they are not remembered. And few who ask send a query with a POST.
+    let remembered = route != Route::Surveys && query.is_empty();
+    let (headers, body) = body_of(app, request).await?;
+    let read = || {
+        let mut fields = Fields::of(parse_json(&body)?)?;
+        let subject = subject(&mut fields);
+        let forwarded = Forwarded { query, fields: fields.forwarded(&app.settings.forward_fields) };
+        match subject {
+            Some(subject) if fields.are_good() => Ok(Query { subject, forwarded }),
+            _ => Err(fields.refusal()),
+        }
+    };
+    let question = match remembered {
+        true => app.parts.question(&words(route, &body), read)?,
+        false => Arc::new(Question::once(read()?)),
+    };
+    Ok(Posted { question, headers })
 }
 
 /// The top-level fields of a request's body.
 pub(super) async fn read_fields(app: &App, request: Request) -> Result<Fields, Problem> {
+    let (_, body) = body_of(app, request).await?;
+    Fields::of(parse_json(&body)?)
+}
+
+async fn body_of(app: &App, request: Request) -> Result<(HeaderMap, Bytes), Problem> {
     let (parts, body) = request.into_parts();
     let settings = &app.settings;
     let clock = app.clock.as_ref();
-    let json = read_json(&parts.headers, body, settings.max_body, settings.body_timeout, clock).await?;
-    Fields::of(json)
+    let body = read_body(&parts.headers, body, settings.max_body, settings.body_timeout, clock).await?;
+    Ok((parts.headers, body))
 }
 
 /// A query by GET.
-pub(super) fn gotten(app: &App, request: &Request, subject: Subject) -> Result<Query, Problem> {
-    let forwarded = Forwarded { query: parameters(app, request)?, fields: BTreeMap::new() };
-    Ok(Query { subject, forwarded })
+pub(super) fn gotten(
+    app: &App,
+    request: &Parts,
+    route: Route,
+    subject: impl FnOnce() -> Result<Subject, Problem>,
+) -> Result<Arc<Question>, Problem> {
+    let target = request.uri.path_and_query().map_or("", |target| target.as_str());
+    app.parts.question(&words(route, target.as_bytes()), || {
+        let forwarded = Forwarded { query: parameters(app, &request.uri)?, fields: BTreeMap::new() };
+        Ok(Query { subject: subject()?, forwarded })
+    })
+}
+
+/// What makes two requests the same question without being read.
+fn words(route: Route, asked: &[u8]) -> Vec<u8> {
+    let mut words = Vec::with_capacity(asked.len() + 48);
+    words.extend_from_slice(route.template().as_bytes());
+    words.push(0);
+    words.extend_from_slice(asked);
+    words
 }
 
 /// The query parameters that may be forwarded; any other is refused.
-pub(super) fn parameters(app: &App, request: &Request) -> Result<BTreeMap<String, String>, Problem> {
-    query_parameters(request.uri().query(), &app.settings.forward_query)
+pub(super) fn parameters(app: &App, uri: &Uri) -> Result<BTreeMap<String, String>, Problem> {
+    query_parameters(uri.query(), &app.settings.forward_query)
 }
 
-/// The answer to `query`, if `caller` may have it.
+/// The answer to what was posted, if `caller` may have it.
 pub(super) async fn answer_posted(
     app: &App,
     caller: &Caller,
-    query: Result<Query, Problem>,
-    demand: Demand,
-) -> Response {
-    match find(app, caller, query, demand).await {
-        Ok(served) => {
-            let body = served.body.clone();
-            answered(&served, body, None)
-        }
-        Err(response) => response,
-    }
+    posted: &Posted,
+    line: &mut Line<'_>,
+) -> Result<Response, Problem> {
+    let served = find(app, caller, &posted.question, &posted.headers, line).await?;
+    let body = served.body.clone();
+    Ok(answered(&served, body, None))
 }
 
 /// The same for a GET, which may be conditional. `view` makes of the kept bytes what this caller may see.
 pub(super) async fn answer_gotten(
     app: &App,
     caller: &Caller,
-    query: Result<Query, Problem>,
+    question: &Question,
     headers: &HeaderMap,
-    view: impl FnOnce(&Served) -> Result<(Bytes, Box<str>), Problem>,
-) -> Response {
-    let served = match find(app, caller, query, demand_of(caller, headers)).await {
-        Ok(served) => served,
-        Err(response) => return response,
-    };
-    match view(&served) {
-        Ok((_, etag)) if none_match_names(headers, &etag) => {
-            let mut response = answered(&served, Bytes::new(), Some(&etag));
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            response.headers_mut().remove(header::CONTENT_TYPE);
-            response
-        }
-        Ok((body, etag)) => answered(&served, body, Some(&etag)),
-        Err(problem) => problem.into_response(),
+    line: &mut Line<'_>,
+    view: impl FnOnce(&Served) -> Result<(Bytes, Bytes), Problem>,
+) -> Result<Response, Problem> {
+    let served = find(app, caller, question, headers, line).await?;
+    let (body, etag) = view(&served)?;
+    if !none_match_names(headers, &etag) {
+        return Ok(answered(&served, body, Some(etag)));
     }
-}
-
-/// What the request demands of freshness, if its caller may demand anything.
-pub(super) fn demand_of(caller: &Caller, headers: &HeaderMap) -> Demand {
-    if caller.may_refresh { demand(headers) } else { Demand::default() }
+    let mut response = answered(&served, Bytes::new(), Some(etag));
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    response.headers_mut().remove(header::CONTENT_TYPE);
+    Ok(response)
 }
 
 /// Every right is checked before the cache is read.
-async fn find(app: &App, caller: &Caller, query: Result<Query, Problem>, demand: Demand) -> Result<Served, Response> {
-    let query = query.map_err(IntoResponse::into_response)?;
-    caller.may_ask(&query).map_err(|forbidden| Problem::from(forbidden).into_response())?;
-    app.parts.get(&query, demand, caller.sees_all_queues()).await.map_err(|Failure { error, effort }| {
-        let mut response = Problem::from(error).into_response();
-        response.extensions_mut().insert(Provenance { found: None, parts: Tally::default(), effort });
-        response
-    })
+async fn find(
+    app: &App,
+    caller: &Caller,
+    question: &Question,
+    headers: &HeaderMap,
+    line: &mut Line<'_>,
+) -> Result<Served, Problem> {
+    caller.may_ask(question.query())?;
+    let demand = if caller.may_refresh { demand(headers) } else { Demand::default() };
+    match app.parts.get(question, demand, caller.sees_all_queues()).await {
+        Ok(served) => {
+            line.served(&served);
+            Ok(served)
+        }
+        Err(Failure { error, effort }) => {
+            line.effort = effort;
+            Err(error.into())
+        }
+    }
 }
 
-fn answered(served: &Served, body: Bytes, etag: Option<&str>) -> Response {
+fn answered(served: &Served, body: Bytes, etag: Option<Bytes>) -> Response {
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     cache_headers(served, etag, headers);
-    response.extensions_mut().insert(Provenance {
-        found: Some(served.found),
-        parts: served.parts,
-        effort: served.effort,
-    });
     response
 }
 
 /// The whole answer, as it is kept.
-pub(super) fn as_kept(served: &Served) -> Result<(Bytes, Box<str>), Problem> {
-    Ok((served.body.clone(), served.etag.clone().unwrap_or_default()))
+pub(super) fn as_kept(served: &Served) -> (Bytes, Bytes) {
+    (served.body.clone(), served.etag.clone().unwrap_or_default())
 }

@@ -1,30 +1,26 @@
-use std::sync::Arc;
+use axum::{extract::Request, response::Response};
 
-use axum::{
-    Extension,
-    extract::{Request, State},
-    response::Response,
-};
-
-use super::serve::{answer_posted, demand_of, posted};
+use super::serve::{answer_posted, posted};
 use crate::{
+    callers::Caller,
     http::{
-        admit::Admitted,
+        access_log::Line,
         app::App,
         extract::{Fields, readers},
+        problem::Problem,
     },
-    model::{Subject, SurveysQuery},
+    model::{Route, Subject, SurveysQuery},
 };
 
 /// `POST /survey/queries/surveys`
 pub(in crate::http) async fn query_surveys(
-    State(app): State<Arc<App>>,
-    Extension(caller): Extension<Admitted>,
+    app: &App,
+    caller: &Caller,
     request: Request,
-) -> Response {
-    let demand = demand_of(&caller, request.headers());
-    let query = posted(&app, request, subject).await;
-    answer_posted(&app, &caller, query, demand).await
+    line: &mut Line<'_>,
+) -> Result<Response, Problem> {
+    let posted = posted(app, Route::Surveys, request, subject).await?;
+    answer_posted(app, caller, &posted, line).await
 }
 
 fn subject(fields: &mut Fields) -> Option<Subject> {
