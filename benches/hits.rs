@@ -1,7 +1,13 @@
-//! What a hit costs: the gateway, with key check, limiter and log line on, beside a bare axum handler that returns the
+//! What a hit costs: the gateway, with key check, limiter, log line and metrics on, beside a bare axum handler that returns the
 //! same bytes. `cargo bench --bench hits`; needs `wrk` (Debian's package). Both servers run as processes of their own
 //! and are loaded in turn, so that the machine's moods fall on both; quote the ratios.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::disallowed_methods)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods
+)]
 
 use std::{
     fs,
@@ -11,7 +17,11 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use wesal_gateway::{callers::ApiKey, config::KeyHash, simulator::Simulator};
+use wesal_gateway::{
+    callers::ApiKey,
+    config::KeyHash,
+    simulator::{Credentials, Options, Simulator},
+};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -41,22 +51,33 @@ fn serve_bare(body: &Path) {
 fn compare() {
     let work = tempfile::tempdir().unwrap();
     let key = ApiKey::generate().unwrap();
-    let (_vendor, settings) = start_vendor();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(1).build().unwrap();
+    let (vendor, settings) = runtime.block_on(start_vendor());
     let (gateway, base) = start_gateway(work.path(), &settings, &key);
 
-    let twenty = Simulator::new(wesal_gateway::simulator::Options::default()).queue_ids();
-    let twenty = twenty.iter().take(20).map(|id| format!("\"{id}\"")).collect::<Vec<_>>().join(",");
-    let queues = format!("{{\"queues\":[{twenty}]}}");
-    for (what, path, body) in [
-        ("a question list", "/survey/queries/questions/100301", None),
-        ("a summary of 20 queues", "/analytics/runtime/queues/summary", Some(queues.as_str())),
+    let all = vendor.queue_ids();
+    let summary = "/analytics/runtime/queues/summary";
+    // Each set another part of a ring, so that all are different and of one size.
+    let set = |first: usize, step: usize| {
+        let ids = (0..20).map(|i| format!("\"{}\"", all[(first + i * step) % all.len()])).collect::<Vec<_>>();
+        format!("{{\"queues\":[{}]}}", ids.join(","))
+    };
+    let sets: Vec<String> = (0..200).map(|n| set(n % 100, 1 + 2 * (n / 100))).collect();
+    for (what, path, bodies) in [
+        ("a question list", "/survey/queries/questions/100301", Vec::new()),
+        ("a summary of 20 queues, the same each time", summary, sets[..1].to_vec()),
+        ("a summary of 20 queues, 200 different sets in turn", summary, sets),
     ] {
         let url = format!("{base}{path}");
         let answer = work.path().join("answer");
-        fs::write(&answer, fetch(&url, &key, body)).unwrap();
+        // The first time each is fetched, the second it is put together of what is held.
+        for body in bodies.iter().map(Some).chain(bodies.is_empty().then_some(None)) {
+            fetch(&url, &key, body.map(String::as_str));
+            fs::write(&answer, fetch(&url, &key, body.map(String::as_str))).unwrap();
+        }
         let (bare, bare_url) = start_bare(&answer);
         let script = work.path().join("request.lua");
-        fs::write(&script, request(&key, body)).unwrap();
+        fs::write(&script, request(&key, &bodies)).unwrap();
 
         println!(
             "\n{what}, {} bytes; requests a second and CPU microseconds a request:",
@@ -101,16 +122,23 @@ struct Load {
     cpu: f64,
 }
 
-fn start_vendor() -> (Server, String) {
-    let mut vendor = Command::new(env!("CARGO_BIN_EXE_wesal-gateway"))
-        .args(["simulate", "--listen", "127.0.0.1:0"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(vendor.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let settings = lines.skip_while(|line| line != "[upstream]").take_while(|line| !line.is_empty());
-    let settings = settings.collect::<Vec<_>>().join("\n");
-    (Server(vendor), settings)
+/// A vendor in this process: while answers come from memory it has nothing to do. Its question list has 20 KB.
+async fn start_vendor() -> (Simulator, String) {
+    let vendor = Simulator::new(Options::default());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let Credentials { client_id, email, password } = vendor.credentials();
+    let settings = format!(
+        "[upstream]\nbase_url = \"http://{}/api/v1\"\nclient_id = \"{client_id}\"\nemail = \"{email}\"\npassword = \"{password}\"\n",
+        listener.local_addr().unwrap()
+    );
+    tokio::spawn(vendor.clone().serve(listener, std::future::pending()));
+    let answers: Vec<_> =
+        (1..=5).map(|n| serde_json::json!({"id": n, "title": format!("Answer {n}"), "value": n})).collect();
+    let questions: Vec<_> =
+        (0..80).map(|n| serde_json::json!({"id": n, "name": format!("Question {n}"), "answers": answers})).collect();
+    let list = serde_json::json!({"data": {"questions": questions}, "success": true});
+    vendor.set_answer("questions", list.to_string());
+    (vendor, settings)
 }
 
 fn start_gateway(work: &Path, settings: &str, key: &ApiKey) -> (Server, String) {
@@ -168,11 +196,15 @@ fn fetch(url: &str, key: &ApiKey, body: Option<&str>) -> Vec<u8> {
     output.stdout
 }
 
-fn request(key: &ApiKey, body: Option<&str>) -> String {
-    let method = if body.is_some() { "POST" } else { "GET" };
+/// What wrk sends: a GET, or the bodies in turn.
+fn request(key: &ApiKey, bodies: &[String]) -> String {
+    let method = if bodies.is_empty() { "GET" } else { "POST" };
+    let list = bodies.iter().map(|body| format!("[[{body}]],")).collect::<String>();
     format!(
-        "wrk.method = \"{method}\"\nwrk.body = {}\nwrk.headers[\"Content-Type\"] = \"application/json\"\nwrk.headers[\"Authorization\"] = \"{}\"\n",
-        body.map_or("nil".to_owned(), |body| format!("[[{body}]]")),
+        "wrk.method = \"{method}\"\nwrk.headers[\"Content-Type\"] = \"application/json\"\n\
+         wrk.headers[\"Authorization\"] = \"{}\"\nlocal bodies = {{{list}}}\nlocal requests, n = {{}}, 0\n\
+         init = function() for i = 1, math.max(1, #bodies) do requests[i] = wrk.format(nil, nil, nil, bodies[i]) end end\n\
+         request = function() n = n % #requests + 1; return requests[n] end\n",
         key.expose()
     )
 }

@@ -35,7 +35,7 @@ async fn serve(port: u16) -> Result<(), Failed> {
     let vendor_address = vendor.local_addr()?;
     let key = ApiKey::generate()?;
     let config = configuration(&simulator, vendor_address, port, &key)?;
-    telemetry::start(&config.telemetry)?;
+    let _log = telemetry::start(&config.telemetry)?;
 
     let gateway = Gateway::new(&config, SystemClock::shared())?;
     let bound = Bound::bind(&config).await.with_context(|| format!("is port {port} taken? --port names another"))?;

@@ -20,7 +20,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         let told = "The gateway cannot log in at Wesal without these settings (`wesal-gateway sandbox` needs none):";
         return Err(Failed::Configuration(format!("{told}\n{settings}")));
     }
-    telemetry::start(&loaded.config.telemetry)?;
+    let _log = telemetry::start(&loaded.config.telemetry)?;
     for warning in &loaded.warnings {
         events::configuration_warning(warning);
     }

@@ -1,7 +1,7 @@
 //! Every metric, each in one place (CONTRACT, section 10). Label values come from the configuration and the code alone,
 //! never from what a caller sends, so that their number has a bound.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, sync::atomic::Ordering, time::Duration};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text},
@@ -15,6 +15,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use super::sink;
 use crate::model::{CallerName, Route};
 
 /// The counters, and what they are written with.
@@ -27,6 +28,7 @@ pub struct Metrics {
     calls_saved: Family<RouteLabel, Counter>,
     parts: Family<PartLabels, Counter>,
     not_taken_apart: Family<RouteLabel, Counter>,
+    log_events_dropped: Counter,
     present: Gauges,
 }
 
@@ -118,6 +120,7 @@ impl Metrics {
             calls_saved: Family::default(),
             parts: Family::default(),
             not_taken_apart: Family::default(),
+            log_events_dropped: Counter::default(),
             present: Gauges::default(),
         };
         metrics.register();
@@ -138,6 +141,8 @@ impl Metrics {
         registry.register("parts", "Parts of answers by where they came from", self.parts.clone());
         let help = "Queue answers whose rows could not be told apart, treated as a whole";
         registry.register("not_taken_apart", help, self.not_taken_apart.clone());
+        let help = "Log events that were dropped, because the log was not read fast enough";
+        registry.register("log_events_dropped", help, self.log_events_dropped.clone());
         let help = "Bytes that kept answers take, keys and bookkeeping included";
         registry.register("cache_bytes", help, present.cache_bytes.clone());
         registry.register("cache_parts", "Parts that are kept", present.cache_parts.clone());
@@ -195,6 +200,7 @@ impl Metrics {
         self.present.in_flight.set(i64::try_from(present.in_flight).unwrap_or(i64::MAX));
         self.present.budget.set(i64::from(present.budget));
         self.present.stretch.set(present.stretch);
+        self.log_events_dropped.inner().store(sink::dropped(), Ordering::Relaxed);
         let mut text = String::with_capacity(16 * 1024);
         // Writing to a String cannot fail.
         let _ = text::encode(&mut text, &self.registry);

@@ -1,33 +1,47 @@
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 
 use tracing_subscriber::{EnvFilter, filter::ParseError, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-use super::events;
-use crate::config::{LogFormat, TelemetryConfig};
+use super::{
+    events,
+    json_lines::JsonLines,
+    sink::{LogWriter, Sink},
+};
+use crate::{
+    clock::SystemClock,
+    config::{LogFormat, TelemetryConfig},
+};
 
-/// `telemetry.log_filter` is not a filter.
+/// Why events cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("telemetry.log_filter is not a filter such as \"info\" or \"info,wesal_gateway::access=warn\": {0}")]
-pub struct InvalidFilter(#[from] ParseError);
+pub enum StartError {
+    /// `telemetry.log_filter` is not a filter.
+    #[error("telemetry.log_filter is not a filter such as \"info\" or \"info,wesal_gateway::access=warn\": {0}")]
+    Filter(#[from] ParseError),
+    /// The machine gives no thread.
+    #[error("the thread that writes the log cannot start: {0}")]
+    Thread(#[from] io::Error),
+}
 
-/// Begins to write events to standard error, in the form that the configuration names. Once a process; a
-/// second call changes nothing.
-pub fn start(config: &TelemetryConfig) -> Result<(), InvalidFilter> {
+/// Begins to write events to standard error, in the form that the configuration names, until the writer is dropped.
+/// Once a process; a second call changes nothing.
+pub fn start(config: &TelemetryConfig) -> Result<LogWriter, StartError> {
     let filter = EnvFilter::try_new(&config.log_filter)?;
     // The default hook prints a panic's message, which can hold anything.
     std::panic::set_hook(Box::new(|panic| events::panicked(panic.location())));
-    let terminal = std::io::stderr().is_terminal();
+    let terminal = io::stderr().is_terminal();
     let text = match config.log_format {
         LogFormat::Auto => terminal,
         LogFormat::Text => true,
         LogFormat::Json => false,
     };
+    let (sink, writer) = Sink::open(io::stderr())?;
     let registry = tracing_subscriber::registry().with(filter);
     // Only a subscriber that stands already makes this fail, and then events are written.
     let _ = if text {
-        registry.with(fmt::layer().with_writer(std::io::stderr).with_ansi(terminal)).try_init()
+        registry.with(fmt::layer().with_writer(sink).with_ansi(terminal)).try_init()
     } else {
-        registry.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).try_init()
+        registry.with(JsonLines::new(sink, SystemClock::shared())).try_init()
     };
-    Ok(())
+    Ok(writer)
 }
