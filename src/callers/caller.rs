@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 
+use super::AuthFailure;
 use crate::{
     config::CallerConfig,
     model::{CallerName, CompanyId, Query, QueueId, Scope},
@@ -14,8 +15,8 @@ pub struct Caller {
     pub index: usize,
     /// Whether its `Cache-Control` is honoured.
     pub may_refresh: bool,
-    pub(super) enabled: bool,
-    pub(super) expires: Option<jiff::Timestamp>,
+    enabled: bool,
+    expires: Option<jiff::Timestamp>,
     scopes: Vec<Scope>,
     companies: Option<HashSet<CompanyId>>,
     queues: Option<HashSet<QueueId>>,
@@ -47,6 +48,17 @@ impl Caller {
             companies: config.companies.as_ref().map(|all| all.iter().copied().collect()),
             queues: config.queues.as_ref().map(|all| all.iter().cloned().collect()),
         }
+    }
+
+    /// Whether its keys are good now.
+    pub(super) fn is_good(&self, now: jiff::Timestamp) -> Result<(), AuthFailure> {
+        if !self.enabled {
+            return Err(AuthFailure::Disabled);
+        }
+        if self.expires.is_some_and(|end| now >= end) {
+            return Err(AuthFailure::Expired);
+        }
+        Ok(())
     }
 
     /// Whether it may use a route that needs `scope`.

@@ -1,10 +1,12 @@
 //! Who asks, and what they may see. Ignorant of HTTP.
 
+mod acquaintance;
 mod api_key;
 mod caller;
 mod company_view;
 mod registry;
 
+pub use acquaintance::Acquaintance;
 pub use api_key::ApiKey;
 pub use caller::{Caller, Forbidden};
 pub use company_view::{NotUnderstood, only_companies};

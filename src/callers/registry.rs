@@ -1,4 +1,10 @@
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use jiff::Timestamp;
 
@@ -7,6 +13,8 @@ use crate::config::CallerConfig;
 
 /// All who may call, found by the hash of their key.
 pub struct Callers {
+    /// No two have the same.
+    number: u64,
     by_hash: HashMap<[u8; 32], Arc<Caller>>,
     by_login: HashMap<String, Arc<Caller>>,
 }
@@ -42,7 +50,9 @@ impl AuthFailure {
 impl Callers {
     /// Those of the configuration, which has seen to it that no two share a name or a hash.
     pub fn new(configs: &[CallerConfig]) -> Self {
-        let mut callers = Self { by_hash: HashMap::new(), by_login: HashMap::new() };
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let mut callers = Self { number, by_hash: HashMap::new(), by_login: HashMap::new() };
         for (index, config) in configs.iter().enumerate() {
             let caller = Arc::new(Caller::new(config, index));
             for hash in &config.key_hashes {
@@ -61,13 +71,13 @@ impl Callers {
     pub fn by_key(&self, key: &str, now: Timestamp) -> Result<Arc<Caller>, AuthFailure> {
         let key = ApiKey::parse(key).ok_or(AuthFailure::Malformed)?;
         let caller = self.by_hash.get(&key.hash()).ok_or(AuthFailure::Unknown)?;
-        if !caller.enabled {
-            return Err(AuthFailure::Disabled);
-        }
-        if caller.expires.is_some_and(|end| now >= end) {
-            return Err(AuthFailure::Expired);
-        }
+        caller.is_good(now)?;
         Ok(Arc::clone(caller))
+    }
+
+    /// Tells these from those of another configuration.
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     /// The same, for a caller who gives its name, or its `login`, with the key.

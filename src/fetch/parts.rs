@@ -90,10 +90,11 @@ impl Parts {
         let known = question.number.filter(|_| demand == Demand::default());
         let served = match known.and_then(|number| self.answers.get(&self.calls, number)) {
             Some(served) => served,
-            None => self.find(question, demand, may_be_whole).await?,
+            // Boxed, so that the future of an answer from memory is small.
+            None => Box::pin(self.find(question, demand, may_be_whole)).await?,
         };
         let saved = served.effort.calls == 0;
-        self.calls.metrics.answer(question.shape.route(), served.parts.by_result(), saved);
+        self.calls.metrics.answer(question.shape.route(), served.parts.counts(), saved);
         Ok(served)
     }
 

@@ -1,7 +1,7 @@
 //! Steps 2 and 3 of a request's journey, before its body is read: who calls, have they asked too often, and
 //! may they use this route at all.
 
-use std::{fmt::Write as _, net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     extract::Request,
@@ -9,11 +9,17 @@ use axum::{
 };
 use tokio::sync::SemaphorePermit;
 
-use super::{access_log::Line, app::App, code::Code, credential::credential, problem::Problem};
+use super::{
+    access_log::Line,
+    app::{App, Peer},
+    code::Code,
+    credential::credential,
+    problem::Problem,
+};
 use crate::{
     callers::{AuthFailure, Caller},
     limits::{Quota, Standing},
-    model::Route,
+    model::{Route, push_number},
     telemetry::events,
 };
 
@@ -21,13 +27,13 @@ const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// Who calls `route`.
-pub(super) fn authenticate(app: &App, route: Route, peer: IpAddr, request: &Request) -> Result<Arc<Caller>, Problem> {
+pub(super) fn authenticate(app: &App, route: Route, peer: &Peer, request: &Request) -> Result<Arc<Caller>, Problem> {
     let credential = credential(route, request.headers())?;
-    let found = app.callers.by_key(credential, app.clock.wall());
+    let found = peer.acquaintance.by_key(&app.callers, credential, app.clock.wall());
     found.map_err(|failure| {
         // Every session is a JWT, and no key is.
         let code = if credential.starts_with("eyJ") { Code::InvalidSession } else { Code::InvalidKey };
-        refuse(app, peer, failure, code)
+        refuse(app, peer.address, failure, code)
     })
 }
 
@@ -84,9 +90,13 @@ pub(super) fn tell_limit(app: &App, caller: &Caller, standing: &Standing, header
         headers.insert(RATE_LIMIT_POLICY, policy.clone());
     }
     let Standing { quota, remaining, reset, .. } = standing;
-    let mut limit = String::with_capacity(32);
-    // Writing to a String cannot fail.
-    let _ = write!(limit, "\"{}\";r={remaining};t={reset}", quota.name);
+    let mut limit = String::with_capacity(40);
+    limit.push('"');
+    limit.push_str(quota.name);
+    limit.push_str("\";r=");
+    push_number(u64::from(*remaining), &mut limit);
+    limit.push_str(";t=");
+    push_number(*reset, &mut limit);
     if let Ok(limit) = HeaderValue::try_from(limit) {
         headers.insert(RATE_LIMIT, limit);
     }

@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::http::HeaderValue;
 use jiff::Timestamp;
@@ -6,7 +6,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::admit::limit_policy;
 use crate::{
-    callers::Callers,
+    callers::{Acquaintance, Callers},
     clock::SharedClock,
     config::Config,
     fetch::{Held, Parts, Readiness},
@@ -58,6 +58,20 @@ pub enum Lifecycle {
     Draining,
     /// What is not finished now is cut off.
     Ended,
+}
+
+/// Who is at the other end of a connection.
+pub struct Peer {
+    /// Its address.
+    pub address: IpAddr,
+    pub(super) acquaintance: Acquaintance,
+}
+
+impl Peer {
+    /// Nobody has spoken yet.
+    pub fn at(address: IpAddr) -> Self {
+        Self { address, acquaintance: Acquaintance::default() }
+    }
 }
 
 impl App {

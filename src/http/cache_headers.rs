@@ -6,7 +6,10 @@ use std::{fmt::Write as _, time::Duration};
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::fetch::{Forwarded, Found, Served, Tally};
+use crate::{
+    fetch::{Forwarded, Found, Served, Tally},
+    model::push_number,
+};
 
 /// RFC 9211.
 pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -31,7 +34,11 @@ fn cache_status(found: Found, parts: Tally) -> String {
     let alone = |why| if parts.mixed { String::new() } else { format!("; detail={why}") };
     // Writing to a String cannot fail.
     let _ = match found {
-        Found::Hit { left, stretched: false } => write!(status, "; hit; ttl={}", left.as_secs()),
+        Found::Hit { left, stretched: false } => {
+            status.push_str("; hit; ttl=");
+            push_number(left.as_secs(), &mut status);
+            Ok(())
+        }
         Found::Hit { left, stretched: true } => {
             write!(status, "; hit; ttl={}{}", left.as_secs(), alone("ttl-stretched"))
         }

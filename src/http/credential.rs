@@ -11,32 +11,35 @@ const X_CLIENT_ID: HeaderName = HeaderName::from_static("x-client-id");
 /// The one credential: from `Authorization`, bare or as `Bearer`, or from `X-Api-Key`. On `reset` and
 /// `verify`, which in the reference bear only `X-Client-Id`, a key may stand there.
 pub(super) fn credential(route: Route, headers: &HeaderMap) -> Result<&str, Problem> {
-    let mut found: Option<&str> = None;
-    let stand_in = [X_CLIENT_ID].into_iter().filter(|_| matches!(route, Route::Reset | Route::Verify));
-    let mut candidates: Vec<&str> = Vec::with_capacity(1);
-    for name in [header::AUTHORIZATION, X_API_KEY] {
-        for value in headers.get_all(&name) {
-            // What is not ASCII is no key, and is refused as such later.
-            let text = value.to_str().unwrap_or("?").trim();
-            candidates.push(if name == header::AUTHORIZATION { without_scheme(text) } else { text });
-        }
-    }
-    if candidates.iter().all(|text| text.is_empty()) {
-        let values = stand_in.flat_map(|name| headers.get_all(name).iter());
-        candidates.extend(values.map(|value| value.to_str().unwrap_or("?").trim()));
-    }
-    for text in candidates.into_iter().filter(|text| !text.is_empty()) {
+    let in_authorization = texts(headers, &header::AUTHORIZATION).map(without_scheme);
+    let usual = in_authorization.chain(texts(headers, &X_API_KEY));
+    let found = match only_one(usual)? {
+        None if matches!(route, Route::Reset | Route::Verify) => only_one(texts(headers, &X_CLIENT_ID))?,
+        found => found,
+    };
+    found.ok_or_else(|| {
+        let detail =
+            "Send the gateway key of your app, as Authorization: KEY, Authorization: Bearer KEY, or X-Api-Key: KEY.";
+        Problem::new(Code::MissingCredential, detail)
+    })
+}
+
+/// A field's values. What is not ASCII is no key, and is refused as such later.
+fn texts<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> + use<'h> {
+    headers.get_all(name).into_iter().map(|value| value.to_str().unwrap_or("?").trim())
+}
+
+/// The one text among these that is not empty, if there is any; the same one may stand there twice.
+fn only_one<'h>(texts: impl Iterator<Item = &'h str>) -> Result<Option<&'h str>, Problem> {
+    let mut found = None;
+    for text in texts.filter(|text| !text.is_empty()) {
         if found.is_some_and(|found| found != text) {
             let detail = "The request bears two different credentials. Send one.";
             return Err(Problem::new(Code::InvalidRequest, detail));
         }
         found = Some(text);
     }
-    found.ok_or_else(|| {
-        let detail =
-            "Send the gateway key of your app, as Authorization: KEY, Authorization: Bearer KEY, or X-Api-Key: KEY.";
-        Problem::new(Code::MissingCredential, detail)
-    })
+    Ok(found)
 }
 
 /// RFC 9110, section 11.1: the scheme's letter case does not matter.

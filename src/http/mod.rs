@@ -15,5 +15,5 @@ mod router;
 mod routes;
 mod stack;
 
-pub use app::{App, Lifecycle};
+pub use app::{App, Lifecycle, Peer};
 pub use stack::answer;

@@ -27,7 +27,7 @@ impl Endpoint {
         let path = path.strip_prefix(base_path)?;
         // The reference's example calls one path, its text the other.
         let path = if path == "/auth/reset_pwd" { Route::Logout.template() } else { path };
-        Route::ALL.into_iter().find(|route| fits(route.template(), path)).map(Self::Mirrored)
+        Route::ALL.into_iter().find(|route| fits(*route, path)).map(Self::Mirrored)
     }
 
     /// Its name in logs and metrics.
@@ -57,11 +57,11 @@ impl Endpoint {
     }
 }
 
-/// Whether `path` is an instance of `template`, whose last segment may be a parameter.
-fn fits(template: &str, path: &str) -> bool {
-    match template.split_once('{') {
-        None => template == path,
-        Some((fixed, _)) => {
+/// Whether `path` is an instance of the route's template, whose last segment may be a parameter.
+fn fits(route: Route, path: &str) -> bool {
+    match route.before_parameter() {
+        None => route.template() == path,
+        Some(fixed) => {
             path.strip_prefix(fixed).is_some_and(|parameter| !parameter.is_empty() && !parameter.contains('/'))
         }
     }

@@ -9,7 +9,7 @@
 //!
 //! One function, and not layers: an answer from memory costs little more than this.
 
-use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     extract::Request,
@@ -21,7 +21,7 @@ use futures_util::FutureExt;
 use super::{
     access_log::Line,
     admit,
-    app::{App, Lifecycle},
+    app::{App, Lifecycle, Peer},
     code::Code,
     problem::Problem,
     request_id::{X_REQUEST_ID, request_id},
@@ -31,7 +31,7 @@ use super::{
 use crate::model::Route;
 
 /// Answers a request from `peer`, whatever it is.
-pub async fn answer(app: &Arc<App>, peer: IpAddr, request: Request) -> Response {
+pub async fn answer(app: &App, peer: &Peer, request: Request) -> Response {
     let began = app.clock.now();
     let id = request_id(request.headers());
     let mut line = Line::open(app, &id, request.method(), began);
@@ -59,7 +59,7 @@ pub async fn answer(app: &Arc<App>, peer: IpAddr, request: Request) -> Response 
     response
 }
 
-async fn work_on(app: &App, peer: IpAddr, request: Request, line: &mut Line<'_>) -> Result<Response, Problem> {
+async fn work_on(app: &App, peer: &Peer, request: Request, line: &mut Line<'_>) -> Result<Response, Problem> {
     let Some(endpoint) = Endpoint::find(&app.settings.base_path, request.uri().path()) else {
         let detail = "There is no such path. The reference's routes stand under the base path.";
         return Err(Problem::new(Code::NotFound, detail));
@@ -72,7 +72,9 @@ async fn work_on(app: &App, peer: IpAddr, request: Request, line: &mut Line<'_>)
         Endpoint::Liveness => return Ok(health::get_liveness()),
         Endpoint::Readiness => return Ok(health::get_readiness(app)),
         // A session begins here, so there is no credential to admit by.
-        Endpoint::Mirrored(Route::Login) => return auth::log_in(app, peer, request, line).await,
+        Endpoint::Mirrored(Route::Login) => {
+            return Box::pin(auth::log_in(app, peer.address, request, line)).await;
+        }
         Endpoint::Mirrored(route) => route,
     };
     let caller = admit::authenticate(app, route, peer, &request)?;
@@ -80,8 +82,9 @@ async fn work_on(app: &App, peer: IpAddr, request: Request, line: &mut Line<'_>)
     let _place = admit::admit(app, route, &caller, line)?;
     match route {
         Route::Login | Route::Logout => auth::log_out(app, &request.into_parts().0),
-        Route::Reset => auth::reset_password(app, request, line).await,
-        Route::Verify => auth::verify_reset(app, request, line).await,
+        // Boxed, as the log-in is: every request's future would have their size.
+        Route::Reset => Box::pin(auth::reset_password(app, request, line)).await,
+        Route::Verify => Box::pin(auth::verify_reset(app, request, line)).await,
         Route::Organization => organization::get_organization(app, &caller, &request.into_parts().0, line).await,
         Route::Questions => questions::get_questions(app, &caller, &request.into_parts().0, line).await,
         Route::Surveys => surveys::query_surveys(app, &caller, request, line).await,

@@ -57,6 +57,14 @@ impl Route {
         }
     }
 
+    /// Where its path ends with a parameter: what stands before that.
+    pub const fn before_parameter(self) -> Option<&'static str> {
+        match self {
+            Self::Questions => Some("/survey/queries/questions/"),
+            _ => None,
+        }
+    }
+
     /// Whether it is asked for with GET; otherwise with POST.
     pub const fn is_gotten(self) -> bool {
         match self {

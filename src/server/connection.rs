@@ -19,7 +19,10 @@ use tokio::{
 };
 
 use super::listener::{Bounds, Service};
-use crate::clock::{Moment, SharedClock};
+use crate::{
+    clock::{Moment, SharedClock},
+    http::Peer,
+};
 
 const MAX_HEADERS_BYTES: usize = 64 * 1024;
 
@@ -52,12 +55,13 @@ pub(super) async fn serve(
 ) {
     let watch = Arc::new(Watch { stage: Mutex::new(Stage::Idle(clock.now())), clock });
     let stream = Watched { stream, watch: Arc::clone(&watch) };
-    let working = Arc::clone(&watch);
+    let shared = Arc::new((service, Peer::at(peer.ip()), Arc::clone(&watch)));
     let service = service_fn(move |request: Request<Incoming>| {
-        let (service, watch) = (service.clone(), Arc::clone(&working));
+        let shared = Arc::clone(&shared);
         async move {
+            let (service, peer, watch) = shared.as_ref();
             watch.enter(Stage::Working);
-            let response = service.answer(peer.ip(), request.map(Body::new)).await;
+            let response = service.answer(peer, request.map(Body::new)).await;
             watch.enter(Stage::Answering(watch.clock.now()));
             Ok::<_, Infallible>(response)
         }

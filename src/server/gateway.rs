@@ -1,9 +1,4 @@
-use std::{
-    future::Future,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, extract::Request, response::Response};
 use futures_util::FutureExt;
@@ -15,7 +10,7 @@ use crate::{
     admin::{self, Admin},
     clock::{SharedClock, SystemClock},
     config::Config,
-    http::{self, App, Lifecycle},
+    http::{self, App, Lifecycle, Peer},
     telemetry::{Metrics, events},
     upstream::{self, Wesal},
 };
@@ -42,9 +37,8 @@ pub struct Gateway {
 struct Public(Arc<App>);
 
 impl Service for Public {
-    fn answer(&self, peer: IpAddr, request: Request) -> impl Future<Output = Response> + Send {
-        let app = Arc::clone(&self.0);
-        async move { http::answer(&app, peer, request).await }
+    fn answer(&self, peer: &Peer, request: Request) -> impl Future<Output = Response> + Send {
+        http::answer(&self.0, peer, request)
     }
 }
 
@@ -53,7 +47,7 @@ impl Service for Public {
 struct Behind(Router);
 
 impl Service for Behind {
-    fn answer(&self, _: IpAddr, request: Request) -> impl Future<Output = Response> + Send {
+    fn answer(&self, _: &Peer, request: Request) -> impl Future<Output = Response> + Send {
         self.0.clone().oneshot(request).map(|Ok(response)| response)
     }
 }

@@ -1,11 +1,6 @@
 //! The accept loop. Ours, because `axum::serve` sets no timer and so bounds no header.
 
-use std::{
-    future::Future,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{extract::Request, response::Response};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -18,6 +13,7 @@ use tokio::{
 use super::connection;
 use crate::{
     clock::{SharedClock, before},
+    http::Peer,
     telemetry::events,
 };
 
@@ -35,7 +31,7 @@ pub(super) struct Bounds {
 /// What answers the requests of a listener.
 pub(super) trait Service: Clone + Send + Sync + 'static {
     /// The answer to a request from `peer`.
-    fn answer(&self, peer: IpAddr, request: Request) -> impl Future<Output = Response> + Send;
+    fn answer(&self, peer: &Peer, request: Request) -> impl Future<Output = Response> + Send;
 }
 
 /// One listening socket, served by a task.

@@ -14,7 +14,7 @@ use tracing::{
 use tracing_subscriber::{Layer, layer::Context};
 
 use super::sink::Sink;
-use crate::clock::SharedClock;
+use crate::{clock::SharedClock, model::push_number};
 
 /// Writes each event into a sink.
 pub(super) struct JsonLines {
@@ -71,8 +71,21 @@ impl Page {
         self.line.clear();
         self.line.push_str("{\"timestamp\":\"");
         self.line.push_str(&self.second_text);
-        let _ = write!(self.line, ".{:06}Z", now.subsec_microsecond().unsigned_abs());
+        self.line.push('.');
+        let micros = u64::try_from(now.subsec_nanosecond() / 1000).unwrap_or(0);
+        push_padded(micros, 6, &mut self.line);
+        self.line.push('Z');
     }
+}
+
+/// Appends a number with leading zeros.
+fn push_padded(number: u64, digits: u32, out: &mut String) {
+    let mut below = 10_u64.saturating_pow(digits.saturating_sub(1));
+    while below > 1 && number < below {
+        out.push('0');
+        below /= 10;
+    }
+    push_number(number, out);
 }
 
 /// The event's fields, as members of an object that has some already.
@@ -108,7 +121,8 @@ impl Visit for Members<'_> {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.plain(field, value);
+        self.name(field);
+        push_number(value, self.0);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
@@ -120,7 +134,20 @@ impl Visit for Members<'_> {
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        if value.is_finite() { self.plain(field, value) } else { self.plain(field, "null") }
+        let thousandths = value * 1000.0;
+        if thousandths.fract() == 0.0 && (0.0..1e15).contains(&thousandths) {
+            // What it almost always is: a time in milliseconds.
+            self.name(field);
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just now")]
+            let thousandths = thousandths as u64;
+            push_number(thousandths / 1000, self.0);
+            self.0.push('.');
+            push_padded(thousandths % 1000, 3, self.0);
+        } else if value.is_finite() {
+            self.plain(field, value);
+        } else {
+            self.plain(field, "null");
+        }
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
@@ -137,7 +164,9 @@ struct Escaped<'a>(&'a mut String);
 
 impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if !text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        // Without an end in between, so that the compiler can look at many bytes at once.
+        let special = |found, byte: u8| found | (byte < b' ') | (byte == b'"') | (byte == b'\\');
+        if !text.bytes().fold(false, special) {
             self.0.push_str(text);
             return Ok(());
         }
@@ -178,7 +207,7 @@ mod tests {
     fn every_kind_of_value_is_json() {
         let lines = written(|clock| {
             let reason: &(dyn Error + 'static) = &fmt::Error;
-            tracing::info!(target: "t", text = "a\"b\\c\n\u{1}é", n = 7_u64, m = -7, x = 0.25, yes = true, "said {}", "\"so\"");
+            tracing::info!(target: "t", text = "a\"b\\c\n\u{1}é", n = 7_u64, m = -7, x = 0.25, y = 1.0625, z = 12_345.007, yes = true, "said {}", "\"so\"");
             clock.advance(Duration::from_micros(60));
             tracing::warn!(reason, nothing = f64::NAN, some = ?Some("x"), none = Option::<u64>::None);
         });
@@ -187,7 +216,7 @@ mod tests {
             [
                 json!({
                     "timestamp": "2026-11-22T11:59:59.999950Z", "level": "INFO", "message": "said \"so\"",
-                    "text": "a\"b\\c\n\u{1}é", "n": 7, "m": -7, "x": 0.25, "yes": true, "target": "t",
+                    "text": "a\"b\\c\n\u{1}é", "n": 7, "m": -7, "x": 0.25, "y": 1.0625, "z": 12_345.007, "yes": true, "target": "t",
                 }),
                 json!({
                     "timestamp": "2026-11-22T12:00:00.000010Z", "level": "WARN",

@@ -1,7 +1,12 @@
 //! Every metric, each in one place (CONTRACT, section 10). Label values come from the configuration and the code alone,
 //! never from what a caller sends, so that their number has a bound.
 
-use std::{fmt::Write as _, sync::atomic::Ordering, time::Duration};
+use std::{
+    fmt::Write as _,
+    hash::{Hash, Hasher},
+    sync::atomic::Ordering,
+    time::Duration,
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text},
@@ -25,8 +30,8 @@ pub struct Metrics {
     request_duration: Family<AnswerLabels, Histogram, fn() -> Histogram>,
     vendor_calls: Family<CallLabels, Counter>,
     vendor_call_duration: Family<RouteLabel, Histogram, fn() -> Histogram>,
-    calls_saved: Family<RouteLabel, Counter>,
-    parts: Family<PartLabels, Counter>,
+    /// By route, in the order of [`Route::ALL`].
+    answers: [Answers; Route::ALL.len()],
     not_taken_apart: Family<RouteLabel, Counter>,
     log_events_dropped: Counter,
     present: Gauges,
@@ -41,6 +46,16 @@ struct Gauges {
     budget: Gauge,
     stretch: Gauge<f64, std::sync::atomic::AtomicU64>,
 }
+
+/// What is counted of a route's answers.
+struct Answers {
+    saved: Counter,
+    /// In the order of [`RESULTS`].
+    parts: [Counter; RESULTS.len()],
+}
+
+/// Where a part of an answer came from.
+const RESULTS: [&str; 5] = ["hit", "stale", "fetched", "joined", "absent"];
 
 /// How things stand when somebody asks.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -57,7 +72,7 @@ pub struct Present {
     pub stretch: f64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, EncodeLabelSet)]
 struct RequestLabels {
     caller: CallerLabel,
     route: &'static str,
@@ -65,7 +80,7 @@ struct RequestLabels {
     cache: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, EncodeLabelSet)]
 struct AnswerLabels {
     route: &'static str,
     cache: &'static str,
@@ -88,8 +103,27 @@ struct RouteLabel {
     route: &'static str,
 }
 
+/// Once a request: the lengths and the status tell label sets apart nearly as well as the texts, and are hashed at once.
+impl Hash for RequestLabels {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let caller = self.caller.0.as_ref().map_or("", CallerName::as_str);
+        let first_and_last =
+            caller.bytes().take(1).chain(caller.bytes().next_back()).fold(0, |sum, byte| sum << 8 | u64::from(byte));
+        let lengths = [caller.len(), self.route.len(), self.cache.len()]
+            .into_iter()
+            .fold(0, |sum, length| sum << 7 | length as u64);
+        state.write_u64(first_and_last << 48 | lengths << 16 | u64::from(self.status));
+    }
+}
+
+impl Hash for AnswerLabels {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64((self.route.len() << 8 | self.cache.len()) as u64);
+    }
+}
+
 /// `-` when the caller is unknown.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct CallerLabel(Option<CallerName>);
 
 impl EncodeLabelValue for CallerLabel {
@@ -117,8 +151,7 @@ impl Metrics {
             request_duration: Family::new_with_constructor(request_times),
             vendor_calls: Family::default(),
             vendor_call_duration: Family::new_with_constructor(call_times),
-            calls_saved: Family::default(),
-            parts: Family::default(),
+            answers: std::array::from_fn(|_| Answers { saved: Counter::default(), parts: Default::default() }),
             not_taken_apart: Family::default(),
             log_events_dropped: Counter::default(),
             present: Gauges::default(),
@@ -137,8 +170,15 @@ impl Metrics {
         let help = "From a vendor call's begin to its answer's end";
         registry.register("vendor_call_duration_seconds", help, self.vendor_call_duration.clone());
         let help = "Answers given without a vendor call of their own";
-        registry.register("vendor_calls_saved", help, self.calls_saved.clone());
-        registry.register("parts", "Parts of answers by where they came from", self.parts.clone());
+        let (saved, parts) = (Family::<RouteLabel, Counter>::default(), Family::<PartLabels, Counter>::default());
+        registry.register("vendor_calls_saved", help, saved.clone());
+        registry.register("parts", "Parts of answers by where they came from", parts.clone());
+        for (route, answers) in Route::ALL.into_iter().map(Route::template).zip(&mut self.answers) {
+            answers.saved = saved.get_or_create_owned(&RouteLabel { route });
+            for (result, counter) in RESULTS.into_iter().zip(&mut answers.parts) {
+                *counter = parts.get_or_create_owned(&PartLabels { route, result });
+            }
+        }
         let help = "Queue answers whose rows could not be told apart, treated as a whole";
         registry.register("not_taken_apart", help, self.not_taken_apart.clone());
         let help = "Log events that were dropped, because the log was not read fast enough";
@@ -175,15 +215,15 @@ impl Metrics {
         self.vendor_call_duration.get_or_create(&RouteLabel { route }).observe(time.as_secs_f64());
     }
 
-    /// An answer was put together of so many parts by `result`: `hit`, `stale`, `fetched`, `joined`, `absent`. `saved`
-    /// says whether it caused no vendor call.
-    pub fn answer(&self, route: Route, parts: [(&'static str, u32); 5], saved: bool) {
-        let route = route.template();
-        for (result, count) in parts.into_iter().filter(|(_, count)| *count > 0) {
-            self.parts.get_or_create(&PartLabels { route, result }).inc_by(u64::from(count));
+    /// An answer was put together of so many parts that were hit, stale, fetched, joined and absent, in this order.
+    /// `saved` says whether it caused no vendor call.
+    pub fn answer(&self, route: Route, parts: [u32; 5], saved: bool) {
+        let Some(answers) = self.answers.get(route as usize) else { return };
+        for (counter, count) in answers.parts.iter().zip(parts).filter(|(_, count)| *count > 0) {
+            counter.inc_by(u64::from(count));
         }
         if saved {
-            self.calls_saved.get_or_create(&RouteLabel { route }).inc();
+            answers.saved.inc();
         }
     }
 
