@@ -53,14 +53,8 @@ impl<K: Hash + Eq + Weigh + Send + Sync + 'static, V: Weigh + Send + Sync + 'sta
     }
 }
 
-impl Weigh for Box<[u8]> {
+impl Weigh for Arc<[u8]> {
     fn weight(&self) -> usize {
         self.len()
-    }
-}
-
-impl Weigh for u64 {
-    fn weight(&self) -> usize {
-        size_of::<Self>()
     }
 }

@@ -13,7 +13,7 @@ mod question;
 mod readiness;
 mod rows;
 mod served;
-mod whole_answers;
+mod together;
 
 pub use demand::Demand;
 pub use lanes::{Full, Lost};

@@ -13,7 +13,7 @@ use super::{
     part::{Kept, Part},
     question::{Question, Questions},
     served::{Failure, FetchError, Forwarded, Found, Served},
-    whole_answers::WholeAnswers,
+    together::Together,
 };
 use crate::{
     cache::{Freshness, Store, Stretch},
@@ -34,7 +34,6 @@ pub struct Parts {
     calls: Arc<Calls>,
     lanes: Arc<Lanes>,
     questions: Questions,
-    answers: WholeAnswers,
     whole: Mutex<HashMap<Shape, Moment>>,
 }
 
@@ -49,9 +48,8 @@ pub struct Held {
     pub stretch: f64,
 }
 
-/// The shares of `cache.capacity` that answers put together and questions may take; the rest is for the parts.
-const SHARE_OF_ANSWERS: u64 = 8;
-const SHARE_OF_QUESTIONS: u64 = 16;
+/// The share of `cache.capacity` that questions and their answers put together may take; the rest is for the parts.
+const SHARE_OF_QUESTIONS: u64 = 6;
 
 impl Parts {
     /// Nothing is held yet.
@@ -61,7 +59,7 @@ impl Parts {
         let max_stretch = config.upstream.max_stretch;
         let longest_life = policies.longest_life(Stretch::new(0, 1, max_stretch));
         let calls = Arc::new(Calls {
-            store: Store::new(capacity - capacity / SHARE_OF_ANSWERS - capacity / SHARE_OF_QUESTIONS, longest_life),
+            store: Store::new(capacity - capacity / SHARE_OF_QUESTIONS, longest_life),
             policies,
             clock,
             max_queues_per_call: config.upstream.max_queues_per_call.get(),
@@ -72,9 +70,8 @@ impl Parts {
         });
         // A fetch outlives its callers, so there may be a few more lanes than requests.
         let most = config.limits.max_in_flight.get().saturating_mul(2);
-        let answers = WholeAnswers::new(capacity / SHARE_OF_ANSWERS);
         let questions = Questions::new(capacity / SHARE_OF_QUESTIONS);
-        Self { lanes: Lanes::new(Arc::clone(&calls), most), calls, questions, answers, whole: Mutex::default() }
+        Self { lanes: Lanes::new(Arc::clone(&calls), most), calls, questions, whole: Mutex::default() }
     }
 
     /// The question that is asked in these words; `read` makes it of them where they were not heard lately.
@@ -86,9 +83,9 @@ impl Parts {
     ///
     /// `may_be_whole` says whether rows that cannot be told apart may be passed on together: not to a caller that may see
     /// some queues only.
-    pub async fn get(&self, question: &Question, demand: Demand, may_be_whole: bool) -> Result<Served, Failure> {
-        let known = question.number.filter(|_| demand == Demand::default());
-        let served = match known.and_then(|number| self.answers.get(&self.calls, number)) {
+    pub async fn get(&self, question: &Arc<Question>, demand: Demand, may_be_whole: bool) -> Result<Served, Failure> {
+        let known = if demand == Demand::default() { question.answer(&self.calls) } else { None };
+        let served = match known {
             Some(served) => served,
             // Boxed, so that the future of an answer from memory is small.
             None => Box::pin(self.find(question, demand, may_be_whole)).await?,
@@ -98,8 +95,8 @@ impl Parts {
         Ok(served)
     }
 
-    async fn find(&self, question: &Question, demand: Demand, may_be_whole: bool) -> Result<Served, Failure> {
-        let Question { query, shape, .. } = question;
+    async fn find(&self, question: &Arc<Question>, demand: Demand, may_be_whole: bool) -> Result<Served, Failure> {
+        let Question { query, shape, .. } = question.as_ref();
         let ids = match query.queues() {
             [] => vec![PartId::Document],
             _ if self.is_whole(shape) && may_be_whole => vec![whole(query)],
@@ -131,18 +128,14 @@ impl Parts {
     /// What the parts that are held take, in bytes, and how many there are; and how far `ttl`s stretch now.
     pub fn held(&self) -> Held {
         let (bytes, parts) = self.calls.store.size();
-        Held {
-            bytes: bytes + self.answers.bytes() + self.questions.bytes(),
-            parts,
-            stretch: self.calls.stretch().times(),
-        }
+        Held { bytes: bytes + self.questions.bytes(), parts, stretch: self.calls.stretch().times() }
     }
 
     /// Gives memory back. To be called about each second.
     pub fn tidy(&self) {
         let now = self.calls.clock.now();
         self.calls.store.tidy();
-        self.answers.tidy(&self.calls);
+        self.questions.tidy(&self.calls);
         self.whole().retain(|_, until| now < *until);
     }
 
@@ -150,12 +143,11 @@ impl Parts {
     /// about each minute.
     pub fn sweep(&self) {
         self.calls.store.sweep(|key, kept| !matches!(self.calls.judge(key, kept), Freshness::Gone));
-        self.questions.sweep(self.calls.clock.now());
         self.tidy();
     }
 
-    async fn answer(&self, question: &Question, ids: Vec<PartId>, demand: Demand) -> Result<Served, Unanswered> {
-        let Question { query, shape, number, .. } = question;
+    async fn answer(&self, question: &Arc<Question>, ids: Vec<PartId>, demand: Demand) -> Result<Served, Unanswered> {
+        let Question { query, shape, .. } = question.as_ref();
         let now = self.calls.clock.now();
         let mut slots: Vec<Slot> = ids.into_iter().map(|id| self.look(shape, id, demand, now)).collect();
         // Before anything is spent on the rest of a question that is refused all the same.
@@ -165,8 +157,10 @@ impl Parts {
         let served = assemble(&self.calls, &slots, effort).ok_or_else(|| Unanswered::Failed(lost()))?;
         // Rows that cannot be told apart are not for everybody who asks this.
         let apart = !slots.iter().any(|slot| matches!(slot.key.part, PartId::Set(_)));
-        if let (Found::Hit { .. }, Some(number), true) = (served.found, number, apart) {
-            self.answers.put(&self.calls, *number, &served, slots, now);
+        if let (Found::Hit { .. }, true) = (served.found, apart)
+            && let Some(together) = Together::new(&self.calls, &served, slots, now)
+        {
+            self.questions.answered(question, together);
         }
         Ok(served)
     }

@@ -1,11 +1,13 @@
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use super::{
+    calls::Calls,
+    served::Served,
+    together::{Since, Together},
+};
 use crate::{
     cache::{Memo, Weigh},
     clock::Moment,
@@ -16,41 +18,50 @@ use crate::{
 pub struct Question {
     pub(super) query: Query,
     pub(super) shape: Shape,
-    /// What its answer is kept under; `None` if it is not expected again.
-    pub(super) number: Option<u64>,
-    /// When it was last asked, in nanoseconds.
-    asked: AtomicU64,
+    /// What it is remembered under; `None` if it is not expected again.
+    words: Option<Arc<[u8]>>,
+    asked: Since,
+    answer: Mutex<Option<Together>>,
 }
 
-/// Questions by the words that they were asked in, so that who asks the same every second is not read anew each time.
-pub(super) struct Questions {
-    memo: Memo<Box<[u8]>, Question>,
-    next: AtomicU64,
-}
+/// Questions by the words that they were asked in, so that who asks the same every second is not read anew each time,
+/// and the answer not put together anew while none of its parts changes.
+pub(super) struct Questions(Memo<Arc<[u8]>, Question>);
 
+/// How exactly it is known when a question was last asked.
+const ASKED_EACH: Duration = Duration::from_secs(1);
 /// A question that nobody has asked for so long is forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(600);
 
 impl Question {
     /// A question that is not expected again.
     pub fn once(query: Query) -> Self {
-        Self::new(query, None)
+        Self::new(query, None, Moment::default())
     }
 
-    fn new(query: Query, number: Option<u64>) -> Self {
-        Self { shape: query.shape(), query, number, asked: AtomicU64::new(0) }
+    fn new(query: Query, words: Option<Arc<[u8]>>, now: Moment) -> Self {
+        Self { shape: query.shape(), query, words, asked: Since::new(now), answer: Mutex::default() }
     }
 
     /// What is asked.
     pub fn query(&self) -> &Query {
         &self.query
     }
+
+    /// Its answer as it was last put together, if that still holds.
+    pub(super) fn answer(&self, calls: &Calls) -> Option<Served> {
+        self.together().as_ref()?.serve(calls)
+    }
+
+    fn together(&self) -> MutexGuard<'_, Option<Together>> {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Questions {
-    /// Holds at most `capacity` bytes.
+    /// Holds at most `capacity` bytes, the answers included.
     pub(super) fn new(capacity: u64) -> Self {
-        Self { memo: Memo::new(capacity), next: AtomicU64::new(0) }
+        Self(Memo::new(capacity))
     }
 
     /// The question that these words are; `read` makes it of them the first time.
@@ -60,28 +71,36 @@ impl Questions {
         now: Moment,
         read: impl FnOnce() -> Result<Query, E>,
     ) -> Result<Arc<Question>, E> {
-        let question = match self.memo.get(words) {
-            Some(question) => question,
-            None => {
-                let number = self.next.fetch_add(1, Ordering::Relaxed);
-                let question = Arc::new(Question::new(read()?, Some(number)));
-                self.memo.put(words.into(), Arc::clone(&question));
-                question
-            }
-        };
-        question.asked.store(now.as_nanos(), Ordering::Relaxed);
+        if let Some(question) = self.0.get(words) {
+            question.asked.is_over(ASKED_EACH, now);
+            return Ok(question);
+        }
+        let words: Arc<[u8]> = words.into();
+        let question = Arc::new(Question::new(read()?, Some(Arc::clone(&words)), now));
+        self.0.put(words, Arc::clone(&question));
         Ok(question)
+    }
+
+    /// Remembers how `question` was answered.
+    pub(super) fn answered(&self, question: &Arc<Question>, together: Together) {
+        let Some(words) = &question.words else { return };
+        *question.together() = Some(together);
+        // To be weighed anew.
+        self.0.put(Arc::clone(words), Arc::clone(question));
     }
 
     /// Bytes that they take.
     pub(super) fn bytes(&self) -> u64 {
-        self.memo.bytes()
+        self.0.bytes()
     }
 
-    /// Forgets what nobody asks any more.
-    pub(super) fn sweep(&self, now: Moment) {
-        let lately = u64::try_from(FORGET_AFTER.as_nanos()).unwrap_or(u64::MAX);
-        self.memo.tidy(|question| now.as_nanos().saturating_sub(question.asked.load(Ordering::Relaxed)) < lately);
+    /// Forgets questions that nobody asks any more, and answers that do not hold any more.
+    pub(super) fn tidy(&self, calls: &Calls) {
+        let (now, stretch) = (calls.clock.now(), calls.stretch());
+        self.0.tidy(|question| {
+            question.together().take_if(|together| !together.holds(now, stretch));
+            !question.asked.was_before(FORGET_AFTER, now)
+        });
     }
 }
 
@@ -89,6 +108,7 @@ impl Weigh for Question {
     fn weight(&self) -> usize {
         const OVERHEAD: usize = 400;
         let queues = self.query.queues().iter().map(|queue| queue.as_str().len() + 64).sum::<usize>();
-        self.shape.weight() + queues + OVERHEAD
+        let answer = self.together().as_ref().map_or(0, Weigh::weight);
+        self.shape.weight() + queues + answer + OVERHEAD
     }
 }

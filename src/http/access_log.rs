@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, Method, StatusCode};
 
-use super::{app::App, code::Code};
+use super::{
+    app::{App, Peer},
+    code::Code,
+};
 use crate::{
     callers::Caller,
     clock::Moment,
@@ -19,6 +22,7 @@ use crate::{
 /// whose caller left before the answer.
 pub(super) struct Line<'a> {
     app: &'a App,
+    peer: &'a Peer,
     request_id: &'a HeaderValue,
     method: &'static str,
     began: Moment,
@@ -40,9 +44,16 @@ const CALLER_LEFT: u16 = 499;
 
 impl<'a> Line<'a> {
     /// Opens a request's line.
-    pub(super) fn open(app: &'a App, request_id: &'a HeaderValue, method: &Method, began: Moment) -> Self {
+    pub(super) fn open(
+        app: &'a App,
+        peer: &'a Peer,
+        request_id: &'a HeaderValue,
+        method: &Method,
+        began: Moment,
+    ) -> Self {
         Self {
             app,
+            peer,
             request_id,
             method: standard(method),
             began,
@@ -85,7 +96,7 @@ impl Drop for Line<'_> {
         };
         let caller = self.caller.as_ref().map(|caller| &caller.name);
         let time = self.app.clock.now().since(self.began);
-        self.app.metrics.request(caller, self.template, status, self.cache(), time);
+        self.app.metrics.request(&self.peer.counters, caller, self.template, status, self.cache(), time);
         events::request(&Request {
             request_id: self.request_id.to_str().unwrap_or("-"),
             caller: caller.map_or("-", CallerName::as_str),

@@ -7,7 +7,6 @@ use axum::{
     extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue},
 };
-use tokio::sync::SemaphorePermit;
 
 use super::{
     access_log::Line,
@@ -18,7 +17,7 @@ use super::{
 };
 use crate::{
     callers::{AuthFailure, Caller},
-    limits::{Quota, Standing},
+    limits::{Place, Quota, Standing},
     model::{Route, push_number},
     telemetry::events,
 };
@@ -43,10 +42,10 @@ pub(super) fn admit<'a>(
     route: Route,
     caller: &Caller,
     line: &mut Line<'_>,
-) -> Result<SemaphorePermit<'a>, Problem> {
+) -> Result<Place<'a>, Problem> {
     count(app, caller, line)?;
     caller.may_use(route.scope())?;
-    app.in_flight.try_acquire().map_err(|_| Problem::overloaded())
+    app.in_flight.take().ok_or_else(Problem::overloaded)
 }
 
 /// Counts a request against its caller's limit.

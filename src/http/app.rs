@@ -2,7 +2,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::http::HeaderValue;
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::admit::limit_policy;
 use crate::{
@@ -10,8 +10,11 @@ use crate::{
     clock::SharedClock,
     config::Config,
     fetch::{Held, Parts, Readiness},
-    limits::{AuthFailures, CallerLimits},
-    telemetry::{Metrics, metrics::Present},
+    limits::{AuthFailures, CallerLimits, Places},
+    telemetry::{
+        Metrics,
+        metrics::{Present, RequestCounters},
+    },
     upstream::{Vendor, Wesal},
 };
 
@@ -29,11 +32,10 @@ pub struct App {
     pub(super) parts: Parts,
     pub(super) wesal: Arc<Wesal>,
     pub(super) clock: SharedClock,
-    pub(super) in_flight: Semaphore,
+    pub(super) in_flight: Places,
     /// Logins come without a credential to admit by; they have a small room of their own, so that nobody without a key
     /// can fill the other.
-    pub(super) logins_in_flight: Semaphore,
-    max_in_flight: usize,
+    pub(super) logins_in_flight: Places,
     pub(super) started_at: Timestamp,
     lifecycle: watch::Sender<Lifecycle>,
     pub(super) metrics: Arc<Metrics>,
@@ -65,19 +67,19 @@ pub struct Peer {
     /// Its address.
     pub address: IpAddr,
     pub(super) acquaintance: Acquaintance,
+    pub(super) counters: RequestCounters,
 }
 
 impl Peer {
     /// Nobody has spoken yet.
     pub fn at(address: IpAddr) -> Self {
-        Self { address, acquaintance: Acquaintance::default() }
+        Self { address, acquaintance: Acquaintance::default(), counters: RequestCounters::default() }
     }
 }
 
 impl App {
     /// The handlers' state for `config`, asking `wesal`.
     pub fn new(config: &Config, wesal: Arc<Wesal>, clock: SharedClock, metrics: Arc<Metrics>) -> Arc<Self> {
-        let max_in_flight = config.limits.max_in_flight.get();
         let limits = CallerLimits::new(&config.callers, &config.limits.default, clock.clone());
         Arc::new(Self {
             settings: Settings {
@@ -94,9 +96,8 @@ impl App {
             auth_failures: AuthFailures::new(&config.limits.auth_failures, clock.clone()),
             parts: Parts::new(config, wesal.clone(), clock.clone(), Arc::clone(&metrics)),
             wesal,
-            in_flight: Semaphore::new(max_in_flight),
-            logins_in_flight: Semaphore::new(MOST_LOGINS),
-            max_in_flight,
+            in_flight: Places::new(config.limits.max_in_flight.get()),
+            logins_in_flight: Places::new(MOST_LOGINS),
             started_at: clock.wall(),
             clock,
             lifecycle: watch::Sender::new(Lifecycle::Serving),
@@ -132,7 +133,7 @@ impl App {
 
     /// How many requests are worked on.
     pub fn requests_in_flight(&self) -> usize {
-        self.max_in_flight - self.in_flight.available_permits()
+        self.in_flight.taken()
     }
 
     pub(super) fn lifecycle(&self) -> Lifecycle {

@@ -34,7 +34,7 @@ use crate::model::Route;
 pub async fn answer(app: &App, peer: &Peer, request: Request) -> Response {
     let began = app.clock.now();
     let id = request_id(request.headers());
-    let mut line = Line::open(app, &id, request.method(), began);
+    let mut line = Line::open(app, peer, &id, request.method(), began);
 
     let worked_on = AssertUnwindSafe(work_on(app, peer, request, &mut line)).catch_unwind();
     let outcome = tokio::select! {

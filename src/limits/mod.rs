@@ -2,6 +2,8 @@
 
 mod auth_failures;
 mod caller_limits;
+mod places;
 
 pub use auth_failures::AuthFailures;
 pub use caller_limits::{CallerLimits, Quota, Standing};
+pub use places::{Place, Places};

@@ -3,8 +3,7 @@
 
 use std::{
     fmt::Write as _,
-    hash::{Hash, Hasher},
-    sync::atomic::Ordering,
+    sync::{Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -47,6 +46,21 @@ struct Gauges {
     stretch: Gauge<f64, std::sync::atomic::AtomicU64>,
 }
 
+/// The counters that the requests of a connection were counted with: nearly all are of few kinds, and need not be looked up
+/// each time among all that there are.
+#[derive(Default)]
+pub struct RequestCounters(Mutex<Vec<RequestCounter>>);
+
+impl RequestCounters {
+    const MOST: usize = 8;
+}
+
+struct RequestCounter {
+    labels: RequestLabels,
+    requests: Counter,
+    time: Histogram,
+}
+
 /// What is counted of a route's answers.
 struct Answers {
     saved: Counter,
@@ -72,7 +86,7 @@ pub struct Present {
     pub stretch: f64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
     caller: CallerLabel,
     route: &'static str,
@@ -80,7 +94,7 @@ struct RequestLabels {
     cache: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AnswerLabels {
     route: &'static str,
     cache: &'static str,
@@ -103,27 +117,14 @@ struct RouteLabel {
     route: &'static str,
 }
 
-/// Once a request: the lengths and the status tell label sets apart nearly as well as the texts, and are hashed at once.
-impl Hash for RequestLabels {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let caller = self.caller.0.as_ref().map_or("", CallerName::as_str);
-        let first_and_last =
-            caller.bytes().take(1).chain(caller.bytes().next_back()).fold(0, |sum, byte| sum << 8 | u64::from(byte));
-        let lengths = [caller.len(), self.route.len(), self.cache.len()]
-            .into_iter()
-            .fold(0, |sum, length| sum << 7 | length as u64);
-        state.write_u64(first_and_last << 48 | lengths << 16 | u64::from(self.status));
-    }
-}
-
-impl Hash for AnswerLabels {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64((self.route.len() << 8 | self.cache.len()) as u64);
+impl RequestLabels {
+    fn fit(&self, caller: Option<&CallerName>, route: &'static str, status: u16, cache: &'static str) -> bool {
+        self.status == status && self.route == route && self.cache == cache && self.caller.0.as_ref() == caller
     }
 }
 
 /// `-` when the caller is unknown.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct CallerLabel(Option<CallerName>);
 
 impl EncodeLabelValue for CallerLabel {
@@ -194,18 +195,33 @@ impl Metrics {
         registry.register("build", "What runs here", version);
     }
 
-    /// A request was answered. `cache` is one of `hit`, `stale`, `miss`, `partial`, `none`.
+    /// A request was answered. `cache` is one of `hit`, `stale`, `miss`, `partial`, `none`. `counters` are those of its
+    /// connection.
     pub fn request(
         &self,
+        counters: &RequestCounters,
         caller: Option<&CallerName>,
         route: &'static str,
         status: u16,
         cache: &'static str,
         time: Duration,
     ) {
-        let labels = RequestLabels { caller: CallerLabel(caller.cloned()), route, status, cache };
-        self.requests.get_or_create(&labels).inc();
-        self.request_duration.get_or_create(&AnswerLabels { route, cache }).observe(time.as_secs_f64());
+        let mut counters = counters.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |at: &RequestCounter| at.labels.fit(caller, route, status, cache);
+        let place = counters.iter().position(fits).unwrap_or_else(|| {
+            if counters.len() >= RequestCounters::MOST {
+                counters.clear();
+            }
+            let labels = RequestLabels { caller: CallerLabel(caller.cloned()), route, status, cache };
+            let requests = self.requests.get_or_create_owned(&labels);
+            let time = self.request_duration.get_or_create_owned(&AnswerLabels { route, cache });
+            counters.push(RequestCounter { labels, requests, time });
+            counters.len() - 1
+        });
+        if let Some(counter) = counters.get(place) {
+            counter.requests.inc();
+            counter.time.observe(time.as_secs_f64());
+        }
     }
 
     /// A request was sent to the vendor, and came to an end.

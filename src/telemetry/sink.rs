@@ -2,7 +2,7 @@ use std::{
     io::{self, Write},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -12,18 +12,24 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// Lines that wait for a slow reader at most, in bytes; what comes then is dropped, and counted.
 const MOST_PENDING: usize = 4 * 1024 * 1024;
-/// So many bytes are written without waiting for more.
-const ENOUGH: usize = 64 * 1024;
+/// What a buffer keeps of its room when it is empty.
+const ROOM: usize = 64 * 1024;
 /// How long a line waits for others to be written with it.
 const GATHER: Duration = Duration::from_millis(10);
+/// Threads share buffers only where there are more of them.
+const BUFFERS: usize = 8;
 
-/// Where log lines go: to a thread of their own, so that no request waits for a terminal, a pipe or a disk.
+/// Where log lines go: to a thread of their own, so that no request waits for a terminal, a pipe or a disk. Lines of one
+/// thread stay in order; those of different threads may change places within [`GATHER`].
 #[derive(Clone)]
 pub(super) struct Sink(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    pending: Mutex<Pending>,
+    buffers: [Mutex<Vec<u8>>; BUFFERS],
+    /// Whether the writer waits to be woken.
+    idle: AtomicBool,
+    closing: Mutex<bool>,
     wake: Condvar,
 }
 
@@ -33,12 +39,6 @@ static DROPPED: AtomicU64 = AtomicU64::new(0);
 /// Events that were dropped since the process began, because the log was not read fast enough.
 pub(super) fn dropped() -> u64 {
     DROPPED.load(Ordering::Relaxed)
-}
-
-#[derive(Default)]
-struct Pending {
-    lines: Vec<u8>,
-    closing: bool,
 }
 
 /// The thread that writes. Dropped, it writes what is left and ends.
@@ -58,25 +58,23 @@ impl Sink {
 
     /// Takes a line, or drops it if too many wait.
     pub(super) fn push(&self, line: &[u8]) {
-        let mut pending = self.0.lock();
-        if pending.lines.len() + line.len() > MOST_PENDING {
+        let mut pending = lock(self.0.own_buffer());
+        if pending.len() + line.len() > MOST_PENDING / BUFFERS {
             DROPPED.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let before = pending.lines.len();
-        pending.lines.extend_from_slice(line);
-        let wake = before == 0 || (before < ENOUGH && pending.lines.len() >= ENOUGH);
+        pending.extend_from_slice(line);
         drop(pending);
-        if wake {
-            self.0.wake.notify_one();
+        if self.0.idle.load(Ordering::SeqCst) {
+            self.0.wake();
         }
     }
 }
 
 impl Drop for LogWriter {
     fn drop(&mut self) {
-        self.shared.lock().closing = true;
-        self.shared.wake.notify_one();
+        *lock(&self.shared.closing) = true;
+        self.shared.wake();
         if let Some(thread) = self.thread.take() {
             // It does not panic; and if it did, there is nobody left to tell.
             let _ = thread.join();
@@ -85,31 +83,56 @@ impl Drop for LogWriter {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Pending> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    fn own_buffer(&self) -> &Mutex<Vec<u8>> {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        thread_local! {
+            static OWN: usize = NEXT.fetch_add(1, Ordering::Relaxed) % BUFFERS;
+        }
+        let [first, ..] = &self.buffers;
+        self.buffers.get(OWN.with(|own| *own)).unwrap_or(first)
+    }
+
+    fn wake(&self) {
+        // With the lock, so that it cannot fall between the writer's last look and its sleep.
+        let closing = lock(&self.closing);
+        self.idle.store(false, Ordering::SeqCst);
+        self.wake.notify_one();
+        drop(closing);
     }
 
     fn write_all_to(&self, mut output: impl Write) {
         let mut writing = Vec::new();
         loop {
-            let pending = self.lock();
-            let empty = |pending: &mut Pending| !pending.closing && pending.lines.is_empty();
-            let pending = self.wake.wait_while(pending, empty).unwrap_or_else(PoisonError::into_inner);
-            let few = |pending: &mut Pending| !pending.closing && pending.lines.len() < ENOUGH;
-            let gathered = self.wake.wait_timeout_while(pending, GATHER, few);
-            let mut pending = gathered.unwrap_or_else(PoisonError::into_inner).0;
-            let closing = pending.closing;
-            std::mem::swap(&mut pending.lines, &mut writing);
-            drop(pending);
-            // Nobody could be told that the log cannot be written.
-            let _ = output.write_all(&writing).and_then(|()| output.flush());
-            writing.clear();
-            writing.shrink_to(ENOUGH);
+            let closing = *lock(&self.closing);
+            for buffer in &self.buffers {
+                std::mem::swap(&mut *lock(buffer), &mut writing);
+                // Nobody could be told that the log cannot be written.
+                let _ = output.write_all(&writing);
+                writing.clear();
+                writing.shrink_to(ROOM);
+            }
+            let _ = output.flush();
             if closing {
                 return;
             }
+            self.rest();
         }
     }
+
+    /// Sleeps until a line comes, and then a little for others.
+    fn rest(&self) {
+        self.idle.store(true, Ordering::SeqCst);
+        if self.buffers.iter().any(|buffer| !lock(buffer).is_empty()) {
+            self.idle.store(false, Ordering::SeqCst);
+        }
+        let asleep = |closing: &mut bool| !*closing && self.idle.load(Ordering::SeqCst);
+        let woken = self.wake.wait_while(lock(&self.closing), asleep).unwrap_or_else(PoisonError::into_inner);
+        drop(self.wake.wait_timeout_while(woken, GATHER, |closing| !*closing));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl MakeWriter<'_> for Sink {
@@ -158,6 +181,18 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_line_is_written_soon_also_after_a_silence() {
+        let paper = Paper::default();
+        let (sink, _writer) = Sink::open(paper.clone()).unwrap();
+        for n in 1..=3 {
+            sink.push(b"x");
+            while paper.text().len() < n {
+                thread::yield_now();
+            }
+        }
+    }
+
+    #[test]
     fn what_is_left_is_written_at_the_end_and_in_order() {
         let paper = Paper::default();
         let (sink, writer) = Sink::open(paper.clone()).unwrap();
@@ -188,7 +223,7 @@ pub(super) mod tests {
         let line = [b'x'; 1024];
         (0..3 * MOST_PENDING / line.len()).for_each(|_| sink.push(&line));
         assert!(dropped() > 1_000);
-        assert!(sink.0.lock().lines.len() <= MOST_PENDING);
+        assert!(lock(sink.0.own_buffer()).len() <= MOST_PENDING);
         drop(release);
         drop(writer);
     }

@@ -76,6 +76,9 @@ impl CallBudget {
 }
 
 fn left(burst: u32, each: Duration, whole_at: u64, now: Moment) -> Budget {
+    if whole_at <= now.as_nanos() {
+        return Budget { remaining: burst, burst };
+    }
     let back_in = u128::from(whole_at.saturating_sub(now.as_nanos()));
     let taken = u32::try_from(back_in.div_ceil(each.as_nanos().max(1))).unwrap_or(u32::MAX);
     Budget { remaining: burst.saturating_sub(taken), burst }

@@ -1,7 +1,14 @@
 //! Random days of callers, a changing and failing vendor, and a clock, in memory: whatever happens, an answer is the
 //! right one, was true not too long ago, says its age, and never goes back; nobody waits for ever; and callers who ask
 //! steadily cost the vendor no more calls than they must.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, unreachable_pub)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    unreachable_pub
+)]
 
 mod vendor;
 
@@ -105,10 +112,13 @@ struct Day {
     parts: Arc<Parts>,
     waiting: Vec<Waiting>,
     /// When the newest row that somebody got was read, by what it is, and since when that is known.
-    newest: HashMap<(Asked, Option<usize>), Vec<(Moment, u64)>>,
+    newest: HashMap<(Asked, Option<usize>), Vec<Had>>,
     hits: u64,
     answers: u64,
 }
+
+/// When somebody had a row, and when it was read.
+type Had = (Moment, u64);
 
 struct Waiting {
     asked: Asked,

@@ -1,9 +1,10 @@
 use std::time::Duration;
 
 use axum::{
-    body::{Body, Bytes},
+    body::{Body, Bytes, HttpBody},
     http::{HeaderMap, header},
 };
+use bytes::BytesMut;
 use futures_util::FutureExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
@@ -38,8 +39,8 @@ pub(in crate::http) async fn read_body(
         return Err(too_large());
     }
     let mut body = body;
-    match before(clock, deadline, Limited::new(&mut body, max_body).collect()).await {
-        Some(Ok(body)) => Ok(body.to_bytes()),
+    match before(clock, deadline, collect(&mut body, max_body)).await {
+        Some(Ok(body)) => Ok(body),
         Some(Err(error)) if error.is::<LengthLimitError>() => {
             discard_what_is_here(body);
             Err(too_large())
@@ -50,6 +51,25 @@ pub(in crate::http) async fn read_body(
             Err(Problem::new(Code::RequestTimeout, detail))
         }
     }
+}
+
+/// Most bodies come in one piece, which is then taken as it is.
+async fn collect(body: &mut Body, max_body: usize) -> Result<Bytes, axum::BoxError> {
+    let mut body = Limited::new(body, max_body);
+    let first = match body.frame().await {
+        None => return Ok(Bytes::new()),
+        Some(frame) => frame?.into_data().unwrap_or_default(),
+    };
+    if body.is_end_stream() {
+        return Ok(first);
+    }
+    let mut all = BytesMut::from(first);
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data() {
+            all.extend_from_slice(&data);
+        }
+    }
+    Ok(all.freeze())
 }
 
 /// Reads the JSON of a body.

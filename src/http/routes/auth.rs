@@ -34,7 +34,7 @@ pub(in crate::http) async fn log_in(
     request: Request,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    let _place = app.logins_in_flight.try_acquire().map_err(|_| Problem::overloaded())?;
+    let _place = app.logins_in_flight.take().ok_or_else(Problem::overloaded)?;
     parameters(app, request.uri())?;
     let mut fields = read_fields(app, request).await?;
     let email = fields.required("email", readers::text);

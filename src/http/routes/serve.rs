@@ -113,7 +113,7 @@ pub(super) async fn answer_posted(
 pub(super) async fn answer_gotten(
     app: &App,
     caller: &Caller,
-    question: &Question,
+    question: &Arc<Question>,
     headers: &HeaderMap,
     line: &mut Line<'_>,
     view: impl FnOnce(&Served) -> Result<(Bytes, Bytes), Problem>,
@@ -133,7 +133,7 @@ pub(super) async fn answer_gotten(
 async fn find(
     app: &App,
     caller: &Caller,
-    question: &Question,
+    question: &Arc<Question>,
     headers: &HeaderMap,
     line: &mut Line<'_>,
 ) -> Result<Served, Problem> {

@@ -1,0 +1,54 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// So many may be inside at once; who finds no place is told so at once, and none waits.
+pub struct Places {
+    taken: AtomicUsize,
+    most: usize,
+}
+
+/// A place that is free again when it is dropped.
+pub struct Place<'a>(&'a Places);
+
+impl Places {
+    /// `most` places.
+    pub fn new(most: usize) -> Self {
+        Self { taken: AtomicUsize::new(0), most }
+    }
+
+    /// A place, if one is free.
+    pub fn take(&self) -> Option<Place<'_>> {
+        let before = self.taken.fetch_add(1, Ordering::Relaxed);
+        // Made first: dropped, it gives back what was just counted.
+        let place = Place(self);
+        (before < self.most).then_some(place)
+    }
+
+    /// How many are taken.
+    pub fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed).min(self.most)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.taken.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_free_again_when_it_is_left_and_a_refusal_takes_none() {
+        let places = Places::new(2);
+        let (first, second) = (places.take(), places.take());
+        assert!(first.is_some() && second.is_some() && places.take().is_none());
+        assert_eq!(places.taken(), 2);
+        drop(first);
+        let third = places.take();
+        assert!(third.is_some() && places.take().is_none());
+        drop((second, third));
+        assert_eq!(places.taken(), 0);
+    }
+}
