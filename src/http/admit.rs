@@ -3,10 +3,7 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use axum::{
-    extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue},
-};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{
     access_log::Line,
@@ -26,8 +23,8 @@ const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// Who calls `route`.
-pub(super) fn authenticate(app: &App, route: Route, peer: &Peer, request: &Request) -> Result<Arc<Caller>, Problem> {
-    let credential = credential(route, request.headers())?;
+pub(super) fn authenticate(app: &App, route: Route, peer: &Peer, headers: &HeaderMap) -> Result<Arc<Caller>, Problem> {
+    let credential = credential(route, headers)?;
     let found = peer.acquaintance.by_key(&app.callers, credential, app.clock.wall());
     found.map_err(|failure| {
         // Every session is a JWT, and no key is.

@@ -9,7 +9,7 @@
 //!
 //! One function, and not layers: an answer from memory costs little more than this.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     extract::Request,
@@ -36,13 +36,16 @@ pub async fn answer(app: &App, peer: &Peer, request: Request) -> Response {
     let id = request_id(request.headers());
     let mut line = Line::open(app, peer, &id, request.method(), began);
 
-    let worked_on = AssertUnwindSafe(work_on(app, peer, request, &mut line)).catch_unwind();
-    let outcome = tokio::select! {
-        biased;
-        // A panic was logged where it arose; its message can hold anything, and stays unread.
-        outcome = worked_on => outcome.unwrap_or_else(|_| Err(Problem::internal())),
-        () = app.ended() => Err(Problem::new(Code::ShuttingDown, "The gateway is ending. Send the request again.")
-            .retry_after(Duration::from_secs(1))),
+    let outcome = {
+        // Pinned before the select, which would move it once more.
+        let mut worked_on = pin!(AssertUnwindSafe(work_on(app, peer, request, &mut line)).catch_unwind());
+        tokio::select! {
+            biased;
+            // A panic was logged where it arose; its message can hold anything, and stays unread.
+            outcome = &mut worked_on => outcome.unwrap_or_else(|_| Err(Problem::internal())),
+            () = app.ended() => Err(Problem::new(Code::ShuttingDown, "The gateway is ending. Send the request again.")
+                .retry_after(Duration::from_secs(1))),
+        }
     };
 
     let code = outcome.as_ref().err().map(|problem| problem.code);
@@ -60,12 +63,13 @@ pub async fn answer(app: &App, peer: &Peer, request: Request) -> Response {
 }
 
 async fn work_on(app: &App, peer: &Peer, request: Request, line: &mut Line<'_>) -> Result<Response, Problem> {
-    let Some(endpoint) = Endpoint::find(&app.settings.base_path, request.uri().path()) else {
+    let (head, body) = request.into_parts();
+    let Some(endpoint) = Endpoint::find(&app.settings.base_path, head.uri.path()) else {
         let detail = "There is no such path. The reference's routes stand under the base path.";
         return Err(Problem::new(Code::NotFound, detail));
     };
     line.template = endpoint.template();
-    if !endpoint.takes(request.method()) {
+    if !endpoint.takes(&head.method) {
         return Err(Problem::method_not_allowed(endpoint.allow()));
     }
     let route = match endpoint {
@@ -73,23 +77,23 @@ async fn work_on(app: &App, peer: &Peer, request: Request, line: &mut Line<'_>) 
         Endpoint::Readiness => return Ok(health::get_readiness(app)),
         // A session begins here, so there is no credential to admit by.
         Endpoint::Mirrored(Route::Login) => {
-            return Box::pin(auth::log_in(app, peer.address, request, line)).await;
+            return Box::pin(auth::log_in(app, peer.address, &head, body, line)).await;
         }
         Endpoint::Mirrored(route) => route,
     };
-    let caller = admit::authenticate(app, route, peer, &request)?;
+    let caller = admit::authenticate(app, route, peer, &head.headers)?;
     line.caller = Some(Arc::clone(&caller));
     let _place = admit::admit(app, route, &caller, line)?;
     match route {
-        Route::Login | Route::Logout => auth::log_out(app, &request.into_parts().0),
+        Route::Login | Route::Logout => auth::log_out(app, &head),
         // Boxed, as the log-in is: every request's future would have their size.
-        Route::Reset => Box::pin(auth::reset_password(app, request, line)).await,
-        Route::Verify => Box::pin(auth::verify_reset(app, request, line)).await,
-        Route::Organization => organization::get_organization(app, &caller, &request.into_parts().0, line).await,
-        Route::Questions => questions::get_questions(app, &caller, &request.into_parts().0, line).await,
-        Route::Surveys => surveys::query_surveys(app, &caller, request, line).await,
-        Route::QueueSummary => queues::query_queue_summary(app, &caller, request, line).await,
-        Route::QueueActivity => queues::query_queue_activity(app, &caller, request, line).await,
-        Route::QueuePerformance => queues::query_queue_performance(app, &caller, request, line).await,
+        Route::Reset => Box::pin(auth::reset_password(app, &head, body, line)).await,
+        Route::Verify => Box::pin(auth::verify_reset(app, &head, body, line)).await,
+        Route::Organization => organization::get_organization(app, &caller, &head, line).await,
+        Route::Questions => questions::get_questions(app, &caller, &head, line).await,
+        Route::Surveys => surveys::query_surveys(app, &caller, &head, body, line).await,
+        Route::QueueSummary => queues::query_queue_summary(app, &caller, &head, body, line).await,
+        Route::QueueActivity => queues::query_queue_activity(app, &caller, &head, body, line).await,
+        Route::QueuePerformance => queues::query_queue_performance(app, &caller, &head, body, line).await,
     }
 }

@@ -1,17 +1,18 @@
 /// Appends a number in decimal digits. There are about ten in each answer and its log line; the formatter of the standard
 /// library takes several times as long.
 pub fn push_number(mut number: u64, out: &mut String) {
-    let mut reversed = [b'0'; 20];
-    let mut digits = 0;
-    for place in &mut reversed {
-        *place = b'0' + u8::try_from(number % 10).unwrap_or(0);
+    let mut digits = [b'0'; 20];
+    let mut first = digits.len();
+    for (i, digit) in digits.iter_mut().enumerate().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
         number /= 10;
-        digits += 1;
+        first = i;
         if number == 0 {
             break;
         }
     }
-    out.extend(reversed.iter().take(digits).rev().copied().map(char::from));
+    let digits = digits.get(first..).unwrap_or_default();
+    out.push_str(std::str::from_utf8(digits).unwrap_or_default());
 }
 
 #[cfg(test)]

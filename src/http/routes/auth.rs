@@ -5,7 +5,6 @@ use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     body::Body,
-    extract::Request,
     http::{HeaderValue, header, request::Parts},
     response::Response,
 };
@@ -31,12 +30,13 @@ use crate::{
 pub(in crate::http) async fn log_in(
     app: &App,
     peer: IpAddr,
-    request: Request,
+    head: &Parts,
+    body: Body,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
     let _place = app.logins_in_flight.take().ok_or_else(Problem::overloaded)?;
-    parameters(app, request.uri())?;
-    let mut fields = read_fields(app, request).await?;
+    parameters(app, &head.uri)?;
+    let mut fields = read_fields(app, head, body).await?;
     let email = fields.required("email", readers::text);
     let password = fields.required("password", readers::text);
     fields.forwarded(&[]);
@@ -72,14 +72,15 @@ fn login_answer(app: &App, caller: &Caller, email: &str, key: &str) -> String {
 }
 
 /// `GET /auth/logout`, `GET /auth/reset_pwd`: with a key there is no session to end.
-pub(in crate::http) fn log_out(app: &App, request: &Parts) -> Result<Response, Problem> {
-    parameters(app, &request.uri).map(|_| succeeded())
+pub(in crate::http) fn log_out(app: &App, head: &Parts) -> Result<Response, Problem> {
+    parameters(app, &head.uri).map(|_| succeeded())
 }
 
 /// `POST /auth/reset`, step 1: the vendor sends a code to the account's owner.
 pub(in crate::http) async fn reset_password(
     app: &App,
-    request: Request,
+    head: &Parts,
+    body: Body,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
     let form = Form {
@@ -90,13 +91,14 @@ pub(in crate::http) async fn reset_password(
             Method::Phone => &["phone"],
         },
     };
-    call_account(app, request, &form, line).await
+    call_account(app, head, body, &form, line).await
 }
 
 /// `POST /auth/verify`, step 2: the code and the new password.
 pub(in crate::http) async fn verify_reset(
     app: &App,
-    request: Request,
+    head: &Parts,
+    body: Body,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
     let form = Form {
@@ -107,7 +109,7 @@ pub(in crate::http) async fn verify_reset(
             Method::Phone => &["email", "otp", "password"],
         },
     };
-    call_account(app, request, &form, line).await
+    call_account(app, head, body, &form, line).await
 }
 
 /// How the account's owner is reached.
@@ -133,8 +135,14 @@ struct Form {
     mandatory: fn(Method) -> &'static [&'static str],
 }
 
-async fn call_account(app: &App, request: Request, form: &Form, line: &mut Line<'_>) -> Result<Response, Problem> {
-    let body = account_body(app, request, form).await?;
+async fn call_account(
+    app: &App,
+    head: &Parts,
+    body: Body,
+    form: &Form,
+    line: &mut Line<'_>,
+) -> Result<Response, Problem> {
+    let body = account_body(app, head, body, form).await?;
     let Called { result, effort } = app.wesal.call_account(form.route, body).await;
     line.effort = effort;
     // The reference promises no more than this; whatever else the vendor says here stays here.
@@ -142,9 +150,9 @@ async fn call_account(app: &App, request: Request, form: &Form, line: &mut Line<
 }
 
 /// The body for the vendor, written anew from what was validated.
-async fn account_body(app: &App, request: Request, form: &Form) -> Result<String, Problem> {
-    parameters(app, request.uri())?;
-    let mut fields = read_fields(app, request).await?;
+async fn account_body(app: &App, head: &Parts, body: Body, form: &Form) -> Result<String, Problem> {
+    parameters(app, &head.uri)?;
+    let mut fields = read_fields(app, head, body).await?;
     let method = fields.required("method", readers::one_of([Method::Email, Method::Phone], Method::as_str));
     let mandatory = method.map_or(&[][..], form.mandatory);
     let mut body = String::from("{\"method\":");

@@ -14,10 +14,10 @@ use crate::{
 pub(in crate::http) async fn get_organization(
     app: &App,
     caller: &Caller,
-    request: &Parts,
+    head: &Parts,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    let question = gotten(app, request, Route::Organization, || Ok(Subject::Organization))?;
+    let question = gotten(app, head, Route::Organization, || Ok(Subject::Organization))?;
     let view = |served: &Served| match caller.companies() {
         None => Ok(as_kept(served)),
         Some(mine) => {
@@ -28,5 +28,5 @@ pub(in crate::http) async fn get_organization(
             Ok((body, etag))
         }
     };
-    answer_gotten(app, caller, &question, &request.headers, line, view).await
+    answer_gotten(app, caller, &question, head, line, view).await
 }

@@ -17,11 +17,11 @@ use crate::{
 pub(in crate::http) async fn get_questions(
     app: &App,
     caller: &Caller,
-    request: &Parts,
+    head: &Parts,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    let question = gotten(app, request, Route::Questions, || company(request.uri.path()).map(Subject::Questions))?;
-    answer_gotten(app, caller, &question, &request.headers, line, |served| Ok(as_kept(served))).await
+    let question = gotten(app, head, Route::Questions, || company(head.uri.path()).map(Subject::Questions))?;
+    answer_gotten(app, caller, &question, head, line, |served| Ok(as_kept(served))).await
 }
 
 /// A path that does not decode to UTF-8 is refused like one that is no number.

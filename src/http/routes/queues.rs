@@ -1,4 +1,4 @@
-use axum::{extract::Request, response::Response};
+use axum::{body::Body, http::request::Parts, response::Response};
 
 use super::serve::{answer_posted, posted};
 use crate::{
@@ -16,27 +16,30 @@ use crate::{
 pub(in crate::http) async fn query_queue_summary(
     app: &App,
     caller: &Caller,
-    request: Request,
+    head: &Parts,
+    body: Body,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    query_queues(app, caller, Route::QueueSummary, request, line, |_| Some(Figures::Summary)).await
+    query_queues(app, caller, Route::QueueSummary, head, body, line, |_| Some(Figures::Summary)).await
 }
 
 /// `POST /analytics/runtime/queues/activity`
 pub(in crate::http) async fn query_queue_activity(
     app: &App,
     caller: &Caller,
-    request: Request,
+    head: &Parts,
+    body: Body,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    query_queues(app, caller, Route::QueueActivity, request, line, |_| Some(Figures::Activity)).await
+    query_queues(app, caller, Route::QueueActivity, head, body, line, |_| Some(Figures::Activity)).await
 }
 
 /// `POST /analytics/queues/performance`
 pub(in crate::http) async fn query_queue_performance(
     app: &App,
     caller: &Caller,
-    request: Request,
+    head: &Parts,
+    body: Body,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
     let figures = |fields: &mut Fields| {
@@ -44,14 +47,15 @@ pub(in crate::http) async fn query_queue_performance(
         let partial = fields.optional("partial", readers::boolean);
         Some(Figures::Performance { interval: interval?, partial })
     };
-    query_queues(app, caller, Route::QueuePerformance, request, line, figures).await
+    query_queues(app, caller, Route::QueuePerformance, head, body, line, figures).await
 }
 
 async fn query_queues(
     app: &App,
     caller: &Caller,
     route: Route,
-    request: Request,
+    head: &Parts,
+    body: Body,
     line: &mut Line<'_>,
     figures: impl FnOnce(&mut Fields) -> Option<Figures>,
 ) -> Result<Response, Problem> {
@@ -61,6 +65,6 @@ async fn query_queues(
         let extended = fields.optional("extended", readers::boolean);
         Some(Subject::Queues(QueuesQuery { figures: figures?, queues: queues?.into(), extended }))
     };
-    let posted = posted(app, route, request, subject).await?;
-    answer_posted(app, caller, &posted, line).await
+    let question = posted(app, route, head, body, subject).await?;
+    answer_posted(app, caller, &question, head, line).await
 }

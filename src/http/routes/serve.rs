@@ -2,8 +2,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     body::{Body, Bytes},
-    extract::Request,
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts},
+    http::{HeaderValue, StatusCode, Uri, header, request::Parts},
     response::Response,
 };
 
@@ -21,24 +20,19 @@ use crate::{
     model::{Forwarded, Query, Route, Subject},
 };
 
-/// What was asked by POST, and the request's headers.
-pub(super) struct Posted {
-    question: Arc<Question>,
-    headers: HeaderMap,
-}
-
 /// A query by POST: `subject` takes the fields it knows out of the body and notes what is wrong; it gives
 /// nothing only where something was.
 pub(super) async fn posted(
     app: &App,
     route: Route,
-    request: Request,
+    head: &Parts,
+    body: Body,
     subject: impl FnOnce(&mut Fields) -> Option<Subject>,
-) -> Result<Posted, Problem> {
-    let query = parameters(app, request.uri())?;
+) -> Result<Arc<Question>, Problem> {
+    let query = parameters(app, &head.uri)?;
     // Survey filters can hold a phone number: they are not remembered. And few who ask send a query with a POST.
     let remembered = route != Route::Surveys && query.is_empty();
-    let (headers, body) = body_of(app, request).await?;
+    let body = bytes_of(app, head, body).await?;
     let read = || {
         let mut fields = Fields::of(parse_json(&body)?)?;
         let subject = subject(&mut fields);
@@ -48,37 +42,32 @@ pub(super) async fn posted(
             _ => Err(fields.refusal()),
         }
     };
-    let question = match remembered {
-        true => app.parts.question(&words(route, &body), read)?,
-        false => Arc::new(Question::once(read()?)),
-    };
-    Ok(Posted { question, headers })
+    match remembered {
+        true => app.parts.question(&words(route, &body), read),
+        false => Ok(Arc::new(Question::once(read()?))),
+    }
 }
 
 /// The top-level fields of a request's body.
-pub(super) async fn read_fields(app: &App, request: Request) -> Result<Fields, Problem> {
-    let (_, body) = body_of(app, request).await?;
-    Fields::of(parse_json(&body)?)
+pub(super) async fn read_fields(app: &App, head: &Parts, body: Body) -> Result<Fields, Problem> {
+    Fields::of(parse_json(&bytes_of(app, head, body).await?)?)
 }
 
-async fn body_of(app: &App, request: Request) -> Result<(HeaderMap, Bytes), Problem> {
-    let (parts, body) = request.into_parts();
+async fn bytes_of(app: &App, head: &Parts, body: Body) -> Result<Bytes, Problem> {
     let settings = &app.settings;
-    let clock = app.clock.as_ref();
-    let body = read_body(&parts.headers, body, settings.max_body, settings.body_timeout, clock).await?;
-    Ok((parts.headers, body))
+    read_body(&head.headers, body, settings.max_body, settings.body_timeout, app.clock.as_ref()).await
 }
 
 /// A query by GET.
 pub(super) fn gotten(
     app: &App,
-    request: &Parts,
+    head: &Parts,
     route: Route,
     subject: impl FnOnce() -> Result<Subject, Problem>,
 ) -> Result<Arc<Question>, Problem> {
-    let target = request.uri.path_and_query().map_or("", |target| target.as_str());
+    let target = head.uri.path_and_query().map_or("", |target| target.as_str());
     app.parts.question(&words(route, target.as_bytes()), || {
-        let forwarded = Forwarded { query: parameters(app, &request.uri)?, fields: BTreeMap::new() };
+        let forwarded = Forwarded { query: parameters(app, &head.uri)?, fields: BTreeMap::new() };
         Ok(Query { subject: subject()?, forwarded })
     })
 }
@@ -101,10 +90,11 @@ pub(super) fn parameters(app: &App, uri: &Uri) -> Result<BTreeMap<String, String
 pub(super) async fn answer_posted(
     app: &App,
     caller: &Caller,
-    posted: &Posted,
+    question: &Arc<Question>,
+    head: &Parts,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    let served = find(app, caller, &posted.question, &posted.headers, line).await?;
+    let served = find(app, caller, question, head, line).await?;
     let body = served.body.clone();
     Ok(answered(&served, body, None))
 }
@@ -114,13 +104,13 @@ pub(super) async fn answer_gotten(
     app: &App,
     caller: &Caller,
     question: &Arc<Question>,
-    headers: &HeaderMap,
+    head: &Parts,
     line: &mut Line<'_>,
     view: impl FnOnce(&Served) -> Result<(Bytes, Bytes), Problem>,
 ) -> Result<Response, Problem> {
-    let served = find(app, caller, question, headers, line).await?;
+    let served = find(app, caller, question, head, line).await?;
     let (body, etag) = view(&served)?;
-    if !none_match_names(headers, &etag) {
+    if !none_match_names(&head.headers, &etag) {
         return Ok(answered(&served, body, Some(etag)));
     }
     let mut response = answered(&served, Bytes::new(), Some(etag));
@@ -134,11 +124,11 @@ async fn find(
     app: &App,
     caller: &Caller,
     question: &Arc<Question>,
-    headers: &HeaderMap,
+    head: &Parts,
     line: &mut Line<'_>,
 ) -> Result<Served, Problem> {
     caller.may_ask(question.query())?;
-    let demand = if caller.may_refresh { demand(headers) } else { Demand::default() };
+    let demand = if caller.may_refresh { demand(&head.headers) } else { Demand::default() };
     match app.parts.get(question, demand, caller.sees_all_queues()).await {
         Ok(served) => {
             line.served(&served);

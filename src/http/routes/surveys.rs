@@ -1,4 +1,4 @@
-use axum::{extract::Request, response::Response};
+use axum::{body::Body, http::request::Parts, response::Response};
 
 use super::serve::{answer_posted, posted};
 use crate::{
@@ -16,11 +16,12 @@ use crate::{
 pub(in crate::http) async fn query_surveys(
     app: &App,
     caller: &Caller,
-    request: Request,
+    head: &Parts,
+    body: Body,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    let posted = posted(app, Route::Surveys, request, subject).await?;
-    answer_posted(app, caller, &posted, line).await
+    let question = posted(app, Route::Surveys, head, body, subject).await?;
+    answer_posted(app, caller, &question, head, line).await
 }
 
 fn subject(fields: &mut Fields) -> Option<Subject> {
