@@ -9,19 +9,17 @@
     clippy::disallowed_methods
 )]
 
+mod support;
+
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    net::TcpListener,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
 };
 
-use wesal_gateway::{
-    callers::ApiKey,
-    config::KeyHash,
-    simulator::{Credentials, Options, Simulator},
-};
+use support::{Server, fetch, memory, start_gateway, start_vendor};
+use wesal_gateway::{callers::ApiKey, simulator::Simulator};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -53,6 +51,8 @@ fn compare() {
     let key = ApiKey::generate().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(1).build().unwrap();
     let (vendor, settings) = runtime.block_on(start_vendor());
+    give_20_kb(&vendor);
+    let settings = format!("{settings}[cache.queue_summary]\nttl = \"1h\"\n");
     let (gateway, base) = start_gateway(work.path(), &settings, &key);
 
     let all = vendor.queue_ids();
@@ -85,8 +85,8 @@ fn compare() {
         );
         let mut ratios = Vec::new();
         for round in 1..=ROUNDS {
-            let ours = load(&gateway.0, &url, &script);
-            let theirs = load(&bare.0, &bare_url, &script);
+            let ours = load(&gateway, &url, &script);
+            let theirs = load(&bare, &bare_url, &script);
             ratios.push((ours.cpu / theirs.cpu, theirs.rate / ours.rate));
             println!(
                 "  round {round}: gateway {:>7.0}/s {:>6.1} us, bare {:>7.0}/s {:>6.1} us: CPU {:.2} times",
@@ -105,76 +105,22 @@ fn compare() {
         let rate = median(ratios.iter().map(|ratio| ratio.1).collect());
         println!("  median: {cpu:.2} times the bare handler's CPU a request; {rate:.2} times fewer requests a second");
     }
-    println!("\nresident memory of the gateway: {}", memory(&gateway.0));
+    println!("\nresident memory of the gateway: {} KiB", memory(&gateway));
 }
 
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-struct Load {
-    rate: f64,
-    cpu: f64,
-}
-
-/// A vendor in this process: while answers come from memory it has nothing to do. Its question list has 20 KB.
-async fn start_vendor() -> (Simulator, String) {
-    let vendor = Simulator::new(Options::default());
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let Credentials { client_id, email, password } = vendor.credentials();
-    let settings = format!(
-        "[upstream]\nbase_url = \"http://{}/api/v1\"\nclient_id = \"{client_id}\"\nemail = \"{email}\"\npassword = \"{password}\"\n",
-        listener.local_addr().unwrap()
-    );
-    tokio::spawn(vendor.clone().serve(listener, std::future::pending()));
+/// A question list of 20 KB.
+fn give_20_kb(vendor: &Simulator) {
     let answers: Vec<_> =
         (1..=5).map(|n| serde_json::json!({"id": n, "title": format!("Answer {n}"), "value": n})).collect();
     let questions: Vec<_> =
         (0..80).map(|n| serde_json::json!({"id": n, "name": format!("Question {n}"), "answers": answers})).collect();
     let list = serde_json::json!({"data": {"questions": questions}, "success": true});
     vendor.set_answer("questions", list.to_string());
-    (vendor, settings)
 }
 
-fn start_gateway(work: &Path, settings: &str, key: &ApiKey) -> (Server, String) {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let config = format!(
-        "{settings}
-[server]
-listen = \"127.0.0.1:{port}\"
-[admin]
-listen = \"\"
-[cache.queue_summary]
-ttl = \"1h\"
-[limits]
-default = {{ requests = 1000000, per = \"1s\" }}
-[[callers]]
-name = \"bench\"
-key_hashes = [\"{}\"]
-scopes = [\"questions\", \"queues\"]
-",
-        KeyHash::new(key.hash())
-    );
-    let file = work.join("config.toml");
-    fs::write(&file, config).unwrap();
-    // The log line is written; only the file is spared.
-    let gateway = Command::new(env!("CARGO_BIN_EXE_wesal-gateway"))
-        .args(["serve", "--config"])
-        .arg(&file)
-        .stderr(fs::File::create("/dev/null").unwrap())
-        .spawn()
-        .unwrap();
-    let gateway = Server(gateway);
-    let ready = format!("http://127.0.0.1:{port}/readyz");
-    while !Command::new("curl").args(["-sf", "-o", "/dev/null", &ready]).status().unwrap().success() {
-        std::thread::yield_now();
-    }
-    (gateway, format!("http://127.0.0.1:{port}/api/v1"))
+struct Load {
+    rate: f64,
+    cpu: f64,
 }
 
 fn start_bare(body: &Path) -> (Server, String) {
@@ -183,17 +129,6 @@ fn start_bare(body: &Path) -> (Server, String) {
     let mut url = String::new();
     BufReader::new(bare.stdout.take().unwrap()).read_line(&mut url).unwrap();
     (Server(bare), url.trim().to_owned())
-}
-
-fn fetch(url: &str, key: &ApiKey, body: Option<&str>) -> Vec<u8> {
-    let mut curl = Command::new("curl");
-    curl.args(["-sf", url, "-H", &format!("Authorization: {}", key.expose())]);
-    if let Some(body) = body {
-        curl.args(["-H", "Content-Type: application/json", "-d", body]);
-    }
-    let output = curl.output().unwrap();
-    assert!(output.status.success(), "{url} was not answered");
-    output.stdout
 }
 
 /// What wrk sends: a GET, or the bodies in turn.
@@ -209,7 +144,7 @@ fn request(key: &ApiKey, bodies: &[String]) -> String {
     )
 }
 
-fn load(server: &Child, url: &str, script: &Path) -> Load {
+fn load(server: &Server, url: &str, script: &Path) -> Load {
     let before = cpu_seconds(server);
     let wrk = Command::new("wrk")
         .args(["-t1", "-c32", &format!("-d{SECONDS}s"), "-s"])
@@ -227,14 +162,9 @@ fn load(server: &Child, url: &str, script: &Path) -> Load {
 }
 
 /// User and system time that a process has used, from the kernel's own account (in ticks of 10 ms).
-fn cpu_seconds(server: &Child) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", server.id())).unwrap();
+fn cpu_seconds(server: &Server) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", server.0.id())).unwrap();
     let after_name = stat.rsplit_once(')').unwrap().1;
     let ticks: f64 = after_name.split_whitespace().skip(11).take(2).map(|field| field.parse::<f64>().unwrap()).sum();
     ticks / 100.0
-}
-
-fn memory(server: &Child) -> String {
-    let status = fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
-    status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("?").trim().to_owned()
 }

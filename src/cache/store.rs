@@ -77,7 +77,7 @@ mod tests {
     use crate::{
         cache::Phase,
         clock::Moment,
-        model::{CompanyId, Forwarded, PartId, Query, Subject},
+        model::{CompanyId, Forwarded, PartId, Query, QueueId, Subject},
     };
 
     const DAY: Duration = Duration::from_secs(86_400);
@@ -127,13 +127,21 @@ mod tests {
         let capacity = 1 << 20;
         let store = Store::new(capacity, DAY);
         let flooded = entry("x", 1);
-        store.put(&key(20_000), Arc::clone(&flooded));
-        for company in 1..=10_000 {
-            store.put(&key(company), entry("x", 1));
+        store.put(&key(1), Arc::clone(&flooded));
+        let (shape, small) = (key(2).shape, entry("x", 1));
+        let mut most = 0;
+        // `cargo bench --bench memory` sends a million through the whole gateway.
+        for number in 0..50_000_u32 {
+            let queue = QueueId::try_from(number.to_string()).unwrap();
+            store.put(&shape.part(PartId::Queue(queue)), Arc::clone(&small));
+            if number % 1_000 == 0 {
+                most = most.max(store.parts.weighted_size());
+            }
         }
         store.tidy();
-        assert!(store.parts.weighted_size() <= capacity);
-        assert!(store.parts.entry_count() > 100);
+        let (bytes, parts) = store.size();
+        assert!(bytes <= capacity && most <= capacity, "{bytes}, {most} in between");
+        assert!((100..capacity / 300).contains(&parts), "{parts}");
         assert!(flooded.has_left());
     }
 }

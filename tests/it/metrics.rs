@@ -92,6 +92,21 @@ async fn what_is_held_is_told_in_parts_and_bytes() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_nobody_asks_gives_its_memory_back() {
+    let world = World::new().await;
+    for _ in 0..2 {
+        world.post(SUMMARY, &asking(&[SALES, SUPPORT])).await.ok();
+        world.get("/survey/queries/questions/100301").await.ok();
+    }
+    world.advance(secs(3600 + 24 * 3600));
+    // Swept about each minute; a question is forgotten after ten, and the list of questions was good for a day.
+    while world.metric("cache_parts").await + world.metric("cache_bytes").await > 0.0 {
+        world.advance(secs(1));
+    }
+    assert_eq!((world.vendor_calls("summary"), world.vendor_calls("questions")), (1, 1));
+}
+
+#[tokio::test]
 async fn an_answer_that_cannot_be_taken_apart_is_counted() {
     let world = World::new().await;
     let twice = format!(

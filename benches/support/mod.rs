@@ -1,0 +1,92 @@
+//! A vendor and a gateway for the benchmarks: the gateway is the program itself, in a process of its own.
+#![allow(dead_code, reason = "each benchmark uses its own part")]
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command},
+};
+
+use wesal_gateway::{
+    callers::ApiKey,
+    config::KeyHash,
+    simulator::{Credentials, Options, Simulator},
+};
+
+/// A process that ends with its owner.
+pub(crate) struct Server(pub(crate) Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A vendor in this process: while answers come from memory it has nothing to do.
+pub(crate) async fn start_vendor() -> (Simulator, String) {
+    let vendor = Simulator::new(Options::default());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let Credentials { client_id, email, password } = vendor.credentials();
+    let settings = format!(
+        "[upstream]\nbase_url = \"http://{}/api/v1\"\nclient_id = \"{client_id}\"\nemail = \"{email}\"\npassword = \"{password}\"\n",
+        listener.local_addr().unwrap()
+    );
+    tokio::spawn(vendor.clone().serve(listener, std::future::pending()));
+    (vendor, settings)
+}
+
+/// A gateway with one caller, and its base URL. `settings` are `[upstream]` and whatever else.
+pub(crate) fn start_gateway(work: &Path, settings: &str, key: &ApiKey) -> (Server, String) {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = format!(
+        "{settings}
+[server]
+listen = \"127.0.0.1:{port}\"
+[admin]
+listen = \"\"
+[limits]
+default = {{ requests = 1000000, per = \"1s\" }}
+[[callers]]
+name = \"bench\"
+key_hashes = [\"{}\"]
+scopes = [\"questions\", \"queues\"]
+",
+        KeyHash::new(key.hash())
+    );
+    let file = work.join("config.toml");
+    fs::write(&file, config).unwrap();
+    // The log line is written; only the file is spared.
+    let gateway = Command::new(env!("CARGO_BIN_EXE_wesal-gateway"))
+        .args(["serve", "--config"])
+        .arg(&file)
+        .stderr(fs::File::create("/dev/null").unwrap())
+        .spawn()
+        .unwrap();
+    let gateway = Server(gateway);
+    let ready = format!("http://127.0.0.1:{port}/readyz");
+    while !Command::new("curl").args(["-sf", "-o", "/dev/null", &ready]).status().unwrap().success() {
+        std::thread::yield_now();
+    }
+    (gateway, format!("http://127.0.0.1:{port}/api/v1"))
+}
+
+/// What the gateway answers.
+pub(crate) fn fetch(url: &str, key: &ApiKey, body: Option<&str>) -> Vec<u8> {
+    let mut curl = Command::new("curl");
+    curl.args(["-sf", url, "-H", &format!("Authorization: {}", key.expose())]);
+    if let Some(body) = body {
+        curl.args(["-H", "Content-Type: application/json", "-d", body]);
+    }
+    let output = curl.output().unwrap();
+    assert!(output.status.success(), "{url} was not answered");
+    output.stdout
+}
+
+/// What a process holds of the machine's memory, in KiB.
+pub(crate) fn memory(server: &Server) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.0.id())).unwrap();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    resident.split_whitespace().next().unwrap().parse().unwrap()
+}
