@@ -368,13 +368,21 @@ fn in_a_day<T>(day: impl AsyncFnOnce(Day) -> T) -> T {
     runtime.block_on(async { day(Day::begin()).await })
 }
 
+fn days(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, max_shrink_iters: 400, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(days(64))]
 
     #[test]
     fn whatever_happens_an_answer_is_true_and_says_so(ops in vec(op(), 1..70)) {
         in_a_day(async |mut day| day.live(ops).await);
     }
+}
+
+proptest! {
+    #![proptest_config(days(16))]
 
     /// After any such day, callers who ask twice a second never wait, and the vendor gets about one call a `ttl` for
     /// each shape, whatever sets they ask for.
