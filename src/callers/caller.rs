@@ -1,10 +1,17 @@
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    sync::atomic::{AtomicI64, Ordering},
+};
 
-use super::AuthFailure;
+use jiff::Timestamp;
+
+use super::{AuthFailure, registry::mark, session::KeyMark};
 use crate::{
     config::CallerConfig,
     model::{CallerName, CompanyId, Query, QueueId, Scope},
 };
+
+const NEVER: i64 = i64::MIN;
 
 /// An app with a key, and what it may ask for.
 #[derive(Debug)]
@@ -16,7 +23,10 @@ pub struct Caller {
     /// Whether its `Cache-Control` is honoured.
     pub may_refresh: bool,
     enabled: bool,
-    expires: Option<jiff::Timestamp>,
+    expires: Option<Timestamp>,
+    keys: Vec<KeyMark>,
+    /// In seconds since 1970; the least number: never.
+    last_used: AtomicI64,
     scopes: Vec<Scope>,
     companies: Option<HashSet<CompanyId>>,
     queues: Option<HashSet<QueueId>>,
@@ -37,26 +47,56 @@ pub enum Forbidden {
 }
 
 impl Caller {
-    pub(super) fn new(config: &CallerConfig, index: usize) -> Self {
+    pub(super) fn new(config: &CallerConfig, index: usize, last_used: Option<Timestamp>) -> Self {
         Self {
             name: config.name.clone(),
             index,
             may_refresh: config.may_refresh,
             enabled: config.enabled,
             expires: config.expires,
+            keys: config.key_hashes.iter().map(|hash| mark(hash.as_bytes())).collect(),
+            last_used: AtomicI64::new(last_used.map_or(NEVER, Timestamp::as_second)),
             scopes: config.scopes.clone(),
             companies: config.companies.as_ref().map(|all| all.iter().copied().collect()),
             queues: config.queues.as_ref().map(|all| all.iter().cloned().collect()),
         }
     }
 
-    /// Whether its keys are good now.
-    pub(super) fn is_good(&self, now: jiff::Timestamp) -> Result<(), AuthFailure> {
+    /// When it last showed a good credential, to the second.
+    pub fn last_used(&self) -> Option<Timestamp> {
+        Timestamp::from_second(self.last_used.load(Ordering::Relaxed)).ok()
+    }
+
+    /// Whether its keys work at all.
+    pub fn enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// When its keys cease to work.
+    pub fn expires(&self) -> Option<Timestamp> {
+        self.expires
+    }
+
+    /// What it may ask for.
+    pub fn scopes(&self) -> &[Scope] {
+        &self.scopes
+    }
+
+    pub(super) fn has_key(&self, mark: KeyMark) -> bool {
+        self.keys.contains(&mark)
+    }
+
+    /// Whether its keys are good now. If they are, it was just used.
+    pub(super) fn is_good(&self, now: Timestamp) -> Result<(), AuthFailure> {
         if !self.enabled {
             return Err(AuthFailure::Disabled);
         }
         if self.expires.is_some_and(|end| now >= end) {
             return Err(AuthFailure::Expired);
+        }
+        // Looked at first: what all read and nobody writes is read the fastest.
+        if self.last_used.load(Ordering::Relaxed) != now.as_second() {
+            self.last_used.store(now.as_second(), Ordering::Relaxed);
         }
         Ok(())
     }

@@ -5,9 +5,11 @@ mod api_key;
 mod caller;
 mod company_view;
 mod registry;
+mod session;
 
-pub use acquaintance::Acquaintance;
+pub use acquaintance::{Acquaintance, Credential, Identity};
 pub use api_key::ApiKey;
 pub use caller::{Caller, Forbidden};
 pub use company_view::{NotUnderstood, only_companies};
-pub use registry::{AuthFailure, Callers};
+pub use registry::{AuthFailure, Callers, Shown};
+pub use session::{Session, Sessions};

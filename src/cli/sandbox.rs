@@ -11,7 +11,7 @@ use crate::{
     model::{CallerName, Scope},
     server::{Bound, Drained, Gateway},
     simulator::{Latency, Options, Simulator},
-    telemetry,
+    telemetry::{self, events},
 };
 
 #[derive(clap::Args)]
@@ -48,7 +48,7 @@ async fn serve(port: u16) -> Result<(), Failed> {
         // Ends also when the sender is dropped.
         let _ = vendor_ended.await;
     }));
-    let drained = gateway.serve(bound, stop.told()).await;
+    let drained = gateway.serve(bound, stop.told(events::nothing_to_reload)).await;
     drop(end_vendor);
     vendor.await??;
     match drained {

@@ -2,7 +2,7 @@ use super::{Failed, block_on, settings::ConfigFile, signals::Stop};
 use crate::{
     clock::SystemClock,
     config::Config,
-    server::{Bound, Drained, Gateway},
+    server::{Bound, Drained, Gateway, Reloader},
     telemetry::{self, events},
 };
 
@@ -24,15 +24,28 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     for warning in &loaded.warnings {
         events::configuration_warning(warning);
     }
-    block_on(serve(&loaded.config))
+    block_on(serve(&arguments.config, &loaded.config))
+}
+
+/// Reads the configuration again. One that is not good changes nothing.
+fn reload(file: &ConfigFile, reloader: &Reloader) {
+    let loaded = match file.read() {
+        Ok(loaded) => loaded,
+        Err(faults) => return events::reload_refused(&faults),
+    };
+    match reloader.reload(&loaded.config) {
+        Ok(()) => events::reloaded(loaded.config.callers.len()),
+        Err(no_callers) => events::reload_refused(&no_callers),
+    }
 }
 
 /// Serves until the process is told to end.
-async fn serve(config: &Config) -> Result<(), Failed> {
+async fn serve(file: &ConfigFile, config: &Config) -> Result<(), Failed> {
     let stop = Stop::listen()?;
     let gateway = Gateway::new(config, SystemClock::shared())?;
+    let reloader = gateway.reloader();
     let bound = Bound::bind(config).await?;
-    match gateway.serve(bound, stop.told()).await {
+    match gateway.serve(bound, stop.told(|| reload(file, &reloader))).await {
         Drained { cut_off: 0 } => Ok(()),
         Drained { .. } => Err(Failed::Said),
     }

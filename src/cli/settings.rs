@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::Failed;
 use crate::{
     clock::{Clock, SystemClock},
-    config::{Environment, Loaded, load},
+    config::{Environment, Faults, Loaded, load},
 };
 
 /// Where the configuration is.
@@ -18,8 +18,12 @@ pub(super) struct ConfigFile {
 
 impl ConfigFile {
     /// The checked configuration, or all that is wrong with it.
-    pub(super) fn load(&self) -> Result<Loaded, Failed> {
+    pub(super) fn read(&self) -> Result<Loaded, Faults> {
         load(&self.config, &Environment::from_process(), SystemClock::new().wall())
-            .map_err(|faults| Failed::Configuration(format!("{}\n", faults.to_string().trim_end())))
+    }
+
+    /// The same, as a command's end.
+    pub(super) fn load(&self) -> Result<Loaded, Failed> {
+        self.read().map_err(|faults| Failed::Configuration(format!("{}\n", faults.to_string().trim_end())))
     }
 }

@@ -1,4 +1,3 @@
-use crate::telemetry::events;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals that end the process. Made before anything is served, so that none is missed.
@@ -18,13 +17,13 @@ impl Stop {
         })
     }
 
-    /// Ends at SIGTERM or SIGINT. SIGHUP, which unhandled would end the process too, does not.
-    pub(super) async fn told(mut self) {
+    /// Ends at SIGTERM or SIGINT. At SIGHUP, which unhandled would end the process too, does what `at_hangup` says.
+    pub(super) async fn told(mut self, at_hangup: impl Fn()) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                Some(()) = self.hangup.recv() => events::reload_not_supported(),
+                Some(()) = self.hangup.recv() => at_hangup(),
             }
         }
     }

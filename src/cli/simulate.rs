@@ -4,7 +4,10 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 
 use super::{Failed, block_on, output::print, signals::Stop};
-use crate::simulator::{FaultRule, Latency, Options, Simulator};
+use crate::{
+    simulator::{FaultRule, Latency, Options, Simulator},
+    telemetry::events,
+};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -56,6 +59,6 @@ Ctrl-C ends it.
 ",
         credentials.client_id, credentials.email, credentials.password
     ));
-    simulator.serve(listener, stop.told()).await?;
+    simulator.serve(listener, stop.told(events::nothing_to_reload)).await?;
     Ok(())
 }

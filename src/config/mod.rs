@@ -25,6 +25,7 @@ mod schema;
 mod secret;
 mod secret_files;
 mod server;
+mod sessions;
 mod size;
 mod telemetry;
 #[cfg(test)]
@@ -53,6 +54,7 @@ pub use rate::RateLimit;
 pub use schema::schema;
 pub use secret::Secret;
 pub use server::ServerConfig;
+pub use sessions::SessionsConfig;
 pub use size::Size;
 pub use telemetry::{LogFormat, TelemetryConfig};
 pub use tree::Origin;
@@ -75,6 +77,8 @@ pub struct Config {
     pub cache: CacheConfig,
     /// What callers may ask for in how long a time.
     pub limits: LimitsConfig,
+    /// What apps get that log in as they would at the vendor.
+    pub sessions: SessionsConfig,
     /// What the gateway tells about itself.
     pub telemetry: TelemetryConfig,
     /// Who may ask.
@@ -114,6 +118,7 @@ impl Config {
         check.within("upstream", |check| self.upstream.validate(check));
         check.within("cache", |check| self.cache.validate(check));
         check.within("limits", |check| self.limits.validate(check));
+        check.within("sessions", |check| self.sessions.validate(check));
         check.within("telemetry", |check| self.telemetry.validate(check));
         check.within("callers", |check| callers::validate(&self.callers, check));
         let (public, admin) = (self.server.listen, self.admin.listen);

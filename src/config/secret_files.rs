@@ -15,8 +15,13 @@ use super::{
 };
 
 /// Every secret; each can also be given as the same name with `_file` behind it.
-const SECRETS: [(&str, &str); 4] =
-    [("admin", "token"), ("upstream", "client_id"), ("upstream", "email"), ("upstream", "password")];
+const SECRETS: [(&str, &str); 5] = [
+    ("admin", "token"),
+    ("upstream", "client_id"),
+    ("upstream", "email"),
+    ("upstream", "password"),
+    ("sessions", "secret"),
+];
 
 /// The most that a file with a secret may hold, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -43,7 +48,11 @@ pub(super) fn make_way(tree: &mut Node, names: &[String]) {
 /// Reads the secrets that are given as files; paths are relative to the folder of the configuration file.
 pub(super) fn read(config: &mut Config, tree: &mut Node, file: &Path, faults: &mut Vec<Fault>) {
     let folder = file.parent().unwrap_or(Path::new(""));
-    let slots = [&mut config.admin.secrets_mut()[..], &mut config.upstream.secrets_mut()[..]];
+    let slots = [
+        &mut config.admin.secrets_mut()[..],
+        &mut config.upstream.secrets_mut()[..],
+        &mut config.sessions.secrets_mut()[..],
+    ];
     for ((section, name), (secret, path)) in SECRETS.into_iter().zip(slots.into_iter().flatten()) {
         let Some(path) = path.as_mut() else { continue };
         let steps = [Step::Name(section.to_owned()), Step::Name(format!("{name}_file"))];

@@ -1,7 +1,12 @@
-use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    num::NonZeroUsize,
+    time::Duration,
+};
 
+use ipnet::IpNet;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 use super::{DurationText, Size, check::Check, listen};
 
@@ -28,12 +33,26 @@ pub struct ServerConfig {
     pub idle_timeout: Duration,
     /// Connections open at once; further ones wait to be accepted.
     pub max_connections: NonZeroUsize,
+    /// Networks of proxies that are believed where a request comes from, as in `10.0.0.0/8`: `Forwarded`, or
+    /// `X-Forwarded-For`, then counts for `limits.auth_failures`.
+    #[schemars(with = "Vec<String>")]
+    #[serde(deserialize_with = "networks")]
+    pub trusted_proxies: Vec<IpNet>,
     /// How long requests in flight may still take once the process is told to end.
     #[serde(with = "DurationText")]
     pub drain_timeout: Duration,
     /// How long connections are still accepted once the process is told to end.
     #[serde(with = "DurationText")]
     pub drain_delay: Duration,
+}
+
+/// An address alone is a network of one.
+fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let network = |text: String| {
+        let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        network.map_err(|_| D::Error::custom("holds what is no network; write each as in \"10.0.0.0/8\""))
+    };
+    Vec::<String>::deserialize(deserializer)?.into_iter().map(network).collect()
 }
 
 impl Default for ServerConfig {
@@ -46,6 +65,7 @@ impl Default for ServerConfig {
             body_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             max_connections: super::at_least_one(10_000),
+            trusted_proxies: Vec::new(),
             drain_timeout: Duration::from_secs(30),
             drain_delay: Duration::ZERO,
         }

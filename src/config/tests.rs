@@ -99,7 +99,7 @@ fn a_fault_has_a_place_a_reason_and_a_remedy() {
         [
             "config.toml:2: server.listn: is not a known setting",
             "did you mean `listen`? known here: listen, base_path, max_body, header_timeout, body_timeout, \
-             idle_timeout, max_connections, drain_timeout, drain_delay"
+             idle_timeout, max_connections, trusted_proxies, drain_timeout, drain_delay"
         ]
     );
     assert_eq!(
@@ -158,7 +158,10 @@ fn each_rule_holds() {
         ("cache.queue_performance.closed_after = \"50h\"", "longer than settled_after"),
         ("telemetry.log_format = \"xml\"", "\"auto\", \"json\", \"text\""),
         ("telemetry.log_filter = \"\"", "is empty"),
-        ("sessions.ttl = \"1h\"", "not a known setting"),
+        ("server.trusted_proxies = [\"10.0.0.0/8\", \"here\"]", "no network"),
+        ("sessions.ttl = \"0s\"", "may not be zero"),
+        ("sessions.ttl = \"9600h\"", "more than a year"),
+        ("sessions.secret = \"short\"", "shorter than 32 bytes"),
     ] {
         let faults = read(text).expect_err(text);
         assert_eq!(faults.len(), 1, "{text}: {faults}");

@@ -30,8 +30,8 @@ pub(super) struct Line<'a> {
     pub(super) template: &'static str,
     /// Who asks, once that is known.
     pub(super) caller: Option<Arc<Caller>>,
-    /// How the caller stands after this request.
-    pub(super) standing: Option<Standing>,
+    /// The caller's limit, and how it stands after this request.
+    pub(super) standing: Option<(HeaderValue, Standing)>,
     /// What the vendor calls of this request cost.
     pub(super) effort: Effort,
     found: Option<Found>,

@@ -10,10 +10,11 @@ use super::{
     app::{App, Peer},
     code::Code,
     credential::credential,
+    known::Known,
     problem::Problem,
 };
 use crate::{
-    callers::{AuthFailure, Caller},
+    callers::{AuthFailure, Caller, Identity},
     limits::{Place, Quota, Standing},
     model::{Route, push_number},
     telemetry::events,
@@ -22,33 +23,36 @@ use crate::{
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Who calls `route`.
-pub(super) fn authenticate(app: &App, route: Route, peer: &Peer, headers: &HeaderMap) -> Result<Arc<Caller>, Problem> {
+/// Who calls `route`. Counts the request against the caller's limit.
+pub(super) fn authenticate(
+    app: &App,
+    route: Route,
+    peer: &Peer,
+    headers: &HeaderMap,
+    line: &mut Line<'_>,
+) -> Result<Identity, Problem> {
     let credential = credential(route, headers)?;
-    let found = peer.acquaintance.by_key(&app.callers, credential, app.clock.wall());
-    found.map_err(|failure| {
-        // Every session is a JWT, and no key is.
-        let code = if credential.starts_with("eyJ") { Code::InvalidSession } else { Code::InvalidKey };
-        refuse(app, peer.address, failure, code)
-    })
+    let known = app.known();
+    let now = app.clock.wall();
+    let identity = peer
+        .acquaintance
+        .identify(&known.callers, &app.sessions, credential, now)
+        .map_err(|failure| refuse(app, peer.address(headers), failure))?;
+    count(&known, &identity.caller, line)?;
+    Ok(identity)
 }
 
 /// Lets a known caller through to `route`, and gives it a place among the requests that are worked on.
-pub(super) fn admit<'a>(
-    app: &'a App,
-    route: Route,
-    caller: &Caller,
-    line: &mut Line<'_>,
-) -> Result<Place<'a>, Problem> {
-    count(app, caller, line)?;
+pub(super) fn admit<'a>(app: &'a App, route: Route, caller: &Caller) -> Result<Place<'a>, Problem> {
     caller.may_use(route.scope())?;
     app.in_flight.take().ok_or_else(Problem::overloaded)
 }
 
 /// Counts a request against its caller's limit.
-pub(super) fn count(app: &App, caller: &Caller, line: &mut Line<'_>) -> Result<(), Problem> {
-    let Some(standing) = app.limits.count(caller.index) else { return Ok(()) };
-    line.standing = Some(standing);
+pub(super) fn count(known: &Known, caller: &Arc<Caller>, line: &mut Line<'_>) -> Result<(), Problem> {
+    line.caller = Some(Arc::clone(caller));
+    let Some(standing) = known.limits.count(caller.index) else { return Ok(()) };
+    line.standing = known.policies.get(caller.index).map(|policy| (policy.clone(), standing));
     if standing.admitted {
         return Ok(());
     }
@@ -60,31 +64,35 @@ pub(super) fn count(app: &App, caller: &Caller, line: &mut Line<'_>) -> Result<(
 }
 
 /// The answer to a credential that is not good. Counts it against the address it came from.
-pub(super) fn refuse(app: &App, peer: IpAddr, failure: AuthFailure, code: Code) -> Problem {
-    events::credential_refused(failure.as_str(), peer);
-    if let Err(wait) = app.auth_failures.count(peer) {
+pub(super) fn refuse(app: &App, address: IpAddr, failure: AuthFailure) -> Problem {
+    use AuthFailure as F;
+    events::credential_refused(failure.as_str(), address);
+    if let Err(wait) = app.auth_failures.count(address) {
         let detail =
             "Too many wrong credentials came from this address. Check the key, and try again after Retry-After.";
         return Problem::new(Code::TooManyAuthFailures, detail).retry_after(wait);
     }
-    let detail = match (code, failure) {
-        (Code::InvalidSession, _) => "This session is unknown, has ended, or has expired. Log in again.",
-        (_, AuthFailure::Malformed) => "This is not a gateway key: mistyped, cut short, or another system's.",
-        (_, AuthFailure::OtherCaller) => {
-            "The email and the password do not belong together: give the app's name and its key."
+    let (code, detail) = match failure {
+        F::Malformed => (Code::InvalidKey, "This is not a gateway key: mistyped, cut short, or another system's."),
+        F::OtherCaller => {
+            let detail = "The email and the password do not belong together: give the app's name and its key.";
+            (Code::InvalidKey, detail)
         }
-        (_, AuthFailure::Unknown | AuthFailure::Expired | AuthFailure::Disabled) => {
-            "This key is unknown, has expired, or is switched off. Ask who runs the gateway."
+        F::Unknown | F::Expired | F::Disabled => {
+            let detail = "This key is unknown, has expired, or is switched off. Ask who runs the gateway.";
+            (Code::InvalidKey, detail)
         }
+        F::SessionUnknown | F::SessionExpired | F::SessionEnded => {
+            (Code::InvalidSession, "This session is unknown, has ended, or has expired. Log in again.")
+        }
+        F::SessionMisplaced => (Code::InvalidSession, "A session goes into Authorization, and nowhere else."),
     };
     Problem::new(code, detail)
 }
 
 /// Writes the fields of draft-ietf-httpapi-ratelimit-headers: how a caller stands after this request.
-pub(super) fn tell_limit(app: &App, caller: &Caller, standing: &Standing, headers: &mut HeaderMap) {
-    if let Some(policy) = app.limit_policies.get(caller.index) {
-        headers.insert(RATE_LIMIT_POLICY, policy.clone());
-    }
+pub(super) fn tell_limit(policy: HeaderValue, standing: &Standing, headers: &mut HeaderMap) {
+    headers.insert(RATE_LIMIT_POLICY, policy);
     let Standing { quota, remaining, reset, .. } = standing;
     let mut limit = String::with_capacity(40);
     limit.push('"');

@@ -1,16 +1,18 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use axum::http::HeaderValue;
+use arc_swap::{ArcSwap, Guard};
+use axum::http::HeaderMap;
+use ipnet::IpNet;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::admit::limit_policy;
+use super::{client_address::client_address, known::Known};
 use crate::{
-    callers::{Acquaintance, Callers},
+    callers::{Acquaintance, Caller, Sessions},
     clock::SharedClock,
-    config::Config,
+    config::{CallerConfig, Config, RateLimit},
     fetch::{Held, Parts, Readiness},
-    limits::{AuthFailures, CallerLimits, Places},
+    limits::{AuthFailures, Places},
     telemetry::{
         Metrics,
         metrics::{Present, RequestCounters},
@@ -24,10 +26,8 @@ const MOST_LOGINS: usize = 64;
 /// What the handlers share.
 pub struct App {
     pub(super) settings: Settings,
-    pub(super) callers: Callers,
-    pub(super) limits: CallerLimits,
-    /// Each caller's `RateLimit-Policy`, by its place.
-    pub(super) limit_policies: Vec<HeaderValue>,
+    known: ArcSwap<Known>,
+    pub(super) sessions: Sessions,
     pub(super) auth_failures: AuthFailures,
     pub(super) parts: Parts,
     pub(super) wesal: Arc<Wesal>,
@@ -64,24 +64,36 @@ pub enum Lifecycle {
 
 /// Who is at the other end of a connection.
 pub struct Peer {
-    /// Its address.
-    pub address: IpAddr,
+    address: IpAddr,
+    proxies: Arc<[IpNet]>,
     pub(super) acquaintance: Acquaintance,
     pub(super) counters: RequestCounters,
 }
 
 impl Peer {
-    /// Nobody has spoken yet.
-    pub fn at(address: IpAddr) -> Self {
-        Self { address, acquaintance: Acquaintance::default(), counters: RequestCounters::default() }
+    /// Nobody has spoken yet. Who is one of `proxies` speaks for others (`server.trusted_proxies`).
+    pub fn at(address: IpAddr, proxies: Arc<[IpNet]>) -> Self {
+        Self { address, proxies, acquaintance: Acquaintance::default(), counters: RequestCounters::default() }
+    }
+
+    /// Where a request comes from.
+    pub(super) fn address(&self, headers: &HeaderMap) -> IpAddr {
+        client_address(self.address, headers, &self.proxies)
     }
 }
 
 impl App {
     /// The handlers' state for `config`, asking `wesal`.
-    pub fn new(config: &Config, wesal: Arc<Wesal>, clock: SharedClock, metrics: Arc<Metrics>) -> Arc<Self> {
-        let limits = CallerLimits::new(&config.callers, &config.limits.default, clock.clone());
-        Arc::new(Self {
+    ///
+    /// # Errors
+    /// The system has no entropy.
+    pub fn new(
+        config: &Config,
+        wesal: Arc<Wesal>,
+        clock: SharedClock,
+        metrics: Arc<Metrics>,
+    ) -> Result<Arc<Self>, getrandom::Error> {
+        Ok(Arc::new(Self {
             settings: Settings {
                 base_path: config.server.base_path.clone(),
                 max_body: usize::try_from(config.server.max_body.bytes()).unwrap_or(usize::MAX),
@@ -90,9 +102,8 @@ impl App {
                 forward_query: config.upstream.forward_query.clone(),
                 forward_fields: config.upstream.forward_fields.clone(),
             },
-            callers: Callers::new(&config.callers),
-            limit_policies: limits.quotas().map(limit_policy).collect(),
-            limits,
+            known: ArcSwap::from_pointee(Known::new(&config.callers, &config.limits.default, &clock, None)),
+            sessions: Sessions::new(&config.sessions)?,
             auth_failures: AuthFailures::new(&config.limits.auth_failures, clock.clone()),
             parts: Parts::new(config, wesal.clone(), clock.clone(), Arc::clone(&metrics)),
             wesal,
@@ -102,7 +113,24 @@ impl App {
             clock,
             lifecycle: watch::Sender::new(Lifecycle::Serving),
             metrics,
-        })
+        }))
+    }
+
+    /// From now on these are the callers, and `default` the rate of those that have none of their own. Requests that are
+    /// worked on finish as they began.
+    pub fn set_callers(&self, callers: &[CallerConfig], default: &RateLimit) {
+        let before = self.known.load();
+        self.known.store(Arc::new(Known::new(callers, default, &self.clock, Some(&before))));
+    }
+
+    /// What there is to tell of each caller.
+    pub fn callers(&self) -> Vec<Arc<Caller>> {
+        self.known.load().callers.all().to_vec()
+    }
+
+    /// The callers as they are now. Not to be held while waiting.
+    pub(super) fn known(&self) -> Guard<Arc<Known>> {
+        self.known.load()
     }
 
     /// Moves on to `next`; never back.
@@ -150,6 +178,7 @@ impl App {
     pub fn tidy(&self) {
         self.parts.tidy();
         self.auth_failures.tidy();
+        self.sessions.tidy(self.clock.wall());
     }
 
     /// Looks at all that is held, and drops what is of no more use. To be called about each minute.

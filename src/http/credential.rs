@@ -3,21 +3,22 @@
 use axum::http::{HeaderMap, HeaderName, header};
 
 use super::{code::Code, problem::Problem};
-use crate::model::Route;
+use crate::{callers::Credential, model::Route};
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const X_CLIENT_ID: HeaderName = HeaderName::from_static("x-client-id");
 
 /// The one credential: from `Authorization`, bare or as `Bearer`, or from `X-Api-Key`. On `reset` and
 /// `verify`, which in the reference bear only `X-Client-Id`, a key may stand there.
-pub(super) fn credential(route: Route, headers: &HeaderMap) -> Result<&str, Problem> {
-    let in_authorization = texts(headers, &header::AUTHORIZATION).map(without_scheme);
-    let usual = in_authorization.chain(texts(headers, &X_API_KEY));
+pub(super) fn credential(route: Route, headers: &HeaderMap) -> Result<Credential<'_>, Problem> {
+    let in_authorization = || texts(headers, &header::AUTHORIZATION).map(without_scheme);
+    let usual = in_authorization().chain(texts(headers, &X_API_KEY));
     let found = match only_one(usual)? {
         None if matches!(route, Route::Reset | Route::Verify) => only_one(texts(headers, &X_CLIENT_ID))?,
         found => found,
     };
-    found.ok_or_else(|| {
+    let may_be_session = in_authorization().any(|text| !text.is_empty());
+    found.map(|text| Credential { text, may_be_session }).ok_or_else(|| {
         let detail =
             "Send the gateway key of your app, as Authorization: KEY, Authorization: Bearer KEY, or X-Api-Key: KEY.";
         Problem::new(Code::MissingCredential, detail)
@@ -63,7 +64,7 @@ mod tests {
             let name: HeaderName = name.parse().unwrap();
             map.append(name, axum::http::HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
-        credential(route, &map).map(str::to_owned).map_err(|problem| problem.code)
+        credential(route, &map).map(|found| found.text.to_owned()).map_err(|problem| problem.code)
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //!
 //! One function, and not layers: an answer from memory costs little more than this.
 
-use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, pin::pin, time::Duration};
 
 use axum::{
     extract::Request,
@@ -28,7 +28,7 @@ use super::{
     router::Endpoint,
     routes::{auth, health, organization, questions, queues, surveys},
 };
-use crate::model::Route;
+use crate::{callers::Identity, model::Route};
 
 /// Answers a request from `peer`, whatever it is.
 pub async fn answer(app: &App, peer: &Peer, request: Request) -> Response {
@@ -50,8 +50,8 @@ pub async fn answer(app: &App, peer: &Peer, request: Request) -> Response {
 
     let code = outcome.as_ref().err().map(|problem| problem.code);
     let mut response = outcome.unwrap_or_else(|problem| problem.render(id.to_str().unwrap_or("-")));
-    if let (Some(caller), Some(standing)) = (&line.caller, &line.standing) {
-        admit::tell_limit(app, caller, standing, response.headers_mut());
+    if let Some((policy, standing)) = line.standing.take() {
+        admit::tell_limit(policy, &standing, response.headers_mut());
     }
     line.answered(response.status(), code);
     drop(line);
@@ -77,15 +77,14 @@ async fn work_on(app: &App, peer: &Peer, request: Request, line: &mut Line<'_>) 
         Endpoint::Readiness => return Ok(health::get_readiness(app)),
         // A session begins here, so there is no credential to admit by.
         Endpoint::Mirrored(Route::Login) => {
-            return Box::pin(auth::log_in(app, peer.address, &head, body, line)).await;
+            return Box::pin(auth::log_in(app, peer, &head, body, line)).await;
         }
         Endpoint::Mirrored(route) => route,
     };
-    let caller = admit::authenticate(app, route, peer, &head.headers)?;
-    line.caller = Some(Arc::clone(&caller));
-    let _place = admit::admit(app, route, &caller, line)?;
+    let Identity { caller, session } = admit::authenticate(app, route, peer, &head.headers, line)?;
+    let _place = admit::admit(app, route, &caller)?;
     match route {
-        Route::Login | Route::Logout => auth::log_out(app, &head),
+        Route::Login | Route::Logout => auth::log_out(app, session.as_ref(), &head),
         // Boxed, as the log-in is: every request's future would have their size.
         Route::Reset => Box::pin(auth::reset_password(app, &head, body, line)).await,
         Route::Verify => Box::pin(auth::verify_reset(app, &head, body, line)).await,

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use governor::{
     RateLimiter,
@@ -10,15 +10,18 @@ use governor::{
 use crate::{
     clock::{GcraClock, SharedClock},
     config::{CallerConfig, RateLimit},
+    model::CallerName,
 };
 
 /// One limiter a caller, held with GCRA: none can spend another's share.
 pub struct CallerLimits {
-    limiters: Vec<Limiter>,
+    limiters: Vec<Arc<Limiter>>,
     clock: SharedClock,
 }
 
 struct Limiter {
+    caller: CallerName,
+    limit: RateLimit,
     state: RateLimiter<NotKeyed, InMemoryState, GcraClock, StateInformationMiddleware>,
     quota: Quota,
 }
@@ -48,15 +51,23 @@ pub struct Standing {
 }
 
 impl CallerLimits {
-    /// Limiters in the order of the configuration.
-    pub fn new(callers: &[CallerConfig], default: &RateLimit, clock: SharedClock) -> Self {
+    /// Limiters in the order of the configuration. Whose limit is what it was `before` goes on where it stood.
+    pub fn new(callers: &[CallerConfig], default: &RateLimit, clock: SharedClock, before: Option<&Self>) -> Self {
         let limiter = |caller: &CallerConfig| {
             let (limit, name) = caller.rate_limit.as_ref().map_or((default, "default"), |own| (own, "caller"));
+            let same = |earlier: &&Arc<Limiter>| {
+                earlier.caller == caller.name && earlier.limit == *limit && earlier.quota.name == name
+            };
+            if let Some(earlier) = before.and_then(|before| before.limiters.iter().find(same)) {
+                return Arc::clone(earlier);
+            }
             let window = limit.per.mul_f64(f64::from(limit.burst().get()) / f64::from(limit.requests.get()));
-            Limiter {
+            Arc::new(Limiter {
+                caller: caller.name.clone(),
+                limit: limit.clone(),
                 state: RateLimiter::direct_with_clock(limit.quota(), GcraClock(clock.clone())).with_middleware(),
                 quota: Quota { name, burst: limit.burst().get(), window: whole_seconds(window) },
-            }
+            })
         };
         Self { limiters: callers.iter().map(limiter).collect(), clock }
     }
@@ -68,7 +79,7 @@ impl CallerLimits {
 
     /// Counts one request of the caller at `index`. `None` if there is no such caller.
     pub fn count(&self, index: usize) -> Option<Standing> {
-        let Limiter { state, quota } = self.limiters.get(index)?;
+        let Limiter { state, quota, .. } = self.limiters.get(index)?.as_ref();
         Some(match state.check() {
             Ok(snapshot) => Standing {
                 quota: *quota,

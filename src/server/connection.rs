@@ -55,7 +55,7 @@ pub(super) async fn serve(
 ) {
     let watch = Arc::new(Watch { stage: Mutex::new(Stage::Idle(clock.now())), clock });
     let stream = Watched { stream, watch: Arc::clone(&watch) };
-    let shared = Arc::new((service, Peer::at(peer.ip()), Arc::clone(&watch)));
+    let shared = Arc::new((service, Peer::at(peer.ip(), bounds.proxies.clone()), Arc::clone(&watch)));
     let service = service_fn(move |request: Request<Incoming>| {
         let shared = Arc::clone(&shared);
         async move {
@@ -73,7 +73,7 @@ pub(super) async fn serve(
     tokio::select! {
         // How a connection ends is the peer's affair.
         _ = watcher.watch(connection) => {}
-        () = watch.expired(bounds) => {}
+        () = watch.expired(&bounds) => {}
     }
 }
 
@@ -98,7 +98,7 @@ impl Watch {
 
     /// Ends when the head, or the silence, has lasted too long. Looks now and then, so that a request costs no
     /// timer of its own: a connection can outlast its bound by half of the shorter one.
-    async fn expired(&self, bounds: Bounds) {
+    async fn expired(&self, bounds: &Bounds) {
         let look_each = bounds.header_timeout.min(bounds.idle_timeout).div_f64(2.0).max(Duration::from_millis(10));
         loop {
             self.clock.sleep(look_each).await;

@@ -7,7 +7,7 @@ use tower::ServiceExt;
 
 use super::listener::{Bounds, Door, Service};
 use crate::{
-    admin::{self, Admin},
+    admin::{self, Admin, Shown},
     clock::{SharedClock, SystemClock},
     config::Config,
     http::{self, App, Lifecycle, Peer},
@@ -71,6 +71,9 @@ pub enum StartError {
     /// The vendor's side refuses its settings.
     #[error(transparent)]
     Upstream(#[from] upstream::StartError),
+    /// The system has no entropy.
+    #[error("the system gives no random numbers: {0}")]
+    Entropy(#[from] getrandom::Error),
     /// An address cannot be listened on.
     #[error("cannot listen on {address} ({setting}): {reason}")]
     Listen {
@@ -114,9 +117,17 @@ impl Gateway {
     pub fn new(config: &Config, clock: SharedClock) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new());
         let wesal = Wesal::new(&config.upstream, clock.clone(), Arc::clone(&metrics))?;
-        let app = App::new(config, Arc::clone(&wesal), clock.clone(), metrics);
+        let app = App::new(config, Arc::clone(&wesal), clock.clone(), metrics)?;
         let (ready, measured) = (Arc::clone(&app), Arc::clone(&app));
-        let admin = Admin::new(config.admin.token.clone(), move || ready.readiness(), move || measured.metrics());
+        let known = Arc::clone(&app);
+        let admin = Admin::new(
+            config.admin.token.clone(),
+            Shown {
+                readiness: Box::new(move || ready.readiness()),
+                metrics: Box::new(move || measured.metrics()),
+                callers: Box::new(move || known.callers()),
+            },
+        );
         Ok(Self {
             public: Public(Arc::clone(&app)),
             admin: Behind(admin::router(admin)),
@@ -126,11 +137,17 @@ impl Gateway {
                 max_connections: config.server.max_connections.get(),
                 header_timeout: config.server.header_timeout,
                 idle_timeout: config.server.idle_timeout,
+                proxies: config.server.trusted_proxies.as_slice().into(),
             },
             drain_delay: config.server.drain_delay,
             drain_timeout: config.server.drain_timeout,
             clock,
         })
+    }
+
+    /// What takes over another configuration while the gateway runs.
+    pub fn reloader(&self) -> Reloader {
+        Reloader(Arc::clone(&self.app))
     }
 
     /// Serves until `stop` completes, then drains.
@@ -141,8 +158,9 @@ impl Gateway {
 
         // Sockets live in real time, whatever clock the answers are judged by.
         let real_time = SystemClock::shared();
-        let public = Door::open("public", bound.public, self.public, self.bounds, real_time.clone());
-        let admin = bound.admin.map(|socket| Door::open("admin", socket, self.admin, self.bounds, real_time.clone()));
+        let public = Door::open("public", bound.public, self.public, self.bounds.clone(), real_time.clone());
+        let admin =
+            bound.admin.map(|socket| Door::open("admin", socket, self.admin, self.bounds.clone(), real_time.clone()));
 
         stop.await;
         self.app.enter(Lifecycle::Draining);
@@ -156,6 +174,26 @@ impl Gateway {
         }
         events::drained(cut_off);
         Drained { cut_off }
+    }
+}
+
+/// Takes over another configuration while the gateway runs.
+#[derive(Clone)]
+pub struct Reloader(Arc<App>);
+
+/// Every caller would be gone: the file is half written, or not the right one.
+#[derive(Debug, thiserror::Error)]
+#[error("it has no callers; nothing was changed")]
+pub struct NoCallers;
+
+impl Reloader {
+    /// Takes over callers and limits; no request is lost.
+    pub fn reload(&self, config: &Config) -> Result<(), NoCallers> {
+        if config.callers.is_empty() && !self.0.callers().is_empty() {
+            return Err(NoCallers);
+        }
+        self.0.set_callers(&config.callers, &config.limits.default);
+        Ok(())
     }
 }
 

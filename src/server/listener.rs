@@ -4,6 +4,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{extract::Request, response::Response};
 use hyper_util::server::graceful::GracefulShutdown;
+use ipnet::IpNet;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, oneshot},
@@ -21,11 +22,13 @@ use crate::{
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
 
 /// What a connection may take.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Bounds {
     pub(super) max_connections: usize,
     pub(super) header_timeout: Duration,
     pub(super) idle_timeout: Duration,
+    /// Who is believed where a request comes from.
+    pub(super) proxies: Arc<[IpNet]>,
 }
 
 /// What answers the requests of a listener.
@@ -114,7 +117,7 @@ async fn accept(
                 // Answers are small and whole; waiting to fill a packet only adds latency.
                 let _ = stream.set_nodelay(true);
                 let serving =
-                    connection::serve(stream, peer, service.clone(), bounds, clock.clone(), graceful.watcher());
+                    connection::serve(stream, peer, service.clone(), bounds.clone(), clock.clone(), graceful.watcher());
                 open.spawn(async move {
                     serving.await;
                     drop(place);

@@ -4,4 +4,4 @@ mod connection;
 mod gateway;
 mod listener;
 
-pub use gateway::{Bound, Drained, Gateway, StartError};
+pub use gateway::{Bound, Drained, Gateway, NoCallers, Reloader, StartError};

@@ -107,9 +107,19 @@ pub fn draining(in_flight: usize) {
     tracing::info!(in_flight, "draining: requests in flight are finished, then the process ends");
 }
 
-/// SIGHUP, which asks for a reload.
-pub fn reload_not_supported() {
-    tracing::warn!("SIGHUP: the configuration is read at start only; restart to change it");
+/// The configuration was read again, and its callers and limits hold from now on.
+pub fn reloaded(callers: usize) {
+    tracing::info!(callers, "reloaded: callers and limits are those of the file; other settings need a restart");
+}
+
+/// The configuration was read again, and is not good: what held before still holds.
+pub fn reload_refused(reason: &(dyn std::error::Error + 'static)) {
+    tracing::error!(reason, "the configuration was not reloaded: what held before still holds");
+}
+
+/// SIGHUP, where there is nothing to reload.
+pub fn nothing_to_reload() {
+    tracing::info!("SIGHUP: there is no configuration file to read again");
 }
 
 /// The drain is over.

@@ -5,6 +5,7 @@
 mod callers;
 mod freshness;
 mod harness;
+mod isolation;
 mod lifecycle;
 mod limits;
 mod login;
@@ -13,6 +14,8 @@ mod paths;
 mod problems;
 mod queue_parts;
 mod reference;
+mod reload;
+mod sessions;
 mod smoke;
 mod stretch;
 mod validation;

@@ -1,8 +1,6 @@
 //! The login routes. The vendor's own credentials never leave the gateway, and no caller can end, replace or
 //! touch the service login here.
 
-use std::{net::IpAddr, sync::Arc};
-
 use axum::{
     body::Body,
     http::{HeaderValue, header, request::Parts},
@@ -12,11 +10,11 @@ use serde_json::json;
 
 use super::serve::{parameters, read_fields};
 use crate::{
-    callers::Caller,
+    callers::{Caller, Session},
     http::{
         access_log::Line,
         admit::{count, refuse},
-        app::App,
+        app::{App, Peer},
         code::Code,
         extract::readers,
         problem::Problem,
@@ -25,11 +23,10 @@ use crate::{
     upstream::Called,
 };
 
-/// `POST /auth/login`: an app that speaks Wesal gives its name as `email` and its key as `password`. The
-/// `access_token` it gets is that same key, until the gateway has sessions of its own.
+/// `POST /auth/login`: an app that speaks Wesal gives its name as `email` and its key as `password`, and gets a session.
 pub(in crate::http) async fn log_in(
     app: &App,
-    peer: IpAddr,
+    peer: &Peer,
     head: &Parts,
     body: Body,
     line: &mut Line<'_>,
@@ -43,15 +40,16 @@ pub(in crate::http) async fn log_in(
     let (Some(email), Some(password), true) = (email, password, fields.are_good()) else {
         return Err(fields.refusal());
     };
-    let found = app.callers.by_login(&email, &password, app.clock.wall());
-    let caller = found.map_err(|failure| refuse(app, peer, failure, Code::InvalidKey))?;
-    line.caller = Some(Arc::clone(&caller));
-    count(app, &caller, line)?;
-    Ok(no_store(login_answer(app, &caller, &email, &password)))
+    let (known, now) = (app.known(), app.clock.wall());
+    let found = known.callers.by_login(&email, &password, now);
+    let shown = found.map_err(|failure| refuse(app, peer.address(&head.headers), failure))?;
+    count(&known, &shown.caller, line)?;
+    let session = known.callers.begin_session(&app.sessions, &shown, now).map_err(|_| Problem::internal())?;
+    Ok(no_store(login_answer(app, &shown.caller, &email, &session)))
 }
 
 /// The vendor's shape, with the caller as the user.
-fn login_answer(app: &App, caller: &Caller, email: &str, key: &str) -> String {
+fn login_answer(app: &App, caller: &Caller, email: &str, session: &str) -> String {
     let since = format!("{:.3}", app.started_at);
     json!({
         "data": {
@@ -64,16 +62,20 @@ fn login_answer(app: &App, caller: &Caller, email: &str, key: &str) -> String {
                 "createdAt": since,
                 "updatedAt": since,
             },
-            "access_token": key,
+            "access_token": session,
         },
         "success": true,
     })
     .to_string()
 }
 
-/// `GET /auth/logout`, `GET /auth/reset_pwd`: with a key there is no session to end.
-pub(in crate::http) fn log_out(app: &App, head: &Parts) -> Result<Response, Problem> {
-    parameters(app, &head.uri).map(|_| succeeded())
+/// `GET /auth/logout`, `GET /auth/reset_pwd`: ends the session that was shown. With a key there is none to end.
+pub(in crate::http) fn log_out(app: &App, session: Option<&Session>, head: &Parts) -> Result<Response, Problem> {
+    parameters(app, &head.uri)?;
+    if let Some(session) = session {
+        app.sessions.end(session, app.clock.wall());
+    }
+    Ok(succeeded())
 }
 
 /// `POST /auth/reset`, step 1: the vendor sends a code to the account's owner.

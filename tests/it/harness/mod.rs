@@ -16,7 +16,12 @@ use tokio::{
     sync::oneshot,
     task::JoinHandle,
 };
-use wesal_gateway::{clock::ManualClock, server::Drained, simulator::Simulator};
+use wesal_gateway::{
+    clock::ManualClock,
+    config::Config,
+    server::{Drained, Reloader},
+    simulator::Simulator,
+};
 
 /// The two queues of the vendor's reference.
 pub const SALES: &str = "01756dxx-xxxx-xxxx-xxxx-7c12cf9a0dxx";
@@ -41,6 +46,9 @@ pub struct World {
     pub address: SocketAddr,
     pub admin: SocketAddr,
     pub vendor_address: SocketAddr,
+    /// What it was started with.
+    pub config: Config,
+    pub reloader: Reloader,
     key: String,
     client: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,

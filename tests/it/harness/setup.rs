@@ -92,6 +92,7 @@ impl Setup {
         let bound = Bound::bind(&config).await.unwrap();
         let (address, admin) = (bound.public_address().unwrap(), bound.admin_address().unwrap());
         let gateway = Gateway::new(&config, Arc::new(clock.clone())).unwrap();
+        let reloader = gateway.reloader();
         let (stop, stopped) = oneshot::channel::<()>();
         let gateway = tokio::spawn(gateway.serve(bound, async {
             let _ = stopped.await;
@@ -103,6 +104,8 @@ impl Setup {
             admin,
             vendor_address,
             key: self.key,
+            config,
+            reloader,
             client: reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
             stop: Some(stop),
             gateway: Some(gateway),
