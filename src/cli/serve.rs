@@ -4,6 +4,7 @@ use crate::{
     config::Config,
     server::{Bound, Drained, Gateway, Reloader},
     telemetry::{self, events},
+    upstream::left_beside,
 };
 
 #[derive(clap::Args)]
@@ -23,6 +24,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let _log = telemetry::start(&loaded.config.telemetry)?;
     for warning in &loaded.warnings {
         events::configuration_warning(warning);
+    }
+    if let Some(left) = loaded.config.upstream.password.file().and_then(left_beside) {
+        events::password_left_beside(&left);
     }
     block_on(serve(&arguments.config, &loaded.config))
 }

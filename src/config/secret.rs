@@ -22,8 +22,19 @@ impl Secret {
         Self { text: SecretString::from(text), file: None }
     }
 
-    pub(super) fn from_file(text: &str, file: &Path) -> Self {
+    /// A secret of this text, which came from `file`.
+    pub fn from_file(text: &str, file: &Path) -> Self {
         Self { text: SecretString::from(text), file: Some(file.to_owned()) }
+    }
+
+    /// The file that it came from, if it came from one.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// The same text, as if it had come from where `other` did.
+    pub fn from_where(self, other: &Self) -> Self {
+        Self { file: other.file.clone(), ..self }
     }
 
     /// Whether it is not set.

@@ -14,7 +14,7 @@ use super::code::Code;
 use crate::{
     callers::Forbidden,
     fetch::FetchError,
-    upstream::{Rejection, UpstreamError},
+    upstream::{NotWritten, Rejection, UpstreamError},
 };
 
 /// An error on its way out; [`render`](Self::render) makes it an answer, once the request's id is known.
@@ -154,6 +154,14 @@ impl From<UpstreamError> for Problem {
             )
             .retry_after(retry_after),
         }
+    }
+}
+
+impl From<NotWritten> for Problem {
+    fn from(_: NotWritten) -> Self {
+        let detail = "The gateway cannot write its own new password down, so it did not ask Wesal to change it. Tell who \
+                      runs the gateway; its log says why.";
+        Self::new(Code::Internal, detail)
     }
 }
 

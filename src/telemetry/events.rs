@@ -71,6 +71,33 @@ pub fn login_refused(next_try: Duration) {
     );
 }
 
+/// The service login's password was changed through the gateway, which uses the new one from now on.
+pub fn password_taken_over(in_a_file: bool) {
+    if in_a_file {
+        tracing::info!("the service login has a new password; upstream.password_file holds it");
+    } else {
+        tracing::warn!(
+            "the service login has a new password, and the configuration still holds the old one: change it"
+        );
+    }
+}
+
+/// The vendor refuses the password that it had just taken.
+pub fn password_refused() {
+    tracing::error!("the vendor refuses the new password of the service login: the one before is tried again");
+}
+
+/// It is not known whether the service login's password was changed, or the file could not be replaced.
+pub fn password_left_beside(file: &std::path::Path) {
+    tracing::error!(file = %file.display(), "this file holds a password that may be the service login's by now: try it, then remove it");
+}
+
+/// A new password cannot be written down, so the vendor was not asked to change it.
+pub fn password_not_written(file: &std::path::Path, reason: &std::io::Error) {
+    let reason = reason as &dyn std::error::Error;
+    tracing::error!(file = %file.display(), reason, "nothing can be written beside upstream.password_file: the password was not changed");
+}
+
 /// The service login did not come to an answer.
 pub fn login_failed(reason: &(dyn std::error::Error + 'static), next_try: Duration) {
     tracing::warn!(reason, next_try_seconds = next_try.as_secs(), "the login at the vendor failed");

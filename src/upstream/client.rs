@@ -30,7 +30,9 @@ use crate::{
 /// The vendor, as the gateway sees it.
 pub struct Wesal {
     transport: Arc<Transport>,
-    login: Arc<Login>,
+    pub(super) login: Arc<Login>,
+    /// One change of the service login's own password at a time.
+    pub(super) password_changes: tokio::sync::Mutex<()>,
     breaker: Mutex<Breaker>,
     budget: CallBudget,
     retry_budget: Mutex<RetryBudget>,
@@ -41,7 +43,7 @@ pub struct Wesal {
     authorization_prefix: String,
     email: Secret,
     /// What never stands in words that callers are shown, the token of the moment apart.
-    secrets: Vec<Secret>,
+    secrets: Mutex<Vec<Secret>>,
     retries: u32,
     try_timeout: Duration,
     request_timeout: Duration,
@@ -85,7 +87,8 @@ impl Wesal {
             client_id,
             authorization_prefix: if scheme.is_empty() { String::new() } else { format!("{scheme} ") },
             email: config.email.clone(),
-            secrets,
+            secrets: Mutex::new(secrets),
+            password_changes: tokio::sync::Mutex::default(),
             retries: config.retries,
             try_timeout: config.try_timeout,
             request_timeout: config.request_timeout,
@@ -103,6 +106,11 @@ impl Wesal {
     /// What the service login is doing.
     pub fn login_state(&self) -> LoginState {
         self.login.state()
+    }
+
+    /// One more secret that callers are never shown in the vendor's words.
+    pub(super) fn hide(&self, secret: Secret) {
+        lock(&self.secrets).push(secret);
     }
 
     /// Whether `email` is the service login's own; letter case does not matter.
@@ -228,8 +236,12 @@ impl Wesal {
     }
 
     fn read(&self, route: Route, answer: RawAnswer, token: Option<&str>) -> Result<Bytes, Failure> {
-        let secrets: Vec<&str> = self.secrets.iter().map(Secret::expose).chain(token).collect();
-        match wire::meaning(route, &answer, &secrets) {
+        let meaning = {
+            let secrets = lock(&self.secrets);
+            let secrets: Vec<&str> = secrets.iter().map(Secret::expose).chain(token).collect();
+            wire::meaning(route, &answer, &secrets)
+        };
+        match meaning {
             Meaning::Success => Ok(answer.body),
             Meaning::TokenDead => Err(Failure::TokenDead),
             Meaning::Throttled(wait) => {

@@ -10,6 +10,7 @@ mod lifecycle;
 mod limits;
 mod login;
 mod metrics;
+mod own_password;
 mod paths;
 mod problems;
 mod queue_parts;

@@ -29,7 +29,9 @@ async fn a_revoked_key_and_its_sessions_are_refused_at_once_also_what_is_held() 
         sessions.push(answer["data"]["access_token"].as_str().unwrap().to_owned());
         world.get_as(key, ORGANIZATION).await.ok();
     }
-    let revoked = changed(&world, |config| drop(config.callers[1].key_hashes.remove(0)));
+    let revoked = changed(&world, |config| {
+        config.callers[1].key_hashes.remove(0);
+    });
     world.reloader.reload(&revoked).unwrap();
     for (credential, code) in [(&first, "invalid_key"), (&sessions[0], "invalid_session")] {
         let answer = world.get_as(credential, ORGANIZATION).await;
@@ -38,7 +40,9 @@ async fn a_revoked_key_and_its_sessions_are_refused_at_once_also_what_is_held() 
     for credential in [&second, &sessions[1]] {
         world.get_as(credential, ORGANIZATION).await.ok();
     }
-    let gone = changed(&world, |config| drop(config.callers.remove(1)));
+    let gone = changed(&world, |config| {
+        config.callers.remove(1);
+    });
     world.reloader.reload(&gone).unwrap();
     for credential in [&second, &sessions[1]] {
         assert_eq!(world.get_as(credential, ORGANIZATION).await.status, 401);

@@ -11,11 +11,11 @@ use serde_json::json;
 use super::serve::{parameters, read_fields};
 use crate::{
     callers::{Caller, Session},
+    config::Secret,
     http::{
         access_log::Line,
         admit::{count, refuse},
         app::{App, Peer},
-        code::Code,
         extract::readers,
         problem::Problem,
     },
@@ -144,19 +144,31 @@ async fn call_account(
     form: &Form,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    let body = account_body(app, head, body, form).await?;
-    let Called { result, effort } = app.wesal.call_account(form.route, body).await;
+    let AccountCall { body, own_password } = account_call(app, head, body, form).await?;
+    let Called { result, effort } = match own_password {
+        None => app.wesal.call_account(form.route, body).await,
+        Some(password) => app.wesal.change_own_password(body, password).await?,
+    };
     line.effort = effort;
     // The reference promises no more than this; whatever else the vendor says here stays here.
     Ok(result.map(|_| succeeded())?)
 }
 
-/// The body for the vendor, written anew from what was validated.
-async fn account_body(app: &App, head: &Parts, body: Body, form: &Form) -> Result<String, Problem> {
+/// What is to be asked of the vendor.
+struct AccountCall {
+    /// Written anew from what was validated.
+    body: String,
+    /// The new password, where it is the service login's own that changes.
+    own_password: Option<Secret>,
+}
+
+async fn account_call(app: &App, head: &Parts, body: Body, form: &Form) -> Result<AccountCall, Problem> {
     parameters(app, &head.uri)?;
     let mut fields = read_fields(app, head, body).await?;
     let method = fields.required("method", readers::one_of([Method::Email, Method::Phone], Method::as_str));
     let mandatory = method.map_or(&[][..], form.mandatory);
+    let mut own_account = false;
+    let mut new_password = None;
     let mut body = String::from("{\"method\":");
     write_string(method.map_or("", Method::as_str), &mut body);
     for name in form.fields {
@@ -166,9 +178,10 @@ async fn account_body(app: &App, head: &Parts, body: Body, form: &Form) -> Resul
             fields.optional(name, readers::text)
         };
         let Some(value) = value else { continue };
-        if *name == "email" && app.wesal.is_own_email(&value) {
-            let detail = "This is the gateway's own account at Wesal. Who runs the gateway changes its password.";
-            return Err(Problem::new(Code::Forbidden, detail));
+        match *name {
+            "email" => own_account = app.wesal.is_own_email(&value),
+            "password" => new_password = Some(Secret::new(&value)),
+            _ => {}
         }
         body.push(',');
         write_string(name, &mut body);
@@ -182,7 +195,10 @@ async fn account_body(app: &App, head: &Parts, body: Body, form: &Form) -> Resul
         value.write(&mut body);
     }
     body.push('}');
-    if fields.are_good() { Ok(body) } else { Err(fields.refusal()) }
+    if !fields.are_good() {
+        return Err(fields.refusal());
+    }
+    Ok(AccountCall { body, own_password: new_password.filter(|_| own_account) })
 }
 
 fn succeeded() -> Response {

@@ -1,4 +1,7 @@
-use std::time::Duration;
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use reqwest::{Method, header::HeaderValue};
 use serde_json::{Map, Value};
@@ -18,7 +21,7 @@ use crate::{
 /// All that a login needs, from the configuration.
 pub(crate) struct LoginRequest {
     email: Secret,
-    password: Secret,
+    password: Mutex<Secret>,
     client_id: HeaderValue,
     fields: Map<String, Value>,
     token_pointers: Vec<String>,
@@ -32,7 +35,7 @@ impl LoginRequest {
     pub(crate) fn new(config: &UpstreamConfig, client_id: HeaderValue) -> Self {
         Self {
             email: config.email.clone(),
-            password: config.password.clone(),
+            password: Mutex::new(config.password.clone()),
             client_id,
             fields: config.login.fields.clone().into_iter().collect(),
             token_pointers: config.login.token_pointers.clone(),
@@ -42,10 +45,22 @@ impl LoginRequest {
         }
     }
 
+    /// The password of the moment.
+    pub(super) fn password(&self) -> MutexGuard<'_, Secret> {
+        self.password.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Replaces the password, as if the new one had come from where the old one did, and gives the old one.
+    pub(super) fn replace_password(&self, password: Secret) -> Secret {
+        let mut current = self.password();
+        let password = password.from_where(&current);
+        std::mem::replace(&mut *current, password)
+    }
+
     fn body(&self) -> String {
         let mut body = self.fields.clone();
         body.insert("email".to_owned(), self.email.expose().into());
-        body.insert("password".to_owned(), self.password.expose().into());
+        body.insert("password".to_owned(), self.password().expose().into());
         Value::Object(body).to_string()
     }
 }

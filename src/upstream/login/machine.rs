@@ -45,9 +45,18 @@ pub(super) enum Outcome {
 
 /// How a login ended, as operators are told.
 pub(super) enum Landed {
-    Good { life: Option<Duration> },
-    Refused { wait: Duration },
-    Failed { wait: Duration, error: UpstreamError },
+    Good {
+        life: Option<Duration>,
+    },
+    Refused {
+        wait: Duration,
+    },
+    Failed {
+        wait: Duration,
+        error: UpstreamError,
+    },
+    /// It failed with a password that is no longer the account's.
+    Superseded,
 }
 
 /// What who needs a token is to do.
@@ -84,6 +93,8 @@ pub(super) struct Machine {
     /// Set by a login that brought no token: until then there is no other.
     latch: Option<Latch>,
     generation: u64,
+    /// Whether the login that runs was begun with a password that is no longer the account's.
+    superseded: bool,
     refused_wait: Duration,
     failed_wait: Duration,
 }
@@ -127,6 +138,7 @@ impl Machine {
             state: State::Absent,
             latch: None,
             generation: 0,
+            superseded: false,
             refused_wait: Duration::ZERO,
             failed_wait: Duration::ZERO,
         }
@@ -161,12 +173,28 @@ impl Machine {
         }
     }
 
+    /// The account has another password: what was refused may be taken now. A token that works stays in use until the
+    /// next login.
+    pub(super) fn renew(&mut self, now: Moment) {
+        self.latch = None;
+        (self.refused_wait, self.failed_wait) = (Duration::ZERO, Duration::ZERO);
+        match &mut self.state {
+            State::Good(good) => good.refresh_at = Some(now),
+            State::LoggingIn { .. } => self.superseded = true,
+            State::Absent => {}
+        }
+    }
+
     /// The login that was begun has ended.
     pub(super) fn landed(&mut self, outcome: Outcome, now: Moment) -> Landed {
         let previous = match std::mem::replace(&mut self.state, State::Absent) {
             State::LoggingIn { previous } => previous,
             State::Absent | State::Good(_) => None,
         };
+        if std::mem::take(&mut self.superseded) && !matches!(outcome, Outcome::Good { .. }) {
+            self.state = previous.map_or(State::Absent, |good| State::Good(Good { refresh_at: Some(now), ..good }));
+            return Landed::Superseded;
+        }
         let (why, wait) = match outcome {
             Outcome::Good { token, life, refresh_ahead } => {
                 self.generation += 1;
@@ -299,6 +327,24 @@ mod tests {
         assert!(matches!(machine.want(at(now + 10)), Want::Begin));
         machine.landed(Outcome::Refused, at(now + 10));
         assert_eq!(refused_for(&mut machine, now + 10), secs(30));
+    }
+
+    #[test]
+    fn a_new_password_is_tried_at_once_whatever_was_refused() {
+        let mut machine = Machine::new();
+        assert!(matches!(machine.want(at(0)), Want::Begin));
+        machine.landed(Outcome::Refused, at(0));
+        assert_eq!(refused_for(&mut machine, 1), secs(29));
+        machine.renew(at(1));
+        assert!(matches!(machine.want(at(1)), Want::Begin));
+        // And once more, while the login with the last one is under way.
+        machine.renew(at(2));
+        assert!(matches!(machine.landed(Outcome::Refused, at(3)), Landed::Superseded));
+        assert!(matches!(machine.want(at(3)), Want::Begin));
+        assert!(matches!(machine.landed(good(None), at(4)), Landed::Good { .. }));
+        machine.renew(at(10));
+        assert!(matches!(machine.want(at(10)), Want::UseAndRefresh(_)), "the token that works serves meanwhile");
+        assert_eq!(machine.state(at(10)), LoginState::Good);
     }
 
     #[test]

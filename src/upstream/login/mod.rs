@@ -5,7 +5,10 @@ mod attempt;
 mod machine;
 mod token;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use tokio::sync::watch;
 
@@ -14,13 +17,15 @@ pub use machine::LoginState;
 use machine::{Held, Landed, Machine, Outcome, Unavailable, Want};
 
 use super::{error::UpstreamError, transport::Transport};
-use crate::{clock::SharedClock, telemetry::events};
+use crate::{clock::SharedClock, config::Secret, telemetry::events};
 
 /// The service login, shared by all calls.
 pub(super) struct Login {
     machine: Mutex<Machine>,
     changed: watch::Sender<()>,
     request: LoginRequest,
+    /// The password before a change that no login has proved good yet.
+    earlier: Mutex<Option<Secret>>,
     transport: Arc<Transport>,
     clock: SharedClock,
 }
@@ -28,7 +33,8 @@ pub(super) struct Login {
 impl Login {
     pub(super) fn new(request: LoginRequest, transport: Arc<Transport>, clock: SharedClock) -> Arc<Self> {
         let machine = Mutex::new(Machine::new());
-        Arc::new(Self { machine, changed: watch::Sender::new(()), request, transport, clock })
+        let earlier = Mutex::default();
+        Arc::new(Self { machine, changed: watch::Sender::new(()), request, earlier, transport, clock })
     }
 
     /// A token to use now; logs in first if there is none.
@@ -57,6 +63,30 @@ impl Login {
         let again = self.machine().died(generation, self.clock.now());
         self.changed.send_replace(());
         again
+    }
+
+    /// The file that the password came from, if it came from one.
+    pub(super) fn password_file(&self) -> Option<PathBuf> {
+        self.request.password().file().map(Path::to_owned)
+    }
+
+    /// From now on the account has this password. Logs in with it at once; until then the old token serves.
+    pub(super) fn take_over(self: &Arc<Self>, password: Secret) {
+        *self.earlier() = Some(self.request.replace_password(password));
+        self.machine().renew(self.clock.now());
+        self.changed.send_replace(());
+    }
+
+    /// The vendor said that it had taken a new password, and then refuses it: the one before is tried once more.
+    fn fall_back(&self) -> bool {
+        let Some(earlier) = self.earlier().take() else { return false };
+        self.request.replace_password(earlier);
+        self.machine().renew(self.clock.now());
+        true
+    }
+
+    fn earlier(&self) -> MutexGuard<'_, Option<Secret>> {
+        self.earlier.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the login is doing.
@@ -119,9 +149,14 @@ impl Drop for Landing {
         let outcome = self.outcome.take().unwrap_or(Outcome::Failed(UpstreamError::Unreachable));
         let told = self.login.machine().landed(outcome, self.login.clock.now());
         match told {
-            Landed::Good { life } => events::logged_in(life),
+            Landed::Good { life } => {
+                self.login.earlier().take();
+                events::logged_in(life);
+            }
+            Landed::Refused { .. } if self.login.fall_back() => events::password_refused(),
             Landed::Refused { wait } => events::login_refused(wait),
             Landed::Failed { wait, error } => events::login_failed(&error, wait),
+            Landed::Superseded => {}
         }
         self.login.changed.send_replace(());
     }

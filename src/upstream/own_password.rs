@@ -1,0 +1,83 @@
+//! A change of the service login's own password, by way of `/auth/verify`.
+
+use std::{path::Path, sync::Arc};
+
+use tokio::task::spawn_blocking;
+
+use super::{Called, Effort, UpstreamError, Wesal, password_file::Pending};
+use crate::{config::Secret, model::Route, telemetry::events};
+
+/// Why the change was not even asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("the new password cannot be written beside upstream.password_file, so the vendor was not asked to change it")]
+pub struct NotWritten;
+
+impl Wesal {
+    /// Asks the vendor to change the password of the service login's account with this `/auth/verify` body. When it has,
+    /// `password` is written into the password's file, if that is how it was given, and the gateway logs in with it.
+    ///
+    /// Runs in a task of its own: a caller who leaves does not leave it half done. One at a time.
+    pub async fn change_own_password(self: &Arc<Self>, body: String, password: Secret) -> Result<Called, NotWritten> {
+        let wesal = Arc::clone(self);
+        let change = tokio::spawn(async move {
+            let _alone = wesal.password_changes.lock().await;
+            let pending = match wesal.login.password_file() {
+                None => None,
+                Some(file) => Some(write(&file, &password).await?),
+            };
+            let called = wesal.call_account(Route::Verify, body).await;
+            wesal.settle(&called, pending, password).await;
+            Ok(called)
+        });
+        let lost = Called { result: Err(UpstreamError::Unreachable), effort: Effort::default() };
+        change.await.unwrap_or(Ok(lost))
+    }
+
+    async fn settle(&self, called: &Called, pending: Option<Pending>, password: Secret) {
+        use UpstreamError as E;
+        match &called.result {
+            Ok(_) => {
+                let in_a_file = pending.is_some();
+                if let Some(pending) = pending {
+                    let beside = pending.beside().to_owned();
+                    if !matches!(spawn_blocking(|| pending.commit()).await, Ok(Ok(()))) {
+                        events::password_left_beside(&beside);
+                    }
+                }
+                self.hide(password.clone());
+                self.login.take_over(password);
+                events::password_taken_over(in_a_file);
+            }
+            // It was not asked, or it said no.
+            Err(
+                E::Rejected(_)
+                | E::LoginFailed { .. }
+                | E::RateLimited { .. }
+                | E::BudgetExhausted { .. }
+                | E::CircuitOpen { .. },
+            ) => {
+                if let Some(pending) = pending {
+                    let _ = spawn_blocking(|| pending.discard()).await;
+                }
+            }
+            // It may have changed it all the same.
+            Err(E::Unreachable | E::InvalidResponse(_) | E::Failed { .. } | E::Timeout) => {
+                if let Some(pending) = pending {
+                    events::password_left_beside(pending.beside());
+                }
+            }
+        }
+    }
+}
+
+async fn write(file: &Path, password: &Secret) -> Result<Pending, NotWritten> {
+    let (path, password) = (file.to_owned(), password.clone());
+    match spawn_blocking(move || Pending::write(&path, &password)).await {
+        Ok(Ok(pending)) => Ok(pending),
+        Ok(Err(reason)) => {
+            events::password_not_written(file, &reason);
+            Err(NotWritten)
+        }
+        Err(_) => Err(NotWritten),
+    }
+}
