@@ -16,7 +16,7 @@ use harness::{Answer, SALES, Setup, World, secs};
 use tracing_subscriber::fmt::MakeWriter;
 use wesal_gateway::{
     config::Secret,
-    model::{CompanyId, Forwarded, Json, Query, Subject, SurveysQuery},
+    model::{CompanyId, Forwarded, Json, Query, Scope, Subject, SurveysQuery},
     simulator::Fault,
 };
 
@@ -164,7 +164,7 @@ async fn no_secret_and_nothing_personal_is_logged_or_told_to_the_wrong() {
     setup.config.upstream.login.fields.insert("company".to_owned(), LOGIN_FIELD.into());
     setup.config.admin.token = Secret::new(ADMIN_TOKEN);
     setup.config.limits.auth_failures = harness::rate(1_000_000, 1, 1_000_000);
-    let other_key = setup.caller("other", |_| {});
+    let other_key = setup.caller("other", |caller| caller.scopes(&[Scope::Queues]));
     let world = setup.start().await;
     world.logged_in().await;
     let rows = format!(
@@ -178,6 +178,15 @@ async fn no_secret_and_nothing_personal_is_logged_or_told_to_the_wrong() {
     let token = story.world.vendor.last_request("organization").unwrap().header("authorization").unwrap().to_owned();
     assert!(token.starts_with("eyJ"));
     story.wrong_requests().await;
+    let forbidden = story.world.get_as(&other_key, "/queries/organization").await;
+    story.tell("GET what is not allowed".to_owned(), forbidden);
+    // A session, good and ended: its token too is nobody's business.
+    let login = format!(r#"{{"email": "other", "password": "{other_key}"}}"#);
+    let session = story.post("/auth/login", &login).await.json()["data"]["access_token"].as_str().unwrap().to_owned();
+    for path in ["/auth/logout", "/auth/logout"] {
+        let answer = story.world.get_as(&session, path).await;
+        story.tell(format!("GET {path} with a session"), answer);
+    }
     story.failures().await;
     // The vendor says too much when it refuses.
     story.world.advance(secs(24 * 3600));

@@ -6,7 +6,7 @@ use std::sync::{
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::Interest;
+use super::{Interest, Stretch};
 use crate::clock::Moment;
 
 /// A part that is held, and when its vendor call began.
@@ -19,13 +19,16 @@ pub struct Entry<T> {
     pub phase: Phase,
     /// Who asked for it.
     pub interest: Arc<Interest>,
+    /// How far its `ttl` was stretched when it came: it is fresh for at least that long, so that who fetches ahead knows
+    /// when.
+    pub stretch: Stretch,
     left: AtomicBool,
 }
 
 impl<T> Entry<T> {
     /// An entry that is to be held.
-    pub fn new(content: T, began: Moment, phase: Phase, interest: Arc<Interest>) -> Self {
-        Self { content, began, phase, interest, left: AtomicBool::new(false) }
+    pub fn new(content: T, began: Moment, phase: Phase, interest: Arc<Interest>, stretch: Stretch) -> Self {
+        Self { content, began, phase, interest, stretch, left: AtomicBool::new(false) }
     }
 
     /// Whether it is held no more: a newer one took its place, or it was dropped. What was made of it must be made anew.

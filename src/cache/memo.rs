@@ -12,7 +12,18 @@ pub struct Memo<K: Hash + Eq + Send + Sync + 'static, V: Send + Sync + 'static> 
     results: Cache<K, Arc<V>, RandomState>,
 }
 
-impl<K: Hash + Eq + Weigh + Send + Sync + 'static, V: Weigh + Send + Sync + 'static> Memo<K, V> {
+/// What becomes of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It stays.
+    AsItIs,
+    /// It stays, and weighs another weight now.
+    Changed,
+    /// It is forgotten.
+    No,
+}
+
+impl<K: Hash + Eq + Clone + Weigh + Send + Sync + 'static, V: Weigh + Send + Sync + 'static> Memo<K, V> {
     /// Holds at most `capacity` bytes.
     pub fn new(capacity: u64) -> Self {
         let weight = |key: &K, result: &Arc<V>| u32::try_from(key.weight() + result.weight()).unwrap_or(u32::MAX);
@@ -42,13 +53,21 @@ impl<K: Hash + Eq + Weigh + Send + Sync + 'static, V: Weigh + Send + Sync + 'sta
         self.results.weighted_size()
     }
 
-    /// Forgets what does not hold any more, and gives its memory back. To be called now and then.
-    pub fn tidy(&self, holds: impl Fn(&V) -> bool) {
+    /// Looks at each: forgets it, or has it weighed anew, where it has changed. To be called now and then; it takes as
+    /// long as there are results.
+    pub fn sweep(&self, look: impl Fn(&V) -> Kept) {
         for (key, result) in &self.results {
-            if !holds(&result) {
-                self.results.invalidate(key.as_ref());
+            match look(&result) {
+                Kept::AsItIs => {}
+                Kept::Changed => self.results.insert(K::clone(&key), result),
+                Kept::No => self.results.invalidate(key.as_ref()),
             }
         }
+        self.results.run_pending_tasks();
+    }
+
+    /// Does the work that puts leave behind. To be called about each second.
+    pub fn tidy(&self) {
         self.results.run_pending_tasks();
     }
 }

@@ -12,6 +12,6 @@ mod stretch;
 pub use entry::{Entry, Phase, Weigh, entity_tag};
 pub use freshness::{Freshness, Policy, freshness};
 pub use interest::Interest;
-pub use memo::Memo;
+pub use memo::{Kept, Memo};
 pub use store::Store;
 pub use stretch::Stretch;

@@ -38,7 +38,12 @@ impl<T: Weigh + Send + Sync + 'static> Store<T> {
     pub fn put(&self, key: &PartKey, entry: Arc<Entry<T>>) {
         self.parts.entry_by_ref(key).and_compute_with(|held| match held {
             Some(held) if held.value().began > entry.began => Op::Nop,
-            _ => Op::Put(entry),
+            Some(held) => {
+                // Before the newer one can be seen: else an answer made of the older could follow one made of it.
+                held.value().leave();
+                Op::Put(entry)
+            }
+            None => Op::Put(entry),
         });
     }
 
@@ -75,7 +80,7 @@ impl<T: Weigh + Send + Sync + 'static> Store<T> {
 mod tests {
     use super::*;
     use crate::{
-        cache::Phase,
+        cache::{Phase, Stretch},
         clock::Moment,
         model::{CompanyId, Forwarded, PartId, Query, QueueId, Subject},
     };
@@ -95,7 +100,7 @@ mod tests {
 
     fn entry(content: &'static str, began: u64) -> Arc<Entry<&'static str>> {
         let began = Moment::default().after(Duration::from_secs(began));
-        Arc::new(Entry::new(content, began, Phase::Open, Arc::default()))
+        Arc::new(Entry::new(content, began, Phase::Open, Arc::default(), Stretch::NONE))
     }
 
     #[test]

@@ -26,6 +26,11 @@ impl Stretch {
         Duration::try_from_secs_f64(ttl.as_secs_f64() * self.0).unwrap_or(Duration::MAX)
     }
 
+    /// The greater of the two.
+    pub fn at_least(self, other: Self) -> Self {
+        if self < other { other } else { self }
+    }
+
     /// How many times.
     pub fn times(self) -> f64 {
         self.0

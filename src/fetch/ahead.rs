@@ -40,6 +40,7 @@ pub(super) struct Ahead {
 struct Seen {
     began: Moment,
     policy: Policy,
+    stretch: Stretch,
     interest: Arc<Interest>,
 }
 
@@ -48,8 +49,12 @@ impl Seen {
         self.interest.is_steady(now, self.policy.ttl.saturating_mul(HOT_TTLS))
     }
 
+    fn fresh_for(&self, stretch: Stretch) -> Duration {
+        self.policy.fresh_for(self.stretch.at_least(stretch))
+    }
+
     fn left(&self, now: Moment, stretch: Stretch) -> Duration {
-        self.began.after(self.policy.fresh_for(stretch)).since(now)
+        self.began.after(self.fresh_for(stretch)).since(now)
     }
 }
 
@@ -61,7 +66,7 @@ impl Ahead {
         }
         let hot = self.parts.values().filter(|seen| seen.is_hot(now));
         let due = |seen: &Seen| {
-            let fresh_for = seen.policy.fresh_for(stretch);
+            let fresh_for = seen.fresh_for(stretch);
             seen.began.after(fresh_for.saturating_sub(self.lead().min(fresh_for / 2)))
         };
         hot.map(due).min()
@@ -69,7 +74,7 @@ impl Ahead {
 
     /// The hot parts with half of their time left at the most: they go along with whatever is fetched.
     pub(super) fn along(&self, now: Moment, stretch: Stretch) -> impl Iterator<Item = (PartId, Arc<Interest>)> {
-        let soon = move |seen: &Seen| seen.left(now, stretch) <= seen.policy.fresh_for(stretch) / 2;
+        let soon = move |seen: &Seen| seen.left(now, stretch) <= seen.fresh_for(stretch) / 2;
         let soon = self.parts.iter().filter(move |(_, seen)| soon(seen) && seen.is_hot(now));
         soon.map(|(part, seen)| (part.clone(), Arc::clone(&seen.interest)))
     }
@@ -100,7 +105,7 @@ impl Ahead {
 
     fn remember(&mut self, part: &PartId, kept: &Kept, policy: Policy) {
         if !policy.ttl.is_zero() && (self.parts.len() < MOST_PARTS || self.parts.contains_key(part)) {
-            let seen = Seen { began: kept.began, policy, interest: Arc::clone(&kept.interest) };
+            let seen = Seen { began: kept.began, policy, stretch: kept.stretch, interest: Arc::clone(&kept.interest) };
             self.parts.insert(part.clone(), seen);
         }
     }

@@ -113,7 +113,8 @@ impl Calls {
 
     /// How a held part may be served now.
     pub(super) fn judge(&self, key: &PartKey, kept: &Entry<Part>) -> Freshness {
-        freshness(kept.began, self.clock.now(), &self.policy(&key.shape, kept), self.stretch())
+        let stretch = kept.stretch.at_least(self.stretch());
+        freshness(kept.began, self.clock.now(), &self.policy(&key.shape, kept), stretch)
     }
 
     /// How far `ttl`s stretch now.
@@ -245,7 +246,7 @@ impl Errand {
 
     fn keep(&self, part: &PartId, content: Part, began: Moment, phase: Phase) -> Kept {
         let interest = self.interests.get(part).cloned().unwrap_or_default();
-        let kept = content.kept(began, phase, interest);
+        let kept = content.kept(began, phase, interest, self.calls.stretch());
         if self.calls.keeps(&self.shape, &kept) {
             self.calls.store.put(&self.shape.part(part.clone()), Arc::clone(&kept));
         }

@@ -135,7 +135,7 @@ impl Parts {
     pub fn tidy(&self) {
         let now = self.calls.clock.now();
         self.calls.store.tidy();
-        self.questions.tidy(&self.calls);
+        self.questions.tidy();
         self.whole().retain(|_, until| now < *until);
     }
 
@@ -143,6 +143,7 @@ impl Parts {
     /// about each minute.
     pub fn sweep(&self) {
         self.calls.store.sweep(|key, kept| !matches!(self.calls.judge(key, kept), Freshness::Gone));
+        self.questions.sweep(&self.calls);
         self.tidy();
     }
 

@@ -9,7 +9,7 @@ use super::{
     together::{Since, Together},
 };
 use crate::{
-    cache::{Memo, Weigh},
+    cache::{Kept, Memo, Weigh},
     clock::Moment,
     model::{Query, Shape},
 };
@@ -95,12 +95,22 @@ impl Questions {
     }
 
     /// Forgets questions that nobody asks any more, and answers that do not hold any more.
-    pub(super) fn tidy(&self, calls: &Calls) {
+    pub(super) fn sweep(&self, calls: &Calls) {
         let (now, stretch) = (calls.clock.now(), calls.stretch());
-        self.0.tidy(|question| {
-            question.together().take_if(|together| !together.holds(now, stretch));
-            !question.asked.was_before(FORGET_AFTER, now)
+        self.0.sweep(|question| {
+            if question.asked.was_before(FORGET_AFTER, now) {
+                return Kept::No;
+            }
+            match question.together().take_if(|together| !together.holds(now, stretch)) {
+                Some(_) => Kept::Changed,
+                None => Kept::AsItIs,
+            }
         });
+    }
+
+    /// Does the work that questions leave behind.
+    pub(super) fn tidy(&self) {
+        self.0.tidy();
     }
 }
 

@@ -44,15 +44,16 @@ impl Together {
     pub(super) fn new(calls: &Calls, served: &Served, slots: Vec<Slot>, now: Moment) -> Option<Self> {
         let parts: Vec<_> = slots.into_iter().filter_map(|slot| Some((slot.key, slot.kept?))).collect();
         let stretch = calls.stretch();
-        let until = |stretch| {
-            let end =
-                |(key, kept): &(PartKey, Kept)| kept.began.after(calls.policy(&key.shape, kept).fresh_for(stretch));
+        let until = |stretch: &dyn Fn(&Kept) -> Stretch| {
+            let end = |(key, kept): &(PartKey, Kept)| {
+                kept.began.after(calls.policy(&key.shape, kept).fresh_for(stretch(kept)))
+            };
             parts.iter().map(end).min()
         };
         Some(Self {
             oldest: parts.iter().map(|(_, kept)| kept.began).min()?,
-            ttl_until: until(Stretch::NONE)?,
-            fresh_until: until(stretch)?,
+            ttl_until: until(&|_| Stretch::NONE)?,
+            fresh_until: until(&|kept| kept.stretch.at_least(stretch))?,
             stretch,
             body: served.body.clone(),
             etag: served.etag.clone(),

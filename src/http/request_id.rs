@@ -1,6 +1,9 @@
-use std::sync::{
-    LazyLock,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -20,31 +23,22 @@ fn is_sane(id: &[u8]) -> bool {
     (1..=MOST_CHARS).contains(&id.len()) && id.iter().all(allowed)
 }
 
-/// 128 bits: 64 of this process, and 64 that no other request of it has. They are mixed, so that an id does not tell how
-/// many requests there were before it.
+/// 128 bits: 64 of this process, and 64 that no other request of it has. They are hashed with a key that nobody knows, so
+/// that a caller's ids do not tell how many requests of others came between them.
 fn new_id() -> HeaderValue {
-    static PROCESS: LazyLock<(u64, u64)> = LazyLock::new(|| {
-        // Without entropy ids repeat from process to process, which is no reason to fail a request.
-        let random = || getrandom::u64().unwrap_or(0);
-        (random(), random())
-    });
+    // Without entropy ids repeat from process to process, which is no reason to fail a request.
+    static PROCESS: LazyLock<(u64, RandomState)> =
+        LazyLock::new(|| (getrandom::u64().unwrap_or(0), RandomState::new()));
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let (process, seed) = *PROCESS;
-    let own = mixed(NEXT.fetch_add(1, Ordering::Relaxed) ^ seed);
+    let (process, keyed) = &*PROCESS;
+    let own = keyed.hash_one(NEXT.fetch_add(1, Ordering::Relaxed));
     let mut id = [0; 32];
     for (i, digit) in id.iter_mut().enumerate() {
-        let half = if i < 16 { process } else { own };
+        let half = if i < 16 { *process } else { own };
         let nibble = u32::try_from(half >> (60 - 4 * (i % 16)) & 0xf).unwrap_or(0);
         *digit = char::from_digit(nibble, 16).map_or(b'0', |digit| u8::try_from(digit).unwrap_or(b'0'));
     }
     HeaderValue::from_bytes(&id).unwrap_or_else(|_| HeaderValue::from_static("-"))
-}
-
-/// SplitMix64's finalizer: one to one, and all bits depend on all.
-fn mixed(number: u64) -> u64 {
-    let z = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

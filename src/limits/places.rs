@@ -17,15 +17,13 @@ impl Places {
 
     /// A place, if one is free.
     pub fn take(&self) -> Option<Place<'_>> {
-        let before = self.taken.fetch_add(1, Ordering::Relaxed);
-        // Made first: dropped, it gives back what was just counted.
-        let place = Place(self);
-        (before < self.most).then_some(place)
+        let one_more = |taken| (taken < self.most).then_some(taken + 1);
+        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok().map(|_| Place(self))
     }
 
     /// How many are taken.
     pub fn taken(&self) -> usize {
-        self.taken.load(Ordering::Relaxed).min(self.most)
+        self.taken.load(Ordering::Relaxed)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
 /// How long those who are cut off have to read that they are.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 const TIDY_EACH: Duration = Duration::from_secs(1);
-const TIDIES_A_SWEEP: u32 = 60;
+const TIDIES_A_SWEEP: u32 = 20;
 
 /// Everything, put together for one configuration; it serves nothing yet.
 pub struct Gateway {
@@ -203,6 +203,8 @@ async fn tidy(app: Arc<App>, clock: SharedClock) {
             clock.sleep(TIDY_EACH).await;
             app.tidy();
         }
-        app.sweep();
+        let swept = Arc::clone(&app);
+        // It walks over all that is held, which may be much: not on a thread that answers.
+        let _ = tokio::task::spawn_blocking(move || swept.sweep()).await;
     }
 }

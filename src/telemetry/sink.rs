@@ -10,8 +10,8 @@ use std::{
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Lines that wait for a slow reader at most, in bytes; what comes then is dropped, and counted.
-const MOST_PENDING: usize = 4 * 1024 * 1024;
+/// Lines of one buffer that wait for a slow reader at most, in bytes; what comes then is dropped, and counted.
+const MOST_PENDING: usize = 2 * 1024 * 1024;
 /// What a buffer keeps of its room when it is empty.
 const ROOM: usize = 64 * 1024;
 /// How long a line waits for others to be written with it.
@@ -59,7 +59,7 @@ impl Sink {
     /// Takes a line, or drops it if too many wait.
     pub(super) fn push(&self, line: &[u8]) {
         let mut pending = lock(self.0.own_buffer());
-        if pending.len() + line.len() > MOST_PENDING / BUFFERS {
+        if pending.len() + line.len() > MOST_PENDING {
             DROPPED.fetch_add(1, Ordering::Relaxed);
             return;
         }
@@ -102,16 +102,15 @@ impl Shared {
 
     fn write_all_to(&self, mut output: impl Write) {
         let mut writing = Vec::new();
+        let mut torn = false;
         loop {
             let closing = *lock(&self.closing);
             for buffer in &self.buffers {
                 std::mem::swap(&mut *lock(buffer), &mut writing);
-                // Nobody could be told that the log cannot be written.
-                let _ = output.write_all(&writing);
+                torn = write(&mut output, &writing, torn);
                 writing.clear();
                 writing.shrink_to(ROOM);
             }
-            let _ = output.flush();
             if closing {
                 return;
             }
@@ -129,6 +128,33 @@ impl Shared {
         let woken = self.wake.wait_while(lock(&self.closing), asleep).unwrap_or_else(PoisonError::into_inner);
         drop(self.wake.wait_timeout_while(woken, GATHER, |closing| !*closing));
     }
+}
+
+/// Writes lines, and counts those that cannot be written. Says whether the last one was torn; if one was before, a new
+/// line is begun first.
+fn write(output: &mut impl Write, lines: &[u8], torn: bool) -> bool {
+    let mut left = lines;
+    if torn && !lines.is_empty() && output.write_all(b"\n").is_err() {
+        DROPPED.fetch_add(newlines(lines), Ordering::Relaxed);
+        return true;
+    }
+    while !left.is_empty() {
+        match output.write(left) {
+            Ok(written) if written > 0 => left = left.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(_) | Err(_) => {
+                DROPPED.fetch_add(newlines(left), Ordering::Relaxed);
+                let written = lines.get(..lines.len() - left.len()).unwrap_or_default();
+                return written.last().is_some_and(|byte| *byte != b'\n');
+            }
+        }
+    }
+    // Standard error has no buffer of its own.
+    false
+}
+
+fn newlines(lines: &[u8]) -> u64 {
+    lines.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -202,6 +228,37 @@ pub(super) mod tests {
         assert_eq!(paper.text(), lines.concat());
     }
 
+    /// A disk with room for so many bytes, until somebody makes more.
+    struct Full(Paper, usize);
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.1 == 0 {
+                self.1 = usize::MAX;
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            let taken = bytes.len().min(self.1);
+            self.1 -= taken;
+            self.0.write(&bytes[..taken])
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_that_was_torn_is_no_part_of_the_next_and_is_counted() {
+        let paper = Paper::default();
+        let before = dropped();
+        let mut output = Full(paper.clone(), 12);
+        let torn = write(&mut output, b"line 1\nline 2\nline 3\n", false);
+        assert!(torn);
+        assert!(!write(&mut output, b"line 4\n", torn));
+        assert_eq!(paper.text(), "line 1\nline \nline 4\n");
+        assert!(dropped() - before >= 2);
+    }
+
     /// A reader that never reads.
     struct Stuck(std::sync::mpsc::Receiver<()>);
 
@@ -221,9 +278,12 @@ pub(super) mod tests {
         let (release, stuck) = std::sync::mpsc::channel();
         let (sink, writer) = Sink::open(Stuck(stuck)).unwrap();
         let line = [b'x'; 1024];
-        (0..3 * MOST_PENDING / line.len()).for_each(|_| sink.push(&line));
-        assert!(dropped() > 1_000);
-        assert!(lock(sink.0.own_buffer()).len() <= MOST_PENDING);
+        let before = dropped();
+        // One is being written, and two wait.
+        (0..4 * MOST_PENDING / line.len()).for_each(|_| sink.push(&line));
+        let (lost, waiting) = (dropped() - before, lock(sink.0.own_buffer()).len());
+        assert_eq!(waiting, MOST_PENDING);
+        assert!((2 * 2048..=3 * 2048).contains(&lost), "{lost}");
         drop(release);
         drop(writer);
     }

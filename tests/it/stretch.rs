@@ -85,3 +85,29 @@ async fn what_is_absent_is_not_absent_for_longer() {
     world.vendor.set_answer("summary", r#"{"data": {"success": true, "result": []}, "success": true}"#);
     assert_eq!(cache_status(&ask(&world).await), "fwd=uri-miss; ttl=30; stored");
 }
+
+/// A part was promised to be fresh for longer; the promise holds although the budget comes back, so that it can be fetched
+/// ahead.
+#[tokio::test]
+async fn who_asks_steadily_does_not_wait_when_the_budget_comes_back() {
+    let mut setup = Setup::default();
+    setup.config.upstream.rate_limit = rate(60, 60, 6);
+    let world = setup.start().await;
+    world.logged_in().await;
+    for company in 100_301..=100_305 {
+        world.get(&format!("/survey/queries/questions/{company}")).await.ok();
+    }
+    let mut waited = Vec::new();
+    for step in 0..200 {
+        let answer = ask(&world).await;
+        if !cache_status(&answer).starts_with("hit") {
+            waited.push((step, cache_status(&answer).to_owned()));
+        }
+        world.advance(std::time::Duration::from_millis(100));
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+    // The first, and the one that showed that the interest was steady.
+    assert!(waited.len() <= 2, "{waited:?}");
+}
