@@ -309,6 +309,8 @@ impl Parts {
         for slot in slots.iter_mut().filter(|slot| slot.must_be_fetched()) {
             let judged = slot.kept.as_ref().map(|kept| self.calls.judge(&slot.key, kept));
             match judged {
+                // `ttl`s may have been stretched meanwhile.
+                Some(Freshness::Fresh { .. }) if !refused && !demanding => slot.way = Way::Hit,
                 Some(Freshness::StaleWhileRevalidate { past } | Freshness::StaleIfError { past })
                     if !refused && !demanding =>
                 {

@@ -83,6 +83,19 @@ async fn requests_and_vendor_calls_are_counted_by_what_came_of_them() {
 }
 
 #[tokio::test]
+async fn a_caller_who_left_is_counted_as_one() {
+    let world = World::new().await;
+    let hold = world.vendor.hold("organization");
+    let leaving = world.begin_get("/queries/organization");
+    world.vendor.arrived("organization", 1).await;
+    leaving.abort();
+    let left = "requests_total{caller=\"app\",route=\"/queries/organization\",status=\"499\",cache=\"none\"}";
+    while world.metric(left).await < 1.0 {}
+    assert_eq!(world.metric("in_flight_requests").await, 0.0);
+    drop(hold);
+}
+
+#[tokio::test]
 async fn what_is_held_is_told_in_parts_and_bytes() {
     let world = World::new().await;
     world.post(SUMMARY, &asking(&[SALES, SUPPORT])).await.ok();

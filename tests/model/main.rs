@@ -17,7 +17,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use proptest::{collection::vec, prelude::*, sample::subsequence};
 use serde_json::Value;
 use tokio::task::{JoinHandle, yield_now};
-use vendor::{Landing, Model, Outcome, Plan, QUEUES, REFUSED, id, id_member};
+use vendor::{BURST, Landing, MAX_STRETCH, Model, Outcome, Plan, QUEUES, REFUSED, id, id_member};
 use wesal_gateway::{
     clock::{Clock, ManualClock, Moment},
     config::{Config, FreshnessConfig},
@@ -49,6 +49,7 @@ fn windows(route: Route) -> [Duration; 3] {
 fn config() -> Config {
     let mut config = Config::default();
     config.upstream.max_queues_per_call = 4.try_into().unwrap();
+    config.upstream.max_stretch = MAX_STRETCH;
     config.cache.negative_ttl = NEGATIVE_TTL;
     let freshness = |route| {
         let [ttl, stale_while_revalidate, stale_if_error] = windows(route);
@@ -103,6 +104,8 @@ enum Op {
     Leave(usize),
     Change(usize, bool),
     Plan(Vec<Plan>),
+    /// So much of the vendor's budget is left.
+    Budget(u32),
     Pass(Duration),
 }
 
@@ -147,6 +150,7 @@ impl Day {
                 }
                 Op::Change(queue, there) => self.vendor.change(queue, there),
                 Op::Plan(plans) => self.vendor.plan(plans),
+                Op::Budget(remaining) => self.vendor.set_budget(remaining),
                 Op::Pass(time) => self.pass(time).await,
             }
             self.settle().await;
@@ -291,11 +295,14 @@ impl Day {
             assert!(since.since(read) <= max_age || landings.iter().any(fetched), "older than demanded");
         }
         let age = since.since(read);
+        let fresh_for = self.vendor.stretched(ttl, read, since);
         let good = match found {
-            Found::Hit { .. } => age < ttl,
-            Found::StaleWhileRevalidate { .. } => age < ttl + revalidate,
-            Found::StaleIfError { .. } => at.since(read) < ttl + if_error.max(revalidate),
-            Found::Fetched { .. } => age < ttl + revalidate || self.vendor.landings().iter().any(fetched),
+            Found::Hit { stretched, .. } => age < if stretched { fresh_for } else { ttl.max(fresh_for) },
+            Found::StaleWhileRevalidate { .. } => age < fresh_for.max(ttl + revalidate),
+            Found::StaleIfError { .. } => at.since(read) < fresh_for.max(ttl + if_error.max(revalidate)),
+            Found::Fetched { .. } => {
+                age < fresh_for.max(ttl + revalidate) || self.vendor.landings().iter().any(fetched)
+            }
         };
         assert!(good, "{asked:?} was read {:?} before it was asked for: {found:?}", age);
     }
@@ -353,6 +360,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0_usize..3).prop_map(Op::Leave),
         3 => (0..QUEUES, prop::bool::weighted(0.8)).prop_map(|(queue, there)| Op::Change(queue, there)),
         2 => vec(plan(), 0..8).prop_map(Op::Plan),
+        1 => (0..=BURST).prop_map(Op::Budget),
         6 => (1_u64..150).prop_map(|steps| Op::Pass(STEP * u32::try_from(steps).unwrap())),
     ]
 }
@@ -395,6 +403,7 @@ proptest! {
         in_a_day(async |mut day| {
             day.live(ops).await;
             day.vendor.plan([]);
+            day.vendor.set_budget(BURST);
             (0..QUEUES).for_each(|queue| day.vendor.change(queue, true));
             let [ttl, ..] = windows(route);
             let about_queues = !matches!(route, Route::Organization | Route::Questions);

@@ -8,6 +8,7 @@ use std::{
 
 use futures_util::{FutureExt, future::BoxFuture};
 use wesal_gateway::{
+    cache::Stretch,
     clock::{Clock, ManualClock, Moment},
     model::{QueueId, Route, Shape},
     upstream::{Answer, Budget, Called, Effort, Patience, Rejection, UpstreamError, Vendor},
@@ -16,6 +17,9 @@ use wesal_gateway::{
 /// Queues that there may be, and one more that the vendor refuses.
 pub const QUEUES: usize = 7;
 pub const REFUSED: usize = QUEUES;
+/// The vendor's budget at best, and how far it stretches a `ttl` when it is spent.
+pub const BURST: u32 = 4;
+pub const MAX_STRETCH: f64 = 2.5;
 
 /// How a call goes.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +53,8 @@ pub struct Model {
 }
 
 struct State {
+    /// What was left of the budget, from some moment on.
+    budgets: Vec<(Moment, u32)>,
     queues: Vec<History>,
     plans: VecDeque<Plan>,
     landings: Vec<Landing>,
@@ -72,7 +78,8 @@ impl Model {
     pub fn new(clock: ManualClock) -> Arc<Self> {
         let now = clock.now();
         let queues = (0..=QUEUES).map(|_| vec![(now, Some(0))]).collect();
-        let state = State { queues, plans: VecDeque::new(), landings: Vec::new(), begun: 0 };
+        let state =
+            State { budgets: vec![(now, BURST)], queues, plans: VecDeque::new(), landings: Vec::new(), begun: 0 };
         Arc::new(Self { clock, state: Mutex::new(state) })
     }
 
@@ -89,6 +96,21 @@ impl Model {
         let history = &mut state.queues[queue];
         let last = history.iter().filter_map(|(_, version)| *version).max().unwrap();
         history.push((now, there.then_some(last + 1)));
+    }
+
+    /// From now on so much of the budget is left.
+    pub fn set_budget(&self, remaining: u32) {
+        let now = self.clock.now();
+        self.state().budgets.push((now, remaining));
+    }
+
+    /// The furthest that a `ttl` may have been stretched at some moment from `from` to `to`.
+    pub fn stretched(&self, ttl: Duration, from: Moment, to: Moment) -> Duration {
+        let state = self.state();
+        let before = state.budgets.iter().rev().find(|(since, _)| *since <= from);
+        let within = state.budgets.iter().filter(|(since, _)| (from..=to).contains(since));
+        let least = before.into_iter().chain(within).map(|(_, remaining)| *remaining).min().unwrap();
+        Stretch::new(least, BURST, MAX_STRETCH).of(ttl)
     }
 
     /// The next calls go so; when there is no plan left, they are quick and good.
@@ -170,6 +192,6 @@ impl Vendor for Model {
     }
 
     fn budget(&self) -> Budget {
-        Budget { remaining: 1, burst: 1 }
+        Budget { remaining: self.state().budgets.last().unwrap().1, burst: BURST }
     }
 }
