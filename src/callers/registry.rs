@@ -100,19 +100,28 @@ impl Callers {
     /// Who has this key. The hash is random to whoever does not know the key, so that the time the look-up
     /// takes tells nothing.
     pub fn by_key(&self, key: &str, now: Timestamp) -> Result<Shown, AuthFailure> {
+        let shown = self.find(key)?;
+        shown.caller.is_good(now)?;
+        Ok(shown)
+    }
+
+    fn find(&self, key: &str) -> Result<Shown, AuthFailure> {
         let key = ApiKey::parse(key).ok_or(AuthFailure::Malformed)?;
         let hash = key.hash();
         let caller = self.by_hash.get(&hash).ok_or(AuthFailure::Unknown)?;
-        caller.is_good(now)?;
         Ok(Shown { caller: Arc::clone(caller), key: mark(&hash) })
     }
 
     /// The same, for a caller who gives its name, or its `login`, with the key.
     pub fn by_login(&self, login: &str, key: &str, now: Timestamp) -> Result<Shown, AuthFailure> {
-        let shown = self.by_key(key, now)?;
+        let shown = self.find(key)?;
         let named = self.by_login.get(login);
-        let same = named.is_some_and(|named| Arc::ptr_eq(named, &shown.caller));
-        if same { Ok(shown) } else { Err(AuthFailure::OtherCaller) }
+        if !named.is_some_and(|named| Arc::ptr_eq(named, &shown.caller)) {
+            return Err(AuthFailure::OtherCaller);
+        }
+        // Last: who is found good was just used.
+        shown.caller.is_good(now)?;
+        Ok(shown)
     }
 
     /// Who shows this key or session.

@@ -39,8 +39,8 @@ pub struct Sessions {
 struct Ended {
     /// By id, with when they would have expired, in milliseconds.
     one_by_one: HashMap<u128, i64>,
-    /// All that began until then, in milliseconds.
-    until: Option<i64>,
+    /// All that began until then, and when the last of them would have expired, in milliseconds.
+    until: Option<(i64, i64)>,
 }
 
 /// A session that is what it says, apart from whether it has ended.
@@ -145,17 +145,19 @@ impl Sessions {
         let of_caller = ended.entry(session.caller.clone()).or_default();
         of_caller.one_by_one.insert(session.id, session.expires);
         if of_caller.one_by_one.len() > MOST_ENDED {
-            *of_caller = Ended { one_by_one: HashMap::new(), until: Some(now.as_millisecond()) };
+            let life = i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX);
+            let last = of_caller.one_by_one.values().copied().chain(of_caller.until.map(|(_, last)| last)).max();
+            let last = last.unwrap_or_default().max(now.as_millisecond().saturating_add(life));
+            *of_caller = Ended { one_by_one: HashMap::new(), until: Some((now.as_millisecond(), last)) };
         }
     }
 
     /// Forgets those that would have expired by now. To be called now and then.
     pub fn tidy(&self, now: Timestamp) {
         let now = now.as_millisecond();
-        let life = i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX);
         self.ended().retain(|_, ended| {
             ended.one_by_one.retain(|_, expires| now < *expires);
-            ended.until = ended.until.filter(|until| now < until.saturating_add(life));
+            ended.until = ended.until.filter(|(_, last)| now < *last);
             !ended.one_by_one.is_empty() || ended.until.is_some()
         });
     }
@@ -173,7 +175,7 @@ impl Sessions {
 
 impl Ended {
     fn holds(&self, session: &Session) -> bool {
-        self.until.is_some_and(|until| session.began <= until) || self.one_by_one.contains_key(&session.id)
+        self.until.is_some_and(|(until, _)| session.began <= until) || self.one_by_one.contains_key(&session.id)
     }
 }
 

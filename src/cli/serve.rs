@@ -38,7 +38,10 @@ fn reload(file: &ConfigFile, reloader: &Reloader) {
         Err(faults) => return events::reload_refused(&faults),
     };
     match reloader.reload(&loaded.config) {
-        Ok(()) => events::reloaded(loaded.config.callers.len()),
+        Ok(()) => {
+            loaded.warnings.iter().for_each(|warning| events::configuration_warning(warning));
+            events::reloaded(loaded.config.callers.len());
+        }
         Err(no_callers) => events::reload_refused(&no_callers),
     }
 }

@@ -206,7 +206,9 @@ impl Errand {
                     to_ask.extend([right.to_vec(), left.to_vec()]);
                 }
                 // Among so many bad ids the good ones are not found; that is no refusal of theirs.
-                Err(UpstreamError::Rejected(_)) => self.fail(queues, UpstreamError::Failed { code: None }, &mut landed),
+                Err(UpstreamError::Rejected(_)) => {
+                    self.fail(queues, UpstreamError::Failed { code: None, said_no: false }, &mut landed)
+                }
                 Err(error) => self.fail(queues, error, &mut landed),
             }
         }

@@ -20,9 +20,6 @@ use crate::{
     upstream::{Vendor, Wesal},
 };
 
-/// Login requests worked on at once; each takes microseconds once its body is there.
-const MOST_LOGINS: usize = 64;
-
 /// What the handlers share.
 pub struct App {
     pub(super) settings: Settings,
@@ -33,9 +30,6 @@ pub struct App {
     pub(super) wesal: Arc<Wesal>,
     pub(super) clock: SharedClock,
     pub(super) in_flight: Places,
-    /// Logins come without a credential to admit by; they have a small room of their own, so that nobody without a key
-    /// can fill the other.
-    pub(super) logins_in_flight: Places,
     pub(super) started_at: Timestamp,
     lifecycle: watch::Sender<Lifecycle>,
     pub(super) metrics: Arc<Metrics>,
@@ -108,7 +102,6 @@ impl App {
             parts: Parts::new(config, wesal.clone(), clock.clone(), Arc::clone(&metrics)),
             wesal,
             in_flight: Places::new(config.limits.max_in_flight.get()),
-            logins_in_flight: Places::new(MOST_LOGINS),
             started_at: clock.wall(),
             clock,
             lifecycle: watch::Sender::new(Lifecycle::Serving),

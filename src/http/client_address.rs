@@ -1,4 +1,4 @@
-//! Where a request comes from, behind proxies that are trusted to say so: `Forwarded` (RFC 7239), else
+//! Where a request comes from, behind proxies that are trusted to say so: by `Forwarded` (RFC 7239) or by
 //! `X-Forwarded-For`. Pure.
 
 use std::net::{IpAddr, SocketAddr};
@@ -9,10 +9,21 @@ use ipnet::IpNet;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The last address on the request's way that is no trusted proxy. Whatever stands before it in the fields was written
-/// by somebody who is not trusted; so was all of it, where `peer` is none.
+/// by somebody who is not trusted; so was all of it, where `peer` is none. A proxy writes one of the two fields and passes
+/// the other on as the client wrote it: where they do not agree, neither is believed.
 pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> IpAddr {
-    let mut last = peer.to_canonical();
-    let mut hops = forwarded(headers);
+    let by = |hops| last_untrusted(peer.to_canonical(), hops, proxies);
+    match (forwarded(headers), x_forwarded_for(headers)) {
+        (hops, None) | (None, hops) => by(hops.unwrap_or_default()),
+        (Some(standard), Some(usual)) => {
+            let (standard, usual) = (by(standard), by(usual));
+            if standard == usual { usual } else { peer.to_canonical() }
+        }
+    }
+}
+
+fn last_untrusted(peer: IpAddr, mut hops: Vec<Option<IpAddr>>, proxies: &[IpNet]) -> IpAddr {
+    let mut last = peer;
     while proxies.iter().any(|proxy| proxy.contains(&last)) {
         match hops.pop() {
             Some(Some(hop)) => last = hop.to_canonical(),
@@ -24,21 +35,23 @@ pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet
 }
 
 /// The hops in order, the nearest last; `None` for one that is no address, such as `unknown`.
-fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    let values = |name: &HeaderName| {
-        let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-        values.flat_map(|value| value.split(',')).map(str::trim).map(str::to_owned).collect::<Vec<_>>()
-    };
-    let standard = values(&header::FORWARDED);
-    if standard.is_empty() {
-        return values(&X_FORWARDED_FOR).iter().map(|hop| address(hop)).collect();
-    }
-    let node = |element: &String| {
+fn forwarded(headers: &HeaderMap) -> Option<Vec<Option<IpAddr>>> {
+    let node = |element: &str| {
         let pairs = element.split(';').filter_map(|pair| pair.trim().split_once('='));
         let mut of = pairs.filter(|(name, _)| name.eq_ignore_ascii_case("for")).map(|(_, node)| node);
         of.next_back().and_then(|node| address(node.trim_matches('"')))
     };
-    standard.iter().map(node).collect()
+    elements(headers, &header::FORWARDED).map(|elements| elements.into_iter().map(node).collect())
+}
+
+fn x_forwarded_for(headers: &HeaderMap) -> Option<Vec<Option<IpAddr>>> {
+    elements(headers, &X_FORWARDED_FOR).map(|elements| elements.into_iter().map(address).collect())
+}
+
+/// A list field's elements; `None` without the field.
+fn elements<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<Vec<&'h str>> {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    headers.contains_key(name).then(|| values.flat_map(|value| value.split(',')).map(str::trim).collect())
 }
 
 /// An address alone, in brackets, or with a port.
@@ -83,14 +96,14 @@ mod tests {
     }
 
     #[test]
-    fn the_standard_field_comes_first() {
-        let both = [
-            ("forwarded", "for=203.0.113.9, for=\"[2001:db8::1]:4711\";proto=https"),
-            ("x-forwarded-for", "192.0.2.7"),
-        ];
-        assert_eq!(found("10.0.0.1", &both), "2001:db8::1");
-        assert_eq!(found("10.0.0.1", &[("forwarded", "proto=https;For=198.51.100.1:80")]), "198.51.100.1");
-        assert_eq!(found("10.0.0.1", &[("forwarded", "for=unknown")]), "10.0.0.1");
+    fn either_field_is_read_and_two_that_do_not_agree_are_not_believed() {
+        let (f, x) = ("forwarded", "x-forwarded-for");
+        let lists = "for=203.0.113.9, for=\"[2001:db8::1]:4711\";proto=https";
+        assert_eq!(found("10.0.0.1", &[(f, lists)]), "2001:db8::1");
+        assert_eq!(found("10.0.0.1", &[(f, "proto=https;For=198.51.100.1:80")]), "198.51.100.1");
+        assert_eq!(found("10.0.0.1", &[(f, "for=unknown")]), "10.0.0.1");
+        assert_eq!(found("10.0.0.1", &[(f, "for=198.51.100.1"), (x, "198.51.100.1")]), "198.51.100.1");
+        assert_eq!(found("10.0.0.1", &[(f, "for=203.0.113.9"), (x, "198.51.100.1")]), "10.0.0.1", "one is a lie");
     }
 
     proptest! {

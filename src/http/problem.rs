@@ -132,7 +132,7 @@ impl From<UpstreamError> for Problem {
                 let detail = format!("Wesal answered, but {why}. Try again; if it goes on, report the requestId.");
                 Self::new(Code::UpstreamInvalidResponse, detail)
             }
-            UpstreamError::Failed { code } => {
+            UpstreamError::Failed { code, .. } => {
                 let mut problem =
                     Self::new(Code::UpstreamError, "Wesal answered with a failure. Try again in a moment.");
                 problem.wesal_code = code.map(|code| code.as_str());

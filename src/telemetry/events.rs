@@ -82,9 +82,12 @@ pub fn password_taken_over(in_a_file: bool) {
     }
 }
 
-/// The vendor refuses the password that it had just taken.
+/// The vendor refuses a password after it had taken a new one.
 pub fn password_refused() {
-    tracing::error!("the vendor refuses the new password of the service login: the one before is tried again");
+    tracing::error!(
+        "the service login is refused since its password was changed: the new one and the one before are tried by turns; \
+         upstream.password_file holds the new one"
+    );
 }
 
 /// It is not known whether the service login's password was changed, or the file could not be replaced.
@@ -136,7 +139,10 @@ pub fn draining(in_flight: usize) {
 
 /// The configuration was read again, and its callers and limits hold from now on.
 pub fn reloaded(callers: usize) {
-    tracing::info!(callers, "reloaded: callers and limits are those of the file; other settings need a restart");
+    tracing::info!(
+        callers,
+        "reloaded: the callers and their rates are those of the file; other settings need a restart"
+    );
 }
 
 /// The configuration was read again, and is not good: what held before still holds.

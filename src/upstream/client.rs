@@ -132,7 +132,7 @@ impl Wesal {
                 |failure| match failure {
                     Failure::Passing(error) | Failure::Final(error) => error,
                     // There is no token on these routes: it is the client id that is refused.
-                    Failure::TokenDead => UpstreamError::Failed { code: None },
+                    Failure::TokenDead => UpstreamError::Failed { code: None, said_no: true },
                     Failure::Throttled(retry_after) => UpstreamError::RateLimited { retry_after },
                 },
             )
@@ -249,8 +249,8 @@ impl Wesal {
                 *paused_until = (*paused_until).max(self.clock.now().after(wait));
                 Err(Failure::Throttled(wait))
             }
-            Meaning::Unavailable => Err(Failure::Passing(UpstreamError::Failed { code: None })),
-            Meaning::Failed(code) => Err(Failure::Final(UpstreamError::Failed { code })),
+            Meaning::Unavailable => Err(Failure::Passing(UpstreamError::Failed { code: None, said_no: false })),
+            Meaning::Failed { code, said_no } => Err(Failure::Final(UpstreamError::Failed { code, said_no })),
             Meaning::Rejected(rejection) => Err(Failure::Final(UpstreamError::Rejected(rejection))),
             Meaning::Invalid(why) => Err(Failure::Final(UpstreamError::InvalidResponse(why))),
         }

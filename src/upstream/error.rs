@@ -25,6 +25,8 @@ pub enum UpstreamError {
     Failed {
         /// The vendor's code, if it gave one.
         code: Option<VendorCode>,
+        /// Whether it said so in a whole answer with a status below 500: then nothing was done.
+        said_no: bool,
     },
     /// Not in time.
     #[error("the vendor did not answer in time")]

@@ -37,16 +37,14 @@ impl Wesal {
         use UpstreamError as E;
         match &called.result {
             Ok(_) => {
-                let in_a_file = pending.is_some();
-                if let Some(pending) = pending {
-                    let beside = pending.beside().to_owned();
-                    if !matches!(spawn_blocking(|| pending.commit()).await, Ok(Ok(()))) {
-                        events::password_left_beside(&beside);
-                    }
-                }
                 self.hide(password.clone());
                 self.login.take_over(password);
-                events::password_taken_over(in_a_file);
+                let Some(pending) = pending else { return events::password_taken_over(false) };
+                let beside = pending.beside().to_owned();
+                match spawn_blocking(|| pending.commit()).await {
+                    Ok(Ok(())) => events::password_taken_over(true),
+                    _ => events::password_left_beside(&beside),
+                }
             }
             // It was not asked, or it said no.
             Err(
@@ -54,7 +52,8 @@ impl Wesal {
                 | E::LoginFailed { .. }
                 | E::RateLimited { .. }
                 | E::BudgetExhausted { .. }
-                | E::CircuitOpen { .. },
+                | E::CircuitOpen { .. }
+                | E::Failed { said_no: true, .. },
             ) => {
                 if let Some(pending) = pending {
                     let _ = spawn_blocking(|| pending.discard()).await;

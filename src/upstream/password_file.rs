@@ -2,6 +2,7 @@ use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
     io::{self, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown},
     path::{Path, PathBuf},
 };
 
@@ -20,11 +21,16 @@ const MOST_BESIDE: u32 = 9;
 impl Pending {
     /// Writes `password` beside `file`, with its mode.
     pub(super) fn write(file: &Path, password: &Secret) -> io::Result<Self> {
-        let mode = fs::metadata(file)?.permissions();
+        // A link stays a link: what it leads to is replaced.
+        let file = &fs::canonicalize(file)?;
+        let old = fs::metadata(file)?;
         let (beside, mut new) = create_beside(file)?;
-        let pending = Self { file: file.to_owned(), beside };
+        let pending = Self { file: file.clone(), beside };
+        // Who may read it through a group is said by the group too: where that cannot be kept, the group may not.
+        let kept = fchown(&new, None, Some(old.gid())).is_ok();
+        let mode = if kept { old.mode() } else { old.mode() & !0o070 };
         let written = new
-            .set_permissions(mode)
+            .set_permissions(fs::Permissions::from_mode(mode))
             .and_then(|()| new.write_all(password.expose().as_bytes()))
             .and_then(|()| new.write_all(b"\n"))
             .and_then(|()| new.sync_all())
@@ -41,8 +47,17 @@ impl Pending {
 
     /// The new password takes the old one's place.
     pub(super) fn commit(self) -> io::Result<()> {
-        fs::rename(&self.beside, &self.file)?;
-        sync_folder(&self.file)
+        if fs::rename(&self.beside, &self.file).is_err() {
+            // A file that is mounted alone cannot be replaced. It is written in place; the one beside is safe until then.
+            let password = fs::read(&self.beside)?;
+            let mut file = OpenOptions::new().write(true).truncate(true).open(&self.file)?;
+            file.write_all(&password)?;
+            file.sync_all()?;
+            fs::remove_file(&self.beside)?;
+        }
+        // The new name is there in any case; at worst a crash of the machine brings the old one back, with both beside.
+        let _ = sync_folder(&self.file);
+        Ok(())
     }
 
     /// The vendor did not take it.
@@ -58,6 +73,7 @@ impl Pending {
 
 /// A password that a change which was cut short has left beside `file`: it may be the one that is good.
 pub fn left_beside(file: &Path) -> Option<PathBuf> {
+    let file = &fs::canonicalize(file).ok()?;
     (1..=MOST_BESIDE).map(|number| beside(file, number)).find(|path| path.exists())
 }
 
@@ -76,7 +92,7 @@ fn create_beside(file: &Path) -> io::Result<(PathBuf, File)> {
         let path = beside(file, number);
         let mut options = OpenOptions::new();
         // Nobody else may read it, not even before its mode is set.
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.mode(0o600);
         match options.write(true).create_new(true).open(&path) {
             Ok(new) => return Ok((path, new)),
             // An earlier change was cut short, and this may be the password that is good: it stays.
@@ -95,8 +111,6 @@ fn sync_folder(file: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     fn read(path: &Path) -> String {
@@ -118,8 +132,14 @@ mod tests {
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
         assert_eq!(left_beside(&file), None);
 
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        Pending::write(&link, &Secret::new("newer")).unwrap().commit().unwrap();
+        assert_eq!(read(&file), "newer\n");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+
         Pending::write(&file, &Secret::new("refused")).unwrap().discard().unwrap();
-        assert_eq!((read(&file).as_str(), left_beside(&file)), ("new\n", None));
+        assert_eq!((read(&file).as_str(), left_beside(&file)), ("newer\n", None));
     }
 
     #[test]

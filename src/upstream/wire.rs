@@ -44,7 +44,11 @@ pub(super) enum Meaning {
     /// 502, 503, 504: worth another try.
     Unavailable,
     /// Any other failure of the vendor's.
-    Failed(Option<VendorCode>),
+    Failed {
+        code: Option<VendorCode>,
+        /// In a whole answer with a status below 500.
+        said_no: bool,
+    },
     /// The request itself is refused.
     Rejected(Rejection),
     /// Not what the reference promises.
@@ -82,7 +86,7 @@ fn failure(status: u16, envelope: Option<Envelope<'_>>, body: &[u8], secrets: &[
         (200..=299, None) if envelope.is_some_and(|envelope| envelope.success.is_none()) => {
             Meaning::Invalid("it does not say whether it succeeded")
         }
-        (_, code) => Meaning::Failed(code),
+        (status, code) => Meaning::Failed { code, said_no: status < 500 },
     }
 }
 
@@ -261,14 +265,14 @@ mod tests {
         let no_json = Invalid("it is not a JSON object of the promised kind");
         for (status, body, meaning) in [
             (200, ORGANIZATION, Success),
-            (500, ORGANIZATION, Failed(None)),
+            (500, ORGANIZATION, Failed { code: None, said_no: false }),
             (503, ORGANIZATION, Unavailable),
             (302, ORGANIZATION, Invalid("it is a redirect")),
             (401, "", TokenDead),
             (401, "<html>", TokenDead),
-            (403, "<html>", Failed(None)),
-            (500, r#"{"code":"X004"}"#, Failed(Some(VendorCode::X004))),
-            (200, r#"{"success":false}"#, Failed(None)),
+            (403, "<html>", Failed { code: None, said_no: true }),
+            (500, r#"{"code":"X004"}"#, Failed { code: Some(VendorCode::X004), said_no: false }),
+            (200, r#"{"success":false}"#, Failed { code: None, said_no: true }),
             (200, r#"{"success":false,"code":"X001"}"#, TokenDead),
             (200, r#"{"data":{"companies":[]}}"#, Invalid("it does not say whether it succeeded")),
             (200, r#"{"success":true}"#, lacks),

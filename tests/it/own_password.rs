@@ -99,13 +99,42 @@ async fn a_password_that_the_vendor_took_and_then_refuses_is_not_used_for_ever()
     owner.world.get(ORGANIZATION).await.ok();
 }
 
+/// A vendor that lags behind itself.
+#[tokio::test]
+async fn a_new_password_that_is_refused_at_first_is_tried_again() {
+    let owner = Owner::new().await;
+    let email = owner.world.vendor.credentials().email;
+    owner.world.vendor.script("login", Fault::Refused);
+    owner.change(&email, "brand new").await.ok();
+    owner.world.vendor.expire_tokens();
+    while owner.world.get(ORGANIZATION).await.status != 200 {
+        owner.world.advance(secs(10));
+    }
+    assert!(owner.world.logins().1 <= 4, "{:?}", owner.world.logins());
+}
+
+#[tokio::test]
+async fn a_password_that_no_file_can_hold_is_refused_before_it_is_asked_for() {
+    let owner = Owner::new().await;
+    let email = owner.world.vendor.credentials().email;
+    let refused = owner.change(&email, "brand new\n").await;
+    assert_eq!((refused.problem().as_str(), refused.pointers()), ("invalid_request", vec!["/password".to_owned()]));
+    assert_eq!(owner.world.vendor_calls("verify"), 0);
+}
+
 #[tokio::test]
 async fn a_change_that_the_vendor_refuses_changes_nothing() {
     let owner = Owner::new().await;
     let email = owner.world.vendor.credentials().email;
-    owner.world.vendor.script("verify", Fault::Refused);
-    assert_eq!(owner.change(&email, "brand new").await.problem(), "upstream_rejected");
-    assert_eq!((owner.in_file().as_str(), owner.beside()), (OLD, Vec::new()));
+    for (fault, code) in [
+        (Fault::Refused, "upstream_rejected"),
+        (Fault::Unauthorized, "upstream_error"),
+        (Fault::Failed, "upstream_error"),
+    ] {
+        owner.world.vendor.script("verify", fault);
+        assert_eq!(owner.change(&email, "brand new").await.problem(), code, "{fault}");
+        assert_eq!((owner.in_file().as_str(), owner.beside()), (OLD, Vec::new()), "{fault}");
+    }
     owner.world.vendor.expire_tokens();
     owner.world.advance(secs(10));
     owner.world.get(ORGANIZATION).await.ok();

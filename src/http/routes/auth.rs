@@ -16,10 +16,11 @@ use crate::{
         access_log::Line,
         admit::{count, refuse},
         app::{App, Peer},
+        code::Code,
         extract::readers,
-        problem::Problem,
+        problem::{Fault, Problem},
     },
-    model::{Route, write_string},
+    model::{CallerName, Route, write_string},
     upstream::Called,
 };
 
@@ -31,7 +32,6 @@ pub(in crate::http) async fn log_in(
     body: Body,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    let _place = app.logins_in_flight.take().ok_or_else(Problem::overloaded)?;
     parameters(app, &head.uri)?;
     let mut fields = read_fields(app, head, body).await?;
     let email = fields.required("email", readers::text);
@@ -54,7 +54,7 @@ fn login_answer(app: &App, caller: &Caller, email: &str, session: &str) -> Strin
     json!({
         "data": {
             "user": {
-                "id": caller.index + 1,
+                "id": user_id(&caller.name),
                 "firstName": caller.name.as_str(),
                 "lastName": "",
                 "email": email,
@@ -67,6 +67,11 @@ fn login_answer(app: &App, caller: &Caller, email: &str, session: &str) -> Strin
         "success": true,
     })
     .to_string()
+}
+
+/// The same for a caller as long as it has its name, and telling nothing of others.
+fn user_id(name: &CallerName) -> u32 {
+    crc32fast::hash(name.as_str().as_bytes())
 }
 
 /// `GET /auth/logout`, `GET /auth/reset_pwd`: ends the session that was shown. With a key there is none to end.
@@ -197,6 +202,12 @@ async fn account_call(app: &App, head: &Parts, body: Body, form: &Form) -> Resul
     body.push('}');
     if !fields.are_good() {
         return Err(fields.refusal());
+    }
+    // A file ends where a line does: such a password could not be read back.
+    if own_account && new_password.as_ref().is_some_and(|new| new.expose().chars().any(char::is_control)) {
+        let fault = Fault::at("/password", "this may hold no control character");
+        let detail = "The gateway's own password may hold no control character. Choose another.";
+        return Err(Problem::new(Code::InvalidRequest, detail).with_faults(vec![fault]));
     }
     Ok(AccountCall { body, own_password: new_password.filter(|_| own_account) })
 }

@@ -94,7 +94,7 @@ fn read(request: &LoginRequest, answer: &RawAnswer, clock: &dyn Clock) -> Outcom
         200..=299 if says_no => return Outcome::Refused,
         200..=299 => {}
         400..=499 => return Outcome::Refused,
-        _ => return Outcome::Failed(UpstreamError::Failed { code: None }),
+        _ => return Outcome::Failed(UpstreamError::Failed { code: None, said_no: false }),
     }
     let found = told.as_ref().and_then(|told| {
         request.token_pointers.iter().find_map(|pointer| Token::new(told.pointer(pointer)?.as_str()?.to_owned()))

@@ -191,8 +191,17 @@ impl Machine {
             State::LoggingIn { previous } => previous,
             State::Absent | State::Good(_) => None,
         };
-        if std::mem::take(&mut self.superseded) && !matches!(outcome, Outcome::Good { .. }) {
-            self.state = previous.map_or(State::Absent, |good| State::Good(Good { refresh_at: Some(now), ..good }));
+        if std::mem::take(&mut self.superseded) {
+            // Whatever came of it, a login with the new password comes next.
+            let brought = match outcome {
+                Outcome::Good { token, life, .. } => {
+                    self.generation += 1;
+                    let held = Held { token, generation: self.generation };
+                    Some(Good { held, since: now, refresh_at: None, expires_at: life.map(|life| now.after(life)) })
+                }
+                Outcome::Refused | Outcome::Failed(_) => previous,
+            };
+            self.state = brought.map_or(State::Absent, |good| State::Good(Good { refresh_at: Some(now), ..good }));
             return Landed::Superseded;
         }
         let (why, wait) = match outcome {
@@ -344,6 +353,9 @@ mod tests {
         assert!(matches!(machine.landed(good(None), at(4)), Landed::Good { .. }));
         machine.renew(at(10));
         assert!(matches!(machine.want(at(10)), Want::UseAndRefresh(_)), "the token that works serves meanwhile");
+        machine.renew(at(10));
+        assert!(matches!(machine.landed(good(None), at(10)), Landed::Superseded), "with the last password");
+        assert!(matches!(machine.want(at(10)), Want::UseAndRefresh(_)), "and with the new one next");
         assert_eq!(machine.state(at(10)), LoginState::Good);
     }
 

@@ -24,8 +24,8 @@ pub(super) struct Login {
     machine: Mutex<Machine>,
     changed: watch::Sender<()>,
     request: LoginRequest,
-    /// The password before a change that no login has proved good yet.
-    earlier: Mutex<Option<Secret>>,
+    /// After a change that no login has proved good yet: the other of the two passwords.
+    other: Mutex<Option<Other>>,
     transport: Arc<Transport>,
     clock: SharedClock,
 }
@@ -33,8 +33,8 @@ pub(super) struct Login {
 impl Login {
     pub(super) fn new(request: LoginRequest, transport: Arc<Transport>, clock: SharedClock) -> Arc<Self> {
         let machine = Mutex::new(Machine::new());
-        let earlier = Mutex::default();
-        Arc::new(Self { machine, changed: watch::Sender::new(()), request, earlier, transport, clock })
+        let other = Mutex::default();
+        Arc::new(Self { machine, changed: watch::Sender::new(()), request, other, transport, clock })
     }
 
     /// A token to use now; logs in first if there is none.
@@ -72,21 +72,25 @@ impl Login {
 
     /// From now on the account has this password. Logs in with it at once; until then the old token serves.
     pub(super) fn take_over(self: &Arc<Self>, password: Secret) {
-        *self.earlier() = Some(self.request.replace_password(password));
+        *self.other() = Some(Other { password: self.request.replace_password(password), tried: false });
         self.machine().renew(self.clock.now());
         self.changed.send_replace(());
     }
 
-    /// The vendor said that it had taken a new password, and then refuses it: the one before is tried once more.
-    fn fall_back(&self) -> bool {
-        let Some(earlier) = self.earlier().take() else { return false };
-        self.request.replace_password(earlier);
-        self.machine().renew(self.clock.now());
+    /// The vendor refuses a login. After a change of the password that none has proved good yet, the other of the two
+    /// takes its turn: at once the first time, then by turns, as often as logins are tried at all.
+    fn take_turns(&self) -> bool {
+        let mut other = self.other();
+        let Some(Other { password, tried }) = other.as_mut() else { return false };
+        *password = self.request.replace_password(password.clone());
+        if !std::mem::replace(tried, true) {
+            self.machine().renew(self.clock.now());
+        }
         true
     }
 
-    fn earlier(&self) -> MutexGuard<'_, Option<Secret>> {
-        self.earlier.lock().unwrap_or_else(PoisonError::into_inner)
+    fn other(&self) -> MutexGuard<'_, Option<Other>> {
+        self.other.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the login is doing.
@@ -137,6 +141,13 @@ impl Login {
     }
 }
 
+/// The one of two passwords that is not tried next.
+struct Other {
+    password: Secret,
+    /// Whether both were tried already.
+    tried: bool,
+}
+
 /// Tells the machine how the login ended, also when its task panics.
 struct Landing {
     login: Arc<Login>,
@@ -150,10 +161,10 @@ impl Drop for Landing {
         let told = self.login.machine().landed(outcome, self.login.clock.now());
         match told {
             Landed::Good { life } => {
-                self.login.earlier().take();
+                self.login.other().take();
                 events::logged_in(life);
             }
-            Landed::Refused { .. } if self.login.fall_back() => events::password_refused(),
+            Landed::Refused { .. } if self.login.take_turns() => events::password_refused(),
             Landed::Refused { wait } => events::login_refused(wait),
             Landed::Failed { wait, error } => events::login_failed(&error, wait),
             Landed::Superseded => {}
