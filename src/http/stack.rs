@@ -91,8 +91,8 @@ async fn work_on(app: &App, peer: &Peer, request: Request, line: &mut Line<'_>) 
         Route::Organization => organization::get_organization(app, &caller, &head, line).await,
         Route::Questions => questions::get_questions(app, &caller, &head, line).await,
         Route::Surveys => surveys::query_surveys(app, &caller, &head, body, line).await,
-        Route::QueueSummary => queues::query_queue_summary(app, &caller, &head, body, line).await,
-        Route::QueueActivity => queues::query_queue_activity(app, &caller, &head, body, line).await,
-        Route::QueuePerformance => queues::query_queue_performance(app, &caller, &head, body, line).await,
+        Route::QueueSummary | Route::QueueActivity | Route::QueuePerformance => {
+            queues::query_queues(app, &caller, route, &head, body, line).await
+        }
     }
 }

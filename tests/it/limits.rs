@@ -176,3 +176,25 @@ async fn past_its_most_requests_in_flight_it_says_so_at_once_until_there_is_room
     world.has_room().await;
     world.get(ORGANIZATION).await.ok();
 }
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_wrong_keys_are_counted_by_client_and_else_by_peer() {
+    for trusted in [true, false] {
+        let mut setup = Setup::default();
+        if trusted {
+            setup.config.server.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+        }
+        let world = setup.start().await;
+        let guess = async |from: &str| {
+            let request = world.request("GET", ORGANIZATION).header("authorization", "wgw_guess");
+            world.send(request.header("x-forwarded-for", from)).await.problem()
+        };
+        for _ in 0..20 {
+            assert_eq!(guess("198.51.100.1").await, "invalid_key");
+        }
+        assert_eq!(guess("198.51.100.1, 127.0.0.9").await, "too_many_auth_failures");
+        let other = if trusted { "invalid_key" } else { "too_many_auth_failures" };
+        assert_eq!(guess("198.51.100.1, 198.51.100.2").await, other);
+        world.get(ORGANIZATION).await.ok();
+    }
+}
