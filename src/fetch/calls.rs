@@ -64,8 +64,15 @@ pub(super) struct Wanted {
 const MOST_CALLS: usize = 64;
 
 impl Calls {
-    /// Fetches `wanted`, all of one shape: queues together, as many as may be in a call, the calls side by side.
-    pub(super) async fn fetch(self: &Arc<Self>, shape: &Shape, interval: Option<Interval>, wanted: Wanted) -> Landed {
+    /// Fetches `wanted`, all of one shape: queues together, as many as may be in a call, the calls side by side. Tells
+    /// `some` of what one of them brought as soon as it ends.
+    pub(super) async fn fetch(
+        self: &Arc<Self>,
+        shape: &Shape,
+        interval: Option<Interval>,
+        wanted: Wanted,
+        some: impl Fn(&Landed),
+    ) -> Landed {
         let Wanted { parts, patience, askers } = wanted;
         let errand = Arc::new(Errand {
             calls: Arc::clone(self),
@@ -99,6 +106,7 @@ impl Calls {
         let mut landed = Landed::default();
         while let Some(done) = calls.join_next().await {
             let Ok(done) = done else { continue };
+            some(&done);
             landed.outcomes.extend(done.outcomes);
             landed.effort += done.effort;
         }

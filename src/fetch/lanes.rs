@@ -3,7 +3,7 @@
 //! caller's leaving cancels anything.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -57,7 +57,7 @@ impl Lane {
         if leads {
             self.wake.notify_one();
         }
-        Ticket { landing: group.landing.clone(), leads }
+        Ticket { landing: group.landing.clone(), leads, parts: HashSet::new() }
     }
 }
 
@@ -80,6 +80,8 @@ pub(super) struct Ticket {
     landing: watch::Receiver<Option<Arc<Landed>>>,
     /// Whether this asking began the group: its cost is told of this request.
     pub(super) leads: bool,
+    /// What is waited for. Whatever else the group brings may be older than the question.
+    pub(super) parts: HashSet<PartId>,
 }
 
 /// What came of asking for parts.
@@ -127,14 +129,15 @@ impl Lanes {
             Lane { flying: None, gathering: None, wake }
         });
         let mut joined = Joined { held: Vec::new(), tickets: Vec::new() };
-        let mut flying = None;
+        let mut flying: Option<Ticket> = None;
         let mut next: Option<Ticket> = None;
         for (part, interest) in asked.parts {
             if let Some(group) = lane.flying.as_ref().filter(|group| takes(group.began))
                 && let Some(first) = group.parts.get(&part)
             {
                 first.note(now);
-                flying = Some(Ticket { landing: group.landing.clone(), leads: false });
+                let ticket = || Ticket { landing: group.landing.clone(), leads: false, parts: HashSet::new() };
+                flying.get_or_insert_with(ticket).parts.insert(part);
                 continue;
             }
             // Looked up once more: a group that landed since the caller's own look would be fetched again.
@@ -146,9 +149,9 @@ impl Lanes {
                 joined.held.push((part, kept));
                 continue;
             }
-            let ticket = lane.gather(part, interest, asked.patience, now);
+            let ticket = lane.gather(part.clone(), interest, asked.patience, now);
             // The first of several that this request puts there knows whether it began the group.
-            next.get_or_insert(ticket);
+            next.get_or_insert(ticket).parts.insert(part);
         }
         if let (Some(_), Some((_, _, wanted))) = (&next, &mut lane.gathering) {
             wanted.askers += 1;
@@ -182,7 +185,7 @@ impl Lanes {
 
 impl Ticket {
     /// Ends when the group has landed.
-    pub(super) async fn landed(mut self) -> Result<Arc<Landed>, Lost> {
+    pub(super) async fn landed(&mut self) -> Result<Arc<Landed>, Lost> {
         match self.landing.wait_for(Option::is_some).await {
             Ok(landed) => landed.clone().ok_or(Lost),
             Err(_) => Err(Lost),
@@ -202,7 +205,7 @@ async fn run(lane: OnBoard, interval: Option<Interval>) {
             lane.land();
             continue;
         }
-        let landed = calls.fetch(&lane.shape, interval, wanted).await;
+        let landed = calls.fetch(&lane.shape, interval, wanted, |some| lane.some_landed(some)).await;
         ahead.learn(&calls, &lane.shape, &landed, began);
         lane.land();
         sender.send_replace(Some(Arc::new(landed)));
@@ -261,6 +264,15 @@ impl OnBoard {
         group.began = Some(now);
         lane.flying = Some(group);
         Some((sender, wanted))
+    }
+
+    /// Who asks for these from now on does not wait for the rest of the group: what came is held, and what failed before
+    /// somebody asked is not that one's failure.
+    fn some_landed(&self, some: &Landed) {
+        let mut board = self.lanes.board();
+        if let Some(flying) = self.own(&mut board).and_then(|lane| lane.flying.as_mut()) {
+            flying.parts.retain(|part, _| !some.outcomes.contains_key(part));
+        }
     }
 
     fn land(&self) {

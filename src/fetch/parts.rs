@@ -231,7 +231,7 @@ impl Parts {
         let deadline = asked_at.after(self.calls.patience);
         let mut missed = FetchError::Lost(Lost);
         let held: HashMap<PartId, Kept> = held.into_iter().collect();
-        for ticket in tickets {
+        for mut ticket in tickets {
             let there = |slot: &Slot| outcomes.contains_key(&slot.key.part) || held.contains_key(&slot.key.part);
             if slots.iter().filter(|slot| slot.must_be_fetched()).all(there) {
                 // The rest is a refresh that nobody waits for.
@@ -249,7 +249,8 @@ impl Parts {
             if leads {
                 effort += landed.effort;
             }
-            for slot in slots.iter().filter(|slot| slot.must_be_fetched()) {
+            let waited_for = |slot: &&Slot| slot.must_be_fetched() && ticket.parts.contains(&slot.key.part);
+            for slot in slots.iter().filter(waited_for) {
                 if let Some(outcome) = landed.outcomes.get(&slot.key.part) {
                     // The first comes first: a later group's failure takes nothing away.
                     outcomes.entry(slot.key.part.clone()).or_insert_with(|| (outcome.clone(), leads));
