@@ -282,9 +282,11 @@ pub(super) mod tests {
         // One is being written, and two wait.
         (0..4 * MOST_PENDING / line.len()).for_each(|_| sink.push(&line));
         let (lost, waiting) = (dropped() - before, lock(sink.0.own_buffer()).len());
-        assert_eq!(waiting, MOST_PENDING);
-        assert!((2 * 2048..=3 * 2048).contains(&lost), "{lost}");
+        // Before anything can fail: the writer's end waits for its reader.
         drop(release);
         drop(writer);
+        assert_eq!(waiting, MOST_PENDING);
+        // At least: what other tests lose in the same moment is counted too.
+        assert!(lost >= 2 * 2048, "{lost}");
     }
 }
