@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use super::start;
+
 /// A request that was answered.
 pub struct Request<'a> {
     /// Its id, the caller's own or ours.
@@ -35,10 +37,24 @@ pub struct Request<'a> {
     pub time: Duration,
 }
 
+/// The target of the requests' lines, by which a filter names them.
+pub(super) const ACCESS: &str = "wesal_gateway::access";
+
 /// One line a request, whatever came of it.
 pub fn request(request: &Request<'_>) {
+    if let Some(lines) = start::json_lines() {
+        if tracing::enabled!(target: ACCESS, tracing::Level::INFO) {
+            lines.request(request);
+        }
+    } else {
+        request_event(request);
+    }
+}
+
+/// The same as an event like any other.
+pub(super) fn request_event(request: &Request<'_>) {
     tracing::info!(
-        target: "wesal_gateway::access",
+        target: ACCESS,
         request_id = request.request_id,
         caller = request.caller,
         method = request.method,

@@ -5,6 +5,7 @@ use std::{
     cell::RefCell,
     error::Error,
     fmt::{self, Write as _},
+    time::Duration,
 };
 
 use tracing::{
@@ -13,10 +14,14 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, layer::Context};
 
-use super::sink::Sink;
+use super::{
+    events::{ACCESS, Request},
+    sink::Sink,
+};
 use crate::{clock::SharedClock, model::push_number};
 
 /// Writes each event into a sink.
+#[derive(Clone)]
 pub(super) struct JsonLines {
     sink: Sink,
     clock: SharedClock,
@@ -42,17 +47,44 @@ struct Page {
 
 impl<S: Subscriber> Layer<S> for JsonLines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        self.write(event.metadata().level().as_str(), event.metadata().target(), |members| event.record(members));
+    }
+}
+
+impl JsonLines {
+    /// A request's line, without the journey through a subscriber: the same members as its event has.
+    pub(super) fn request(&self, request: &Request<'_>) {
+        self.write("INFO", ACCESS, |members| {
+            members.string("message", "request");
+            members.string("request_id", request.request_id);
+            members.string("caller", request.caller);
+            members.string("method", request.method);
+            members.string("route", request.route);
+            members.number("status", request.status.into());
+            members.string("code", request.code);
+            members.string("cache", request.cache);
+            members.number("parts_hit", request.parts_hit.into());
+            members.number("parts_stale", request.parts_stale.into());
+            members.number("parts_fetched", request.parts_fetched.into());
+            members.number("parts_absent", request.parts_absent.into());
+            members.number("vendor_calls", request.vendor_calls.into());
+            members.milliseconds("vendor_ms", request.vendor_time);
+            members.milliseconds("total_ms", request.time);
+        });
+    }
+
+    fn write(&self, level: &str, target: &str, members: impl FnOnce(&mut Members<'_>)) {
         PAGE.with(|page| {
             // An event within an event's own text has no page to be written on; there is none.
             let Ok(mut page) = page.try_borrow_mut() else { return };
             page.begin(self.clock.wall());
             let line = &mut page.line;
             line.push_str("\",\"level\":\"");
-            line.push_str(event.metadata().level().as_str());
+            line.push_str(level);
             line.push('"');
-            event.record(&mut Members(line));
+            members(&mut Members(line));
             line.push_str(",\"target\":\"");
-            line.push_str(event.metadata().target());
+            line.push_str(target);
             line.push_str("\"}\n");
             self.sink.push(line.as_bytes());
         });
@@ -92,37 +124,56 @@ fn push_padded(number: u64, digits: u32, out: &mut String) {
 struct Members<'a>(&'a mut String);
 
 impl Members<'_> {
-    fn name(&mut self, field: &Field) {
+    fn name(&mut self, name: &str) {
         self.0.push_str(",\"");
         // Names come from the code: they need no escapes.
-        self.0.push_str(field.name());
+        self.0.push_str(name);
         self.0.push_str("\":");
     }
 
+    fn string(&mut self, name: &str, value: &str) {
+        self.name(name);
+        self.0.push('"');
+        let _ = Escaped(self.0).write_str(value);
+        self.0.push('"');
+    }
+
+    fn number(&mut self, name: &str, value: u64) {
+        self.name(name);
+        push_number(value, self.0);
+    }
+
+    /// In microseconds, as a number of milliseconds.
+    fn milliseconds(&mut self, name: &str, time: Duration) {
+        self.thousandths(name, u64::try_from(time.as_nanos().saturating_add(500) / 1000).unwrap_or(u64::MAX));
+    }
+
+    fn thousandths(&mut self, name: &str, value: u64) {
+        self.number(name, value / 1000);
+        self.0.push('.');
+        push_padded(value % 1000, 3, self.0);
+    }
+
     fn text(&mut self, field: &Field, text: fmt::Arguments<'_>) {
-        self.name(field);
+        self.name(field.name());
         self.0.push('"');
         let _ = Escaped(self.0).write_fmt(text);
         self.0.push('"');
     }
 
     fn plain(&mut self, field: &Field, value: impl fmt::Display) {
-        self.name(field);
+        self.name(field.name());
         let _ = write!(self.0, "{value}");
     }
 }
 
 impl Visit for Members<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.name(field);
-        self.0.push('"');
-        let _ = Escaped(self.0).write_str(value);
-        self.0.push('"');
+        self.string(field.name(), value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.name(field);
-        push_number(value, self.0);
+        self.number(field.name(), value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
@@ -137,12 +188,8 @@ impl Visit for Members<'_> {
         let thousandths = value * 1000.0;
         if thousandths.fract() == 0.0 && (0.0..1e15).contains(&thousandths) {
             // What it almost always is: a time in milliseconds.
-            self.name(field);
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just now")]
-            let thousandths = thousandths as u64;
-            push_number(thousandths / 1000, self.0);
-            self.0.push('.');
-            push_padded(thousandths % 1000, 3, self.0);
+            self.thousandths(field.name(), thousandths as u64);
         } else if value.is_finite() {
             self.plain(field, value);
         } else {
@@ -191,7 +238,10 @@ mod tests {
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
-    use crate::{clock::ManualClock, telemetry::sink::tests::Paper};
+    use crate::{
+        clock::ManualClock,
+        telemetry::{events, sink::tests::Paper},
+    };
 
     fn written(tell: impl FnOnce(&ManualClock)) -> Vec<Value> {
         let paper = Paper::default();
@@ -225,5 +275,34 @@ mod tests {
                 }),
             ]
         );
+    }
+
+    #[test]
+    fn a_requests_line_is_that_of_its_event() {
+        let request = Request {
+            request_id: "7f\"x",
+            caller: "wallboard",
+            method: "GET",
+            route: "/livez",
+            status: 200,
+            code: "-",
+            cache: "hit",
+            parts_hit: 20,
+            parts_stale: 1,
+            parts_fetched: 2,
+            parts_absent: 3,
+            vendor_calls: 4,
+            vendor_time: Duration::from_nanos(120_000_499),
+            time: Duration::from_nanos(59_500),
+        };
+        let event = written(|_| events::request_event(&request));
+        let paper = Paper::default();
+        let (sink, writer) = Sink::open(paper.clone()).unwrap();
+        let clock = ManualClock::at("2026-11-22T11:59:58.999950Z".parse().unwrap());
+        JsonLines::new(sink, Arc::new(clock)).request(&request);
+        drop(writer);
+        let line: Value = serde_json::from_str(&paper.text()).unwrap();
+        assert_eq!((line["vendor_ms"].as_f64(), line["total_ms"].as_f64()), (Some(120.0), Some(0.06)));
+        assert_eq!([line], *event);
     }
 }

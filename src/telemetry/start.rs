@@ -1,4 +1,7 @@
-use std::io::{self, IsTerminal};
+use std::{
+    io::{self, IsTerminal},
+    sync::OnceLock,
+};
 
 use tracing_subscriber::{EnvFilter, filter::ParseError, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -41,7 +44,19 @@ pub fn start(config: &TelemetryConfig) -> Result<LogWriter, StartError> {
     let _ = if text {
         registry.with(fmt::layer().with_writer(sink).with_ansi(terminal)).try_init()
     } else {
-        registry.with(JsonLines::new(sink, SystemClock::shared())).try_init()
+        let lines = JsonLines::new(sink, SystemClock::shared());
+        registry.with(lines.clone()).try_init().map(|()| {
+            // Empty until now: a second subscriber would have been refused.
+            let _ = JSON_LINES.set(lines);
+        })
     };
     Ok(writer)
+}
+
+/// Where events go if they are written as JSON.
+static JSON_LINES: OnceLock<JsonLines> = OnceLock::new();
+
+/// What writes events as JSON, if that is their form: for the one event that is too frequent for a subscriber.
+pub(super) fn json_lines() -> Option<&'static JsonLines> {
+    JSON_LINES.get()
 }
