@@ -23,7 +23,7 @@ pub struct BreakerConfig {
     /// How long the breaker stays open before the first probe; it doubles with each failed one.
     #[serde(with = "DurationText")]
     pub pause: Duration,
-    /// The longest that pause gets.
+    /// The longest that pause gets. A vendor that has come back is found again within it.
     #[serde(with = "DurationText")]
     pub max_pause: Duration,
 }
@@ -35,7 +35,7 @@ impl Default for BreakerConfig {
             min_calls: NonZeroU32::new(10).unwrap_or(NonZeroU32::MIN),
             window: Duration::from_secs(10),
             pause: Duration::from_secs(5),
-            max_pause: Duration::from_secs(60),
+            max_pause: Duration::from_secs(8),
         }
     }
 }

@@ -1,4 +1,8 @@
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 use toml::de::DeValue;
@@ -18,6 +22,7 @@ use super::{
 pub struct Environment {
     variables: BTreeMap<String, String>,
     unreadable: Vec<String>,
+    state_dir: Option<PathBuf>,
 }
 
 impl Environment {
@@ -26,7 +31,7 @@ impl Environment {
 
     /// The variables of this process: the only place that reads them.
     pub fn from_process() -> Self {
-        let mut environment = Self::default();
+        let mut environment = Self { state_dir: state_dir(|name| std::env::var_os(name)), ..Self::default() };
         for (name, value) in std::env::vars_os() {
             let Some(name) = name.to_str().filter(|name| name.starts_with(Self::PREFIX)) else { continue };
             match value.into_string() {
@@ -47,6 +52,11 @@ impl Environment {
         &self.unreadable
     }
 
+    /// Where this process may keep what it has to know after a restart.
+    pub(super) fn state_dir(&self) -> Option<&Path> {
+        self.state_dir.as_deref()
+    }
+
     /// Lays the variables over what the file says. What does not fit is found when the tree is read.
     pub(super) fn overlay(&self, tree: &mut Node) {
         for (variable, text) in &self.variables {
@@ -63,8 +73,19 @@ impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Environment {
     fn from_iter<T: IntoIterator<Item = (N, V)>>(variables: T) -> Self {
         let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
         let variables = variables.filter(|(name, _)| name.starts_with(Self::PREFIX)).collect();
-        Self { variables, unreadable: Vec::new() }
+        Self { variables, ..Self::default() }
     }
+}
+
+/// What the service manager gives (systemd.exec(5), `StateDirectory=`), else the user's own (XDG Base Directory
+/// Specification). A path that is not absolute counts as none.
+fn state_dir(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    const OURS: &str = "wesal-gateway";
+    let absolute = |path: PathBuf| Some(path).filter(|path| path.is_absolute());
+    let given = variable("STATE_DIRECTORY").and_then(|folders| absolute(std::env::split_paths(&folders).next()?));
+    let users = || absolute(PathBuf::from(variable("XDG_STATE_HOME")?));
+    let home = || absolute(PathBuf::from(variable("HOME")?)).map(|home| home.join(".local/state"));
+    given.or_else(|| users().or_else(home).map(|state| state.join(OURS)))
 }
 
 /// `MAX_BODY` is `max_body`; what is not all capitals is meant as it stands, as in a name of `upstream.login.fields`.
@@ -98,4 +119,23 @@ fn misfit(names: &[String], value: &Node) -> Option<Misfit> {
     tree.set(names, value.clone());
     let steps: Vec<Step> = names.iter().cloned().map(Step::Name).collect();
     Config::deserialize(Reader(&tree)).err().filter(|misfit| misfit.steps.starts_with(&steps))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn state_is_kept_where_the_service_manager_says_else_in_the_users_own_folder() {
+        let of = |variables: &[(&str, &str)]| {
+            let found = state_dir(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| value.into()));
+            found.map(|path| path.display().to_string())
+        };
+        let home = ("HOME", "/home/x");
+        assert_eq!(of(&[("STATE_DIRECTORY", "/var/lib/a:/var/lib/b"), home]).as_deref(), Some("/var/lib/a"));
+        assert_eq!(of(&[("XDG_STATE_HOME", "/state"), home]).as_deref(), Some("/state/wesal-gateway"));
+        assert_eq!(of(&[("XDG_STATE_HOME", "here"), home]).as_deref(), Some("/home/x/.local/state/wesal-gateway"));
+        assert_eq!(of(&[("HOME", "")]), None);
+        assert_eq!(of(&[]), None);
+    }
 }

@@ -1,3 +1,5 @@
+use std::path::{Path, PathBuf};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -18,16 +20,35 @@ pub struct LoginConfig {
     /// The share of a token's known life after which a new one is got: above 0, at most 1.
     #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
     pub refresh_ahead: f64,
+    /// A folder in which it is remembered that the vendor refused the login, so that a process that is started again does
+    /// not ask again at once and lock the account. Left out: `$STATE_DIRECTORY`, which a service manager sets, else the
+    /// user's own folder for state. Empty: nothing is remembered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_dir: Option<PathBuf>,
 }
 
 impl Default for LoginConfig {
     fn default() -> Self {
         let token_pointers = ["/data/access_token", "/data/token", "/access_token", "/token"];
-        Self { fields: Map::new(), token_pointers: token_pointers.map(str::to_owned).to_vec(), refresh_ahead: 0.8 }
+        Self {
+            fields: Map::new(),
+            token_pointers: token_pointers.map(str::to_owned).to_vec(),
+            refresh_ahead: 0.8,
+            state_dir: None,
+        }
     }
 }
 
 impl LoginConfig {
+    /// Relative paths start from `folder`; `default` holds where nothing is set.
+    pub(super) fn settle_state_dir(&mut self, folder: &Path, default: Option<&Path>) {
+        self.state_dir = match self.state_dir.take() {
+            Some(off) if off.as_os_str().is_empty() => None,
+            Some(set) => Some(folder.join(set)),
+            None => default.map(Path::to_owned),
+        };
+    }
+
     pub(super) fn validate(&self, check: &mut Check<'_>) {
         for taken in ["email", "password"].into_iter().filter(|taken| self.fields.contains_key(*taken)) {
             let reason = format!("holds `{taken}`, which is a setting of its own");

@@ -1,4 +1,8 @@
-use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -17,6 +21,10 @@ pub struct UpstreamConfig {
     pub base_url: String,
     /// Whether the vendor may be called without encryption: credentials then travel in the clear.
     pub allow_http: bool,
+    /// A file with the only root certificates, in PEM form, that the vendor's certificate may come from; left out: those
+    /// of the system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
     /// What goes into `X-Client-Id`.
     #[serde(serialize_with = "Secret::mask")]
     pub client_id: Secret,
@@ -110,6 +118,7 @@ impl Default for UpstreamConfig {
         Self {
             base_url: "https://api.wesal.dev/api/v1".to_owned(),
             allow_http: false,
+            ca_file: None,
             client_id: Secret::default(),
             client_id_file: None,
             email: Secret::default(),
@@ -147,8 +156,20 @@ impl UpstreamConfig {
         ]
     }
 
+    /// Relative paths start from the configuration file's `folder`.
+    pub(super) fn settle_paths(&mut self, folder: &Path, state_dir: Option<&Path>) {
+        self.ca_file = self.ca_file.take().map(|file| folder.join(file));
+        self.login.settle_state_dir(folder, state_dir);
+    }
+
     pub(super) fn validate(&self, check: &mut Check<'_>) {
         web_address::validate_vendor(&self.base_url, self.allow_http, check);
+        if let Some(file) = &self.ca_file {
+            let pem =
+                std::fs::read(file).is_ok_and(|text| String::from_utf8_lossy(&text).contains("BEGIN CERTIFICATE"));
+            let reason = format!("{} is not a readable file with certificates in PEM form", file.display());
+            check.that(pem, "ca_file", &reason, "name such a file, or leave it out for the system's own roots");
+        }
         if let Some(proxy) = &self.proxy {
             web_address::validate_proxy(proxy, check);
         }

@@ -17,7 +17,7 @@ use crate::{
         Metrics,
         metrics::{Present, RequestCounters},
     },
-    upstream::{Vendor, Wesal},
+    upstream::{BreakerState, LoginState, Vendor, Wesal},
 };
 
 /// What the handlers share.
@@ -143,12 +143,15 @@ impl App {
     /// The metrics, with how things stand now.
     pub fn metrics(&self) -> String {
         let Held { bytes, parts, stretch } = self.parts.held();
-        self.metrics.render(Present {
+        let (login, breaker) = (self.wesal.login_state(), self.wesal.breaker_state());
+        self.metrics.render(&Present {
             cache_bytes: bytes,
             cache_parts: parts,
             in_flight: self.requests_in_flight(),
             budget: self.wesal.budget().remaining,
             stretch,
+            login_states: &LoginState::ALL.map(|state| (state.as_str(), state == login)),
+            breaker_states: &BreakerState::ALL.map(|state| (state.as_str(), state == breaker)),
         })
     }
 

@@ -42,6 +42,11 @@ impl Simulator {
         self.inner.state().script(known(route), fault);
     }
 
+    /// Forgets what is scripted for this route.
+    pub fn unscript(&self, route: &str) {
+        self.inner.state().unscript(known(route));
+    }
+
     /// Calls of this route that arrive from now on wait until the hold is released or dropped.
     #[must_use = "a dropped hold holds nothing"]
     pub fn hold(&self, route: &str) -> Hold {

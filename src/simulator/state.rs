@@ -61,6 +61,10 @@ impl State {
             script.push_back(fault);
         }
     }
+
+    pub(crate) fn unscript(&mut self, route: Route) {
+        self.scripts.remove(&route);
+    }
 }
 
 /// What is settled when a call arrives.

@@ -87,6 +87,21 @@ pub fn login_refused(next_try: Duration) {
     );
 }
 
+/// The vendor refused the service login before this process began, with the same credentials.
+pub fn login_refused_before(next_try: Duration) {
+    tracing::error!(
+        next_try_seconds = next_try.as_secs(),
+        "the vendor refused the service login before this start, and asking again soon locks accounts: \
+         check upstream.client_id, upstream.email and its password"
+    );
+}
+
+/// The file that remembers a refused login cannot be changed.
+pub fn refusal_not_recorded(file: &std::path::Path, reason: &std::io::Error) {
+    let reason = reason as &dyn std::error::Error;
+    tracing::warn!(file = %file.display(), reason, "it cannot be remembered whether the vendor refuses the service login: a restart will ask at once (upstream.login.state_dir)");
+}
+
 /// The service login's password was changed through the gateway, which uses the new one from now on.
 pub fn password_taken_over(in_a_file: bool) {
     if in_a_file {

@@ -29,6 +29,7 @@ pub struct Metrics {
     request_duration: Family<AnswerLabels, Histogram, fn() -> Histogram>,
     vendor_calls: Family<CallLabels, Counter>,
     vendor_call_duration: Family<RouteLabel, Histogram, fn() -> Histogram>,
+    logins: Family<OutcomeLabel, Counter>,
     /// By route, in the order of [`Route::ALL`].
     answers: [Answers; Route::ALL.len()],
     not_taken_apart: Family<RouteLabel, Counter>,
@@ -44,6 +45,8 @@ struct Gauges {
     in_flight: Gauge,
     budget: Gauge,
     stretch: Gauge<f64, std::sync::atomic::AtomicU64>,
+    login_state: Family<StateLabel, Gauge>,
+    breaker_state: Family<StateLabel, Gauge>,
 }
 
 /// The counters that the requests of a connection were counted with: nearly all are of few kinds, and need not be looked up
@@ -72,8 +75,8 @@ struct Answers {
 const RESULTS: [&str; 5] = ["hit", "stale", "fetched", "joined", "absent"];
 
 /// How things stand when somebody asks.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Present {
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Present<'a> {
     /// Bytes that kept answers take, keys and bookkeeping included.
     pub cache_bytes: u64,
     /// Parts that are kept.
@@ -84,6 +87,10 @@ pub struct Present {
     pub budget: u32,
     /// How many times as long as its `ttl` an answer is fresh.
     pub stretch: f64,
+    /// Each state that the service login can be in, and whether it is.
+    pub login_states: &'a [(&'static str, bool)],
+    /// Each state that the breaker can be in, and whether it is.
+    pub breaker_states: &'a [(&'static str, bool)],
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -115,6 +122,16 @@ struct PartLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RouteLabel {
     route: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
 }
 
 impl RequestLabels {
@@ -152,6 +169,7 @@ impl Metrics {
             request_duration: Family::new_with_constructor(request_times),
             vendor_calls: Family::default(),
             vendor_call_duration: Family::new_with_constructor(call_times),
+            logins: Family::default(),
             answers: std::array::from_fn(|_| Answers { saved: Counter::default(), parts: Default::default() }),
             not_taken_apart: Family::default(),
             log_events_dropped: Counter::default(),
@@ -170,6 +188,11 @@ impl Metrics {
         registry.register("vendor_calls", "Requests sent to the vendor, logins apart", self.vendor_calls.clone());
         let help = "From a vendor call's begin to its answer's end";
         registry.register("vendor_call_duration_seconds", help, self.vendor_call_duration.clone());
+        registry.register("logins", "Logins at the vendor that came to an end", self.logins.clone());
+        let help = "1 for the state that the service login is in";
+        registry.register("login_state", help, present.login_state.clone());
+        let help = "1 for the state that the circuit breaker is in";
+        registry.register("breaker_state", help, present.breaker_state.clone());
         let help = "Answers given without a vendor call of their own";
         let (saved, parts) = (Family::<RouteLabel, Counter>::default(), Family::<PartLabels, Counter>::default());
         registry.register("vendor_calls_saved", help, saved.clone());
@@ -231,6 +254,11 @@ impl Metrics {
         self.vendor_call_duration.get_or_create(&RouteLabel { route }).observe(time.as_secs_f64());
     }
 
+    /// A login at the vendor came to an end.
+    pub fn login(&self, outcome: &'static str) {
+        self.logins.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
     /// An answer was put together of so many parts that were hit, stale, fetched, joined and absent, in this order.
     /// `saved` says whether it caused no vendor call.
     pub fn answer(&self, route: Route, parts: [u32; 5], saved: bool) {
@@ -249,18 +277,26 @@ impl Metrics {
     }
 
     /// All of it as OpenMetrics text, with how things stand now.
-    pub fn render(&self, present: Present) -> String {
+    pub fn render(&self, present: &Present<'_>) -> String {
         let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         self.present.cache_bytes.set(count(present.cache_bytes));
         self.present.cache_parts.set(count(present.cache_parts));
         self.present.in_flight.set(i64::try_from(present.in_flight).unwrap_or(i64::MAX));
         self.present.budget.set(i64::from(present.budget));
         self.present.stretch.set(present.stretch);
+        set_states(&self.present.login_state, present.login_states);
+        set_states(&self.present.breaker_state, present.breaker_states);
         self.log_events_dropped.inner().store(sink::dropped(), Ordering::Relaxed);
         let mut text = String::with_capacity(16 * 1024);
         // Writing to a String cannot fail.
         let _ = text::encode(&mut text, &self.registry);
         text
+    }
+}
+
+fn set_states(gauges: &Family<StateLabel, Gauge>, states: &[(&'static str, bool)]) {
+    for (state, holds) in states {
+        gauges.get_or_create(&StateLabel { state }).set(i64::from(*holds));
     }
 }
 

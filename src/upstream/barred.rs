@@ -1,58 +1,119 @@
-//! Routes on which the vendor refuses even a new token: the account may not use them. Pure.
+//! Routes on which the vendor refuses even a new token. Pure.
 //!
-//! Without this, one such route would throw the login away again and again, and every other route with it.
+//! Either the account may not use such a route: then it must not throw the login away again and again, and every other
+//! route with it. Or the vendor takes no token at all for a while: then it must be found soon that it does again. What
+//! tells the two apart is whether the same token was taken on another route.
 
 use std::{collections::HashMap, time::Duration};
 
 use crate::{clock::Moment, model::Route};
 
 const FIRST: Duration = Duration::from_secs(2);
-const LONGEST: Duration = Duration::from_secs(300);
+/// Between two tries of a route.
+const LONGEST: Duration = Duration::from_secs(8);
+/// Between two logins for the sake of a route, where the token is good on others.
+const LONGEST_LOGIN: Duration = Duration::from_secs(300);
 
 /// Which routes are not asked for now. At most one entry a route.
 #[derive(Default)]
-pub(super) struct Barred(HashMap<Route, Bar>);
+pub(super) struct Barred {
+    bars: HashMap<Route, Bar>,
+    /// The last login whose token was taken on any route.
+    proven: u64,
+}
 
 struct Bar {
     until: Moment,
     wait: Duration,
+    login_at: Moment,
+    login_wait: Duration,
 }
 
 impl Barred {
     /// How long `route` is not to be asked for, if it is not.
     pub(super) fn left(&self, route: Route, now: Moment) -> Option<Duration> {
-        self.0.get(&route).map(|bar| bar.until.since(now)).filter(|left| !left.is_zero())
+        self.bars.get(&route).map(|bar| bar.until.since(now)).filter(|left| !left.is_zero())
     }
 
-    /// A new token was refused on `route`. Each wait is twice the last; gives it.
-    pub(super) fn bar(&mut self, route: Route, now: Moment) -> Duration {
-        let last = self.0.get(&route).map_or(Duration::ZERO, |bar| bar.wait);
-        let wait = last.saturating_mul(2).clamp(FIRST, LONGEST);
-        self.0.insert(route, Bar { until: now.after(wait), wait });
-        wait
+    /// Whether a new login may help `route`, which has refused the token of `generation`.
+    pub(super) fn login_may_help(&self, route: Route, generation: u64, now: Moment) -> bool {
+        self.bars.get(&route).is_none_or(|bar| self.proven < generation || bar.login_at <= now)
     }
 
-    /// `route` was answered.
-    pub(super) fn lift(&mut self, route: Route) {
-        self.0.remove(&route);
+    /// `route` refused the newest token there may be; `logged_in` says whether it was got for its sake. Gives how long
+    /// it is left alone: twice as long as the last time.
+    pub(super) fn bar(&mut self, route: Route, logged_in: bool, now: Moment) -> Duration {
+        let never = Bar { until: now, wait: Duration::ZERO, login_at: now, login_wait: Duration::ZERO };
+        let bar = self.bars.entry(route).or_insert(never);
+        bar.wait = next(bar.wait, LONGEST);
+        bar.until = now.after(bar.wait);
+        if logged_in {
+            bar.login_wait = next(bar.login_wait, LONGEST_LOGIN);
+            bar.login_at = now.after(bar.login_wait);
+        }
+        bar.wait
     }
+
+    /// `route` was answered, and took the token of `generation`.
+    pub(super) fn lift(&mut self, route: Route, generation: u64) {
+        self.bars.remove(&route);
+        self.proven = self.proven.max(generation);
+    }
+}
+
+fn next(last: Duration, longest: Duration) -> Duration {
+    last.saturating_mul(2).clamp(FIRST, longest)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn secs(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn at(seconds: u64) -> Moment {
+        Moment::default().after(secs(seconds))
+    }
+
     #[test]
     fn each_wait_is_longer_and_an_answer_ends_them() {
-        let at = |seconds| Moment::default().after(Duration::from_secs(seconds));
         let mut barred = Barred::default();
         assert_eq!(barred.left(Route::Surveys, at(0)), None);
-        assert_eq!(barred.bar(Route::Surveys, at(0)), Duration::from_secs(2));
-        assert_eq!(barred.left(Route::Surveys, at(1)), Some(Duration::from_secs(1)));
+        assert_eq!(barred.bar(Route::Surveys, true, at(0)), secs(2));
+        assert_eq!(barred.left(Route::Surveys, at(1)), Some(secs(1)));
         assert_eq!(barred.left(Route::Questions, at(1)), None);
         assert_eq!(barred.left(Route::Surveys, at(2)), None);
-        assert_eq!(barred.bar(Route::Surveys, at(2)), Duration::from_secs(4));
-        barred.lift(Route::Surveys);
-        assert_eq!(barred.bar(Route::Surveys, at(9)), Duration::from_secs(2));
+        assert_eq!([4, 8, 8].map(secs), [2, 6, 14].map(|now| barred.bar(Route::Surveys, true, at(now))));
+        barred.lift(Route::Surveys, 1);
+        assert_eq!(barred.bar(Route::Surveys, true, at(30)), secs(2));
+    }
+
+    #[test]
+    fn a_route_that_refuses_what_others_take_causes_ever_fewer_logins() {
+        let mut barred = Barred::default();
+        let mut logins = Vec::new();
+        let mut generation = 1;
+        for now in (0..1000).step_by(8) {
+            barred.lift(Route::Questions, generation);
+            let may = barred.login_may_help(Route::Surveys, generation, at(now));
+            if may {
+                logins.push(now);
+                generation += 1;
+            }
+            barred.bar(Route::Surveys, may, at(now));
+        }
+        assert_eq!(logins, [0, 8, 16, 24, 40, 72, 136, 264, 520, 824]);
+    }
+
+    #[test]
+    fn while_no_route_takes_a_token_every_try_may_get_a_new_one() {
+        let mut barred = Barred::default();
+        barred.lift(Route::Questions, 1);
+        for generation in 2..20 {
+            assert!(barred.login_may_help(Route::Surveys, generation, at(8 * generation)));
+            barred.bar(Route::Surveys, true, at(8 * generation));
+        }
     }
 }

@@ -4,6 +4,31 @@ use std::{collections::VecDeque, time::Duration};
 
 use crate::{clock::Moment, config::BreakerConfig};
 
+/// What the breaker does with calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerState {
+    /// Lets all through.
+    Closed,
+    /// Lets none through.
+    Open,
+    /// Has let one through, and waits for its outcome.
+    HalfOpen,
+}
+
+impl BreakerState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Closed, Self::Open, Self::HalfOpen];
+
+    /// The state's name in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+}
+
 /// Closed lets all through, open none, half-open one probe.
 pub(super) struct Breaker {
     settings: BreakerConfig,
@@ -88,6 +113,14 @@ impl Breaker {
     pub(super) fn forfeit(&mut self, pass: Pass, now: Moment) {
         if let (State::HalfOpen { pause, .. }, Pass::Probe) = (&self.state, pass) {
             self.state = State::Open { until: now, pause: *pause };
+        }
+    }
+
+    pub(super) fn state(&self) -> BreakerState {
+        match self.state {
+            State::Closed { .. } => BreakerState::Closed,
+            State::Open { .. } => BreakerState::Open,
+            State::HalfOpen { .. } => BreakerState::HalfOpen,
         }
     }
 

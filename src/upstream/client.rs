@@ -11,7 +11,7 @@ use reqwest::{Method, header::HeaderValue};
 
 use super::{
     barred::Barred,
-    breaker::{Breaker, Pass},
+    breaker::{Breaker, BreakerState, Pass},
     budget::{CallBudget, Spent},
     error::{StartError, UpstreamError},
     login::{Login, LoginRequest, LoginState},
@@ -77,7 +77,7 @@ impl Wesal {
         let mut secrets = vec![config.client_id.clone(), config.email.clone(), config.password.clone()];
         secrets.extend(config.login.fields.values().filter_map(|value| value.as_str().map(Secret::new)));
         Ok(Arc::new(Self {
-            login: Login::new(request, Arc::clone(&transport), clock.clone()),
+            login: Login::new(config, request, Arc::clone(&transport), clock.clone(), Arc::clone(&metrics)),
             transport,
             breaker: Mutex::new(Breaker::new(config.breaker.clone())),
             budget: CallBudget::new(&config.rate_limit, clock.clone()),
@@ -106,6 +106,11 @@ impl Wesal {
     /// What the service login is doing.
     pub fn login_state(&self) -> LoginState {
         self.login.state()
+    }
+
+    /// What the breaker is doing.
+    pub fn breaker_state(&self) -> BreakerState {
+        lock(&self.breaker).state()
     }
 
     /// One more secret that callers are never shown in the vendor's words.
@@ -166,13 +171,15 @@ impl Wesal {
             let credential = Credential::Authorization(authorization);
             match self.try_once(request, credential, Some(held.token.expose()), deadline, pass, effort).await {
                 Ok(answer) => {
-                    lock(&self.barred).lift(request.route);
+                    lock(&self.barred).lift(request.route, held.generation);
                     return Ok(answer);
                 }
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::TokenDead) => {
-                    if token_replaced || !self.login.died(held.generation) {
-                        let retry_after = lock(&self.barred).bar(request.route, self.clock.now());
+                    let now = self.clock.now();
+                    let may = !token_replaced && lock(&self.barred).login_may_help(request.route, held.generation, now);
+                    if !may || !self.login.died(held.generation) {
+                        let retry_after = lock(&self.barred).bar(request.route, token_replaced, now);
                         return Err(UpstreamError::LoginFailed { retry_after });
                     }
                     token_replaced = true;

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use super::wire::VendorCode;
 
@@ -68,6 +68,14 @@ pub enum StartError {
     /// The HTTP client refuses its settings, or the machine has no root certificates.
     #[error("the HTTP client cannot start: {0}")]
     Client(#[from] reqwest::Error),
+    /// `upstream.ca_file` cannot be used.
+    #[error("upstream.ca_file: {} {reason}", file.display())]
+    Certificates {
+        /// Which file.
+        file: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// A secret cannot stand in an HTTP header.
     #[error("{0} holds characters that no HTTP header may carry")]
     Header(&'static str),

@@ -20,6 +20,7 @@ mod vendor;
 mod wire;
 mod words;
 
+pub use breaker::BreakerState;
 pub use client::Wesal;
 pub use error::{Rejection, StartError, UpstreamError};
 pub use login::LoginState;

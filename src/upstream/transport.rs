@@ -1,11 +1,11 @@
 //! The one file that knows the HTTP client: a request out, a whole answer in, within its bounds.
 
-use std::{io::ErrorKind, time::Duration};
+use std::{io::ErrorKind, path::Path, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use reqwest::{
-    Client, Method, Proxy, Response,
+    Certificate, Client, Method, Proxy, Response,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
     redirect::Policy,
 };
@@ -64,8 +64,12 @@ impl Transport {
             .http2_keep_alive_while_idle(true);
         let builder = match &config.proxy {
             Some(proxy) => builder.proxy(Proxy::all(proxy)?),
+            None => builder,
+        };
+        let builder = match &config.ca_file {
+            Some(file) => builder.tls_certs_only(certificates(file)?),
             // Without TLS no root certificates are needed, and a bare container has none.
-            None if config.base_url.starts_with("http://") => builder.tls_certs_only([]),
+            None if config.proxy.is_none() && config.base_url.starts_with("http://") => builder.tls_certs_only([]),
             None => builder,
         };
         Ok(Self {
@@ -121,6 +125,16 @@ impl Transport {
         // A copy of just this size: what is kept is counted by its length.
         Ok(Bytes::copy_from_slice(&body))
     }
+}
+
+fn certificates(file: &Path) -> Result<Vec<Certificate>, StartError> {
+    let unusable = |reason: String| StartError::Certificates { file: file.to_owned(), reason };
+    let text = std::fs::read(file).map_err(|error| unusable(format!("cannot be read: {error}")))?;
+    let certificates = Certificate::from_pem_bundle(&text).unwrap_or_default();
+    if certificates.is_empty() {
+        return Err(unusable("holds no certificate in PEM form".to_owned()));
+    }
+    Ok(certificates)
 }
 
 /// The client calls every failure in a body one of decoding; what the unpacking itself minds is data that are not

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use wesal_gateway::simulator::Fault;
+use wesal_gateway::{config::Secret, simulator::Fault};
 
 use crate::harness::{Answer, Setup, World, secs, until};
 
@@ -85,6 +85,29 @@ async fn a_token_refused_at_once_is_no_login_loop() {
 }
 
 #[tokio::test]
+async fn a_route_that_the_account_may_not_use_costs_ever_fewer_logins_and_no_other_route() {
+    let mut setup = Setup::default();
+    setup.config.cache.organization.ttl = secs(1);
+    setup.config.cache.organization.stale_while_revalidate = secs(0);
+    let world = setup.start().await;
+    world.logged_in().await;
+    world.advance(secs(10));
+    (0..10_000).for_each(|_| world.vendor.script("questions", Fault::WrongDomain));
+    for _ in 0..600 {
+        world.get("/queries/organization").await.ok();
+        let refused = world.get("/survey/queries/questions/100301").await;
+        assert_eq!((refused.status, refused.problem().as_str()), (503, "upstream_login_failed"));
+        world.advance(secs(1));
+    }
+    let (logins, refused) = world.logins();
+    assert!((5..=12).contains(&logins) && refused == 0, "{logins} logins in ten minutes");
+    assert!(world.vendor_calls("questions") <= 100, "{} calls in vain", world.vendor_calls("questions"));
+    world.vendor.unscript("questions");
+    world.advance(secs(8));
+    world.get("/survey/queries/questions/100301").await.ok();
+}
+
+#[tokio::test]
 async fn a_refused_login_is_asked_half_a_minute_later_and_then_ever_more_seldom() {
     let world = World::new().await;
     let right = world.vendor.credentials().password;
@@ -111,6 +134,41 @@ async fn a_refused_login_is_asked_half_a_minute_later_and_then_ever_more_seldom(
     world.logged_in().await;
     world.get("/queries/organization").await.ok();
     assert_eq!((world.logins(), world.vendor_calls("questions")), ((1, 4), 0));
+}
+
+#[tokio::test]
+async fn a_restart_does_not_ask_again_before_the_wait_is_over_unless_the_credentials_have_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut setup = Setup::default();
+    setup.config.upstream.login.state_dir = Some(folder.path().join("state"));
+    let mut world = setup.start().await;
+    let right = world.vendor.credentials().password;
+    world.vendor.set_password("another one");
+    assert_eq!(world.get("/queries/organization").await.problem(), "upstream_login_failed");
+    let written = || folder.path().join("state").read_dir().is_ok_and(|mut files| files.next().is_some());
+    until(written).await;
+    for left in [30, 20, 10] {
+        world.restart_gateway().await;
+        let answer = world.get("/queries/organization").await;
+        assert_eq!(
+            (answer.problem().as_str(), answer.header("retry-after")),
+            ("upstream_login_failed", left.to_string().as_str())
+        );
+        assert_eq!(world.logins(), (0, 1), "asked again {left} seconds too soon");
+        assert!(world.get_admin("/readyz").await.text().contains("refuses the service login"));
+        world.advance(secs(10));
+    }
+    until(|| world.logins() == (0, 2)).await;
+    assert_eq!(world.get("/queries/organization").await.header("retry-after"), "60");
+    let password = std::mem::replace(&mut world.config.upstream.password, Secret::new("another one"));
+    world.restart_gateway().await;
+    world.get("/queries/organization").await.ok();
+    assert_eq!(world.logins(), (1, 2), "a changed password is tried at once");
+    until(|| !written()).await;
+    world.vendor.set_password(&right);
+    world.config.upstream.password = password;
+    world.restart_gateway().await;
+    world.get("/queries/organization").await.ok();
 }
 
 #[tokio::test]

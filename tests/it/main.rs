@@ -14,6 +14,7 @@ mod own_password;
 mod paths;
 mod problems;
 mod queue_parts;
+mod recovery;
 mod reference;
 mod reload;
 mod sessions;

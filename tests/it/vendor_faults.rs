@@ -191,12 +191,12 @@ async fn the_breaker_opens_lets_one_probe_through_and_closes_again() {
     }
     world.advance(secs(5));
     assert_eq!(world.get(QUESTIONS).await.problem(), "upstream_error", "the probe fails");
-    turned_away(QUESTIONS, "10").await;
-    world.advance(secs(10));
+    turned_away(QUESTIONS, "8").await;
+    world.advance(secs(8));
     let vendor = world.vendor.hold("questions");
     let probe = world.begin_get(QUESTIONS);
     world.vendor.arrived("questions", 12).await;
-    turned_away("/queries/organization", "10").await;
+    turned_away("/queries/organization", "8").await;
     vendor.release();
     probe.await.unwrap().ok();
     world.get("/queries/organization").await.ok();

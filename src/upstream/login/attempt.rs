@@ -57,7 +57,8 @@ impl LoginRequest {
         std::mem::replace(&mut *current, password)
     }
 
-    fn body(&self) -> String {
+    /// The body of a login: all that the vendor judges it by, its address and the client id apart.
+    pub(super) fn body(&self) -> String {
         let mut body = self.fields.clone();
         body.insert("email".to_owned(), self.email.expose().into());
         body.insert("password".to_owned(), self.password().expose().into());

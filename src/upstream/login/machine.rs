@@ -7,8 +7,8 @@ use crate::{clock::Moment, upstream::error::UpstreamError};
 
 /// A wrong password or client id: asking again soon would lock the account.
 const REFUSED_WAIT: Waits = Waits { first: Duration::from_secs(30), longest: Duration::from_secs(15 * 60) };
-/// Any other failure: 5xx, no token, no answer.
-const FAILED_WAIT: Waits = Waits { first: Duration::from_secs(1), longest: Duration::from_secs(30) };
+/// Any other failure: 5xx, no token, no answer. Short enough that a vendor who is back is found within ten seconds.
+const FAILED_WAIT: Waits = Waits { first: Duration::from_secs(1), longest: Duration::from_secs(8) };
 /// A token refused sooner than this after its login does not cause another login at once.
 const YOUNG: Duration = Duration::from_secs(2);
 
@@ -59,6 +59,27 @@ pub(super) enum Landed {
     Superseded,
 }
 
+impl Landed {
+    /// The outcome's name in metrics.
+    pub(super) const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Good { .. } => "good",
+            Self::Refused { .. } => "refused",
+            Self::Failed { .. } => "failed",
+            Self::Superseded => "superseded",
+        }
+    }
+}
+
+/// The vendor refuses the account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// How long it is still to be left alone.
+    pub(super) left: Duration,
+    /// How long that was at first.
+    pub(super) wait: Duration,
+}
+
 /// What who needs a token is to do.
 pub(super) enum Want {
     /// Use this one. The next login is due at `refresh_at`, where that is known.
@@ -86,6 +107,22 @@ pub enum LoginState {
     Refused,
     /// The last login failed for another cause; it is tried again after a wait.
     Failed,
+}
+
+impl LoginState {
+    /// Every state.
+    pub const ALL: [Self; 5] = [Self::Absent, Self::LoggingIn, Self::Good, Self::Refused, Self::Failed];
+
+    /// The state's name in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::LoggingIn => "logging_in",
+            Self::Good => "good",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 pub(super) struct Machine {
@@ -142,6 +179,19 @@ impl Machine {
             refused_wait: Duration::ZERO,
             failed_wait: Duration::ZERO,
         }
+    }
+
+    /// As it was after `refusal`.
+    pub(super) fn refused_before(refusal: Refusal, now: Moment) -> Self {
+        let latch = (!refusal.left.is_zero()).then(|| Latch { until: now.after(refusal.left), why: Why::Refused });
+        Self { latch, refused_wait: refusal.wait.min(REFUSED_WAIT.longest), ..Self::new() }
+    }
+
+    /// What is to be remembered of the vendor's refusals since the last good login, if there were any.
+    pub(super) fn refusal(&self, now: Moment) -> Option<Refusal> {
+        let latch = self.latch.as_ref().filter(|latch| matches!(latch.why, Why::Refused));
+        let left = latch.map_or(Duration::ZERO, |latch| latch.until.since(now));
+        (!self.refused_wait.is_zero()).then_some(Refusal { left, wait: self.refused_wait })
     }
 
     /// Says what to do for a token. Where the answer is to run a login, the caller must run it, and report

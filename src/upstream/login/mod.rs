@@ -3,6 +3,7 @@
 
 mod attempt;
 mod machine;
+mod record;
 mod token;
 
 use std::{
@@ -15,9 +16,14 @@ use tokio::sync::watch;
 pub(super) use attempt::LoginRequest;
 pub use machine::LoginState;
 use machine::{Held, Landed, Machine, Outcome, Unavailable, Want};
+use record::Record;
 
 use super::{error::UpstreamError, transport::Transport};
-use crate::{clock::SharedClock, config::Secret, telemetry::events};
+use crate::{
+    clock::SharedClock,
+    config::{Secret, UpstreamConfig},
+    telemetry::{Metrics, events},
+};
 
 /// The service login, shared by all calls.
 pub(super) struct Login {
@@ -26,15 +32,42 @@ pub(super) struct Login {
     request: LoginRequest,
     /// After a change that no login has proved good yet: the other of the two passwords.
     other: Mutex<Option<Other>>,
+    /// Where a refusal is remembered beyond the process, if anywhere.
+    record: Option<Record>,
     transport: Arc<Transport>,
     clock: SharedClock,
+    metrics: Arc<Metrics>,
 }
 
 impl Login {
-    pub(super) fn new(request: LoginRequest, transport: Arc<Transport>, clock: SharedClock) -> Arc<Self> {
-        let machine = Mutex::new(Machine::new());
-        let other = Mutex::default();
-        Arc::new(Self { machine, changed: watch::Sender::new(()), request, other, transport, clock })
+    /// Nothing is sent yet. A refusal that an earlier process met still holds.
+    pub(super) fn new(
+        config: &UpstreamConfig,
+        request: LoginRequest,
+        transport: Arc<Transport>,
+        clock: SharedClock,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
+        let account = [config.base_url.as_str(), config.client_id.expose(), config.email.expose()];
+        let record = config.login.state_dir.as_ref().map(|folder| Record::of(&account, folder));
+        let refusal = record.as_ref().and_then(|record| record.read(&request.body(), clock.wall()));
+        if let Some(refusal) = refusal.filter(|refusal| !refusal.left.is_zero()) {
+            events::login_refused_before(refusal.left);
+        }
+        let machine = match refusal {
+            Some(refusal) => Machine::refused_before(refusal, clock.now()),
+            None => Machine::new(),
+        };
+        Arc::new(Self {
+            machine: Mutex::new(machine),
+            changed: watch::Sender::new(()),
+            request,
+            other: Mutex::default(),
+            record,
+            transport,
+            clock,
+            metrics,
+        })
     }
 
     /// A token to use now; logs in first if there is none.
@@ -133,7 +166,23 @@ impl Login {
         tokio::spawn(async move {
             let mut landing = landing;
             landing.outcome = Some(attempt::log_in(&login.request, &login.transport, login.clock.as_ref()).await);
+            drop(landing);
+            login.remember().await;
         });
+    }
+
+    /// Writes down whether the vendor refuses the account.
+    async fn remember(self: Arc<Self>) {
+        // Disks can be slow.
+        let kept = tokio::task::spawn_blocking(move || {
+            let Some(record) = &self.record else { return };
+            let refusal = || self.machine().refusal(self.clock.now());
+            if let Err(reason) = record.keep(&self.request.body(), self.clock.wall(), refusal) {
+                events::refusal_not_recorded(record.path(), &reason);
+            }
+        });
+        // It does not panic, and is only waited for so that it has an owner.
+        let _ = kept.await;
     }
 
     fn machine(&self) -> MutexGuard<'_, Machine> {
@@ -159,6 +208,7 @@ impl Drop for Landing {
         // The task ended without an outcome: it panicked, or the process is ending.
         let outcome = self.outcome.take().unwrap_or(Outcome::Failed(UpstreamError::Unreachable));
         let told = self.login.machine().landed(outcome, self.login.clock.now());
+        self.login.metrics.login(told.as_str());
         match told {
             Landed::Good { life } => {
                 self.login.other().take();

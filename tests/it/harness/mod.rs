@@ -223,6 +223,14 @@ impl World {
         (self.vendor_stop, self.vendor_task) = (Some(stop), Some(task));
     }
 
+    /// The gateway's process ends, and another begins with `self.config`. Nothing that was only in memory remains.
+    pub async fn restart_gateway(&mut self) {
+        self.tell_to_stop().await.unwrap();
+        let setup::Running { address, admin, reloader, stop, task } = setup::run(&self.config, &self.clock).await;
+        (self.address, self.admin, self.reloader) = (address, admin, reloader);
+        (self.stop, self.gateway) = (Some(stop), Some(task));
+    }
+
     /// Tells the gateway to end, without waiting for it.
     pub fn tell_to_stop(&mut self) -> JoinHandle<Drained> {
         drop(self.stop.take());

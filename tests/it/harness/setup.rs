@@ -1,4 +1,4 @@
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use wesal_gateway::{
@@ -6,7 +6,7 @@ use wesal_gateway::{
     clock::{Clock, ManualClock},
     config::{CallerConfig, Config, KeyHash, RateLimit, Secret},
     model::{CallerName, CompanyId, QueueId, Scope},
-    server::{Bound, Gateway},
+    server::{Bound, Drained, Gateway, Reloader},
     simulator::{Options, Simulator},
 };
 
@@ -89,14 +89,7 @@ impl Setup {
                 *secret = Secret::new(&text);
             }
         }
-        let bound = Bound::bind(&config).await.unwrap();
-        let (address, admin) = (bound.public_address().unwrap(), bound.admin_address().unwrap());
-        let gateway = Gateway::new(&config, Arc::new(clock.clone())).unwrap();
-        let reloader = gateway.reloader();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let gateway = tokio::spawn(gateway.serve(bound, async {
-            let _ = stopped.await;
-        }));
+        let Running { address, admin, reloader, stop, task } = run(&config, &clock).await;
         World {
             vendor,
             clock,
@@ -108,11 +101,32 @@ impl Setup {
             reloader,
             client: reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
             stop: Some(stop),
-            gateway: Some(gateway),
+            gateway: Some(task),
             vendor_stop: Some(vendor_stop),
             vendor_task: Some(vendor_task),
         }
     }
+}
+
+/// A gateway's process, as far as a test needs it.
+pub struct Running {
+    pub address: SocketAddr,
+    pub admin: SocketAddr,
+    pub reloader: Reloader,
+    pub stop: oneshot::Sender<()>,
+    pub task: JoinHandle<Drained>,
+}
+
+pub async fn run(config: &Config, clock: &ManualClock) -> Running {
+    let bound = Bound::bind(config).await.unwrap();
+    let (address, admin) = (bound.public_address().unwrap(), bound.admin_address().unwrap());
+    let gateway = Gateway::new(config, Arc::new(clock.clone())).unwrap();
+    let reloader = gateway.reloader();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let task = tokio::spawn(gateway.serve(bound, async {
+        let _ = stopped.await;
+    }));
+    Running { address, admin, reloader, stop, task }
 }
 
 type Served = JoinHandle<std::io::Result<()>>;

@@ -1,0 +1,134 @@
+//! A vendor that was gone and is back is found within ten seconds, whatever was wrong and however long; and while it is
+//! gone it is hardly asked.
+
+use wesal_gateway::simulator::Fault;
+
+use crate::harness::{Setup, World, secs, until};
+
+const QUESTIONS: &str = "/survey/queries/questions/100301";
+const ROUTES: [&str; 2] = ["login", "questions"];
+
+/// What is wrong with the vendor for a while.
+#[derive(Clone, Copy, Debug)]
+enum Outage {
+    /// Its port refuses connections.
+    Gone,
+    /// Every call goes wrong in this way, logins too.
+    All(Fault),
+    /// Logins succeed, and no token is taken.
+    NoTokenIsTaken,
+    /// Logins go wrong in this way, and the tokens of before are dead.
+    NoLogin(Fault),
+}
+
+impl Outage {
+    async fn begin(self, world: &mut World) {
+        match self {
+            Self::Gone => world.stop_vendor().await,
+            Self::All(fault) => self.script(world, &ROUTES, fault),
+            Self::NoTokenIsTaken => self.script(world, &["questions"], Fault::TokenDead),
+            Self::NoLogin(fault) => {
+                world.vendor.expire_tokens();
+                self.script(world, &["login"], fault);
+            }
+        }
+    }
+
+    fn script(self, world: &World, routes: &[&str], fault: Fault) {
+        for route in routes {
+            (0..10_000).for_each(|_| world.vendor.script(route, fault));
+        }
+    }
+
+    async fn end(self, world: &mut World) {
+        match self {
+            Self::Gone => world.restart_vendor().await,
+            _ => ROUTES.iter().for_each(|route| world.vendor.unscript(route)),
+        }
+    }
+}
+
+/// The seconds from the outage's end to the first good answer, asking each second; and the calls and logins of the
+/// outage.
+async fn weather(outage: Outage, seconds: u64) -> (u64, u64, u64) {
+    let mut setup = Setup::default();
+    // Nothing stands in for the vendor.
+    (setup.config.cache.questions.ttl, setup.config.cache.questions.stale_if_error) = (secs(0), secs(0));
+    setup.config.cache.questions.stale_while_revalidate = secs(0);
+    let mut world = setup.start().await;
+    world.get(QUESTIONS).await.ok();
+    let before = (world.vendor_calls("questions"), world.vendor_calls("login"));
+    outage.begin(&mut world).await;
+    for _ in 0..seconds {
+        assert!(world.passing(world.get(QUESTIONS)).await.status >= 500, "{outage:?}");
+        world.advance(secs(1));
+    }
+    let calls = world.vendor_calls("questions") - before.0;
+    let logins = world.vendor_calls("login") - before.1;
+    outage.end(&mut world).await;
+    for waited in 0..600 {
+        if world.passing(world.get(QUESTIONS)).await.status == 200 {
+            return (waited, calls, logins);
+        }
+        world.advance(secs(1));
+        // A login that is due now may run in the background.
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+    panic!("never found again: {outage:?}");
+}
+
+#[tokio::test]
+async fn a_vendor_that_is_back_is_found_within_ten_seconds() {
+    for outage in [
+        Outage::Gone,
+        Outage::All(Fault::Unavailable),
+        Outage::All(Fault::Error),
+        Outage::All(Fault::Html),
+        Outage::All(Fault::Cut),
+        Outage::NoTokenIsTaken,
+        Outage::NoLogin(Fault::Unavailable),
+        Outage::NoLogin(Fault::LoginNoToken),
+        Outage::NoLogin(Fault::Html),
+    ] {
+        for seconds in [1, 20, 300] {
+            let (waited, calls, logins) = weather(outage, seconds).await;
+            assert!(waited <= 10, "{outage:?} of {seconds} s: found after {waited} s");
+            // Until the breaker opens each asks, with two further tries at most; then it is a probe now and then.
+            assert!(calls <= 32 + seconds / 5 * 2, "{outage:?} of {seconds} s: {calls} calls");
+            assert!(logins <= 3 + seconds / 6, "{outage:?} of {seconds} s: {logins} logins");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_operators_see_of_an_outage() {
+    let world = World::new().await;
+    world.logged_in().await;
+    let holds = async |name: &str, state: &str| world.metric(&format!("{name}{{state=\"{state}\"}}")).await > 0.0;
+    assert!(holds("login_state", "good").await && holds("breaker_state", "closed").await);
+    assert_eq!(world.metric("logins_total{outcome=\"good\"}").await, 1.0);
+
+    (0..11).for_each(|_| world.vendor.script("questions", Fault::Error));
+    for _ in 0..10 {
+        world.get(QUESTIONS).await;
+    }
+    assert!(holds("breaker_state", "open").await && !holds("breaker_state", "closed").await);
+    world.vendor.unscript("questions");
+    world.advance(secs(5));
+    let hold = world.vendor.hold("questions");
+    let probe = world.begin_get(QUESTIONS);
+    world.vendor.arrived("questions", 11).await;
+    assert!(holds("breaker_state", "half_open").await);
+    hold.release();
+    probe.await.unwrap().ok();
+    assert!(holds("breaker_state", "closed").await);
+
+    world.vendor.expire_tokens();
+    world.vendor.set_password("another one");
+    assert_eq!(world.get("/queries/organization").await.problem(), "upstream_login_failed");
+    assert!(holds("login_state", "refused").await && !holds("login_state", "good").await);
+    until(|| world.logins() == (1, 1)).await;
+    assert_eq!(world.metric("logins_total{outcome=\"refused\"}").await, 1.0);
+}
