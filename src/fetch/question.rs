@@ -31,7 +31,7 @@ pub(super) struct Questions(Memo<Arc<[u8]>, Question>);
 /// How exactly it is known when a question was last asked.
 const ASKED_EACH: Duration = Duration::from_secs(1);
 /// A question that nobody has asked for so long is forgotten.
-const FORGET_AFTER: Duration = Duration::from_secs(600);
+const FORGET_AFTER: Duration = Duration::from_secs(60);
 
 impl Question {
     /// A question that is not expected again.

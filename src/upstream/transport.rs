@@ -72,8 +72,13 @@ impl Transport {
             None if config.proxy.is_none() && config.base_url.starts_with("http://") => builder.tls_certs_only([]),
             None => builder,
         };
+        // The certificates themselves are read only now.
+        let client = builder.build().map_err(|error| match &config.ca_file {
+            Some(file) => unusable(file, "holds what is no certificate".to_owned()),
+            None => error.into(),
+        })?;
         Ok(Self {
-            client: builder.build()?,
+            client,
             base_url: config.base_url.clone(),
             max_response: usize::try_from(config.max_response.bytes()).unwrap_or(usize::MAX),
             connections: Semaphore::new(config.max_connections.get()),
@@ -127,12 +132,15 @@ impl Transport {
     }
 }
 
+fn unusable(file: &Path, reason: String) -> StartError {
+    StartError::Certificates { file: file.to_owned(), reason }
+}
+
 fn certificates(file: &Path) -> Result<Vec<Certificate>, StartError> {
-    let unusable = |reason: String| StartError::Certificates { file: file.to_owned(), reason };
-    let text = std::fs::read(file).map_err(|error| unusable(format!("cannot be read: {error}")))?;
+    let text = std::fs::read(file).map_err(|error| unusable(file, format!("cannot be read: {error}")))?;
     let certificates = Certificate::from_pem_bundle(&text).unwrap_or_default();
     if certificates.is_empty() {
-        return Err(unusable("holds no certificate in PEM form".to_owned()));
+        return Err(unusable(file, "holds no certificate in PEM form".to_owned()));
     }
     Ok(certificates)
 }

@@ -23,3 +23,4 @@ mod stretch;
 mod validation;
 mod values;
 mod vendor_faults;
+mod vendor_tls;

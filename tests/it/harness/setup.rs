@@ -19,6 +19,8 @@ const BEGINNING: &str = "2026-11-22T12:00:00Z";
 pub struct Setup {
     pub config: Config,
     pub vendor: Options,
+    /// Where the gateway looks for the vendor, if not where it is.
+    pub base_url: Option<String>,
     key: String,
 }
 
@@ -33,7 +35,7 @@ impl Default for Setup {
         // Tests come faster than callers do; those about limits set their own.
         config.limits.default = rate(100_000, 1, 100_000);
         config.upstream.rate_limit = rate(100_000, 1, 100_000);
-        let mut setup = Self { config, vendor: Options::default(), key: String::new() };
+        let mut setup = Self { config, vendor: Options::default(), base_url: None, key: String::new() };
         setup.key = setup.caller("app", |_| {});
         setup
     }
@@ -79,7 +81,7 @@ impl Setup {
         let mut config = self.config;
         let credentials = vendor.credentials();
         let upstream = &mut config.upstream;
-        upstream.base_url = format!("http://{vendor_address}/api/v1");
+        upstream.base_url = self.base_url.unwrap_or_else(|| format!("http://{vendor_address}/api/v1"));
         for (secret, text) in [
             (&mut upstream.client_id, credentials.client_id),
             (&mut upstream.email, credentials.email),
