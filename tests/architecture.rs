@@ -117,7 +117,7 @@ fn crates_stay_where_they_belong() {
     let homes: [(&str, &[&str]); 7] = [
         ("axum::", &["http", "admin", "server", "simulator"]),
         ("reqwest::", &["upstream"]),
-        ("hyper::", &["server"]),
+        ("hyper::", &["server", "upstream"]),
         ("moka::", &["cache"]),
         ("clap::", &["cli"]),
         ("prometheus_client::", &["telemetry"]),

@@ -237,12 +237,17 @@ impl Errand {
     fn sort(&self, queues: &[QueueId], answer: &Answer, landed: &mut Landed) {
         let phase = self.calls.policies.phase(self.interval, answer.began_at);
         let route = self.shape.route();
-        let Some(TakenApart { frame, mut rows }) = take_apart(route, &answer.body, queues) else {
+        let Some(TakenApart { frame, mut rows, is_anothers }) = take_apart(route, &answer.body, queues) else {
             events::not_taken_apart(route.template(), queues.len());
             self.calls.metrics.not_taken_apart(route);
             landed.outcomes.extend(queues.iter().map(|queue| (PartId::Queue(queue.clone()), Err(Miss::Whole))));
             return;
         };
+        if is_anothers {
+            // Nothing is known of these queues, not even that they are absent.
+            let error = UpstreamError::InvalidResponse("its rows are of other queues");
+            return self.fail(queues.to_vec(), error, landed);
+        }
         for queue in queues {
             let content = match rows.remove(queue) {
                 Some(Row { body, succeeded }) => Part::Row { body, frame: Arc::clone(&frame), succeeded },

@@ -27,6 +27,8 @@ pub(super) struct Row {
 pub(super) struct TakenApart {
     pub(super) frame: Arc<Frame>,
     pub(super) rows: HashMap<QueueId, Row>,
+    /// There are rows, and none is of a queue that was asked for: it is the answer to another question.
+    pub(super) is_anothers: bool,
 }
 
 /// The member that names the queue in a row (reference; `queryId` is sic).
@@ -72,8 +74,13 @@ pub(super) fn take_apart(route: Route, body: &Bytes, asked: &[QueueId]) -> Optio
             rows.insert(id.clone(), Row { body, succeeded: succeeded(row) });
         }
     }
+    let is_anothers = rows.is_empty() && !spliced.rows.is_empty();
     let part = |text: &str| Bytes::copy_from_slice(text.as_bytes());
-    Some(TakenApart { frame: Arc::new(Frame { before: part(spliced.before), after: part(spliced.after) }), rows })
+    Some(TakenApart {
+        frame: Arc::new(Frame { before: part(spliced.before), after: part(spliced.after) }),
+        rows,
+        is_anothers,
+    })
 }
 
 /// Whether no row of an answer says of itself that it failed.
@@ -124,7 +131,7 @@ mod tests {
 
     /// What who asks for `wanted` gets from an answer with `rows` to a call for `asked`.
     fn served(rows: &str, asked: &[&str], wanted: &[&str]) -> Option<String> {
-        let TakenApart { frame, rows } = take_apart(Route::QueueActivity, &answer(rows), &ids(asked))?;
+        let TakenApart { frame, rows, .. } = take_apart(Route::QueueActivity, &answer(rows), &ids(asked))?;
         let wanted = ids(wanted);
         let rows = wanted.iter().filter_map(|id| rows.get(id)).map(|row| &row.body);
         Some(String::from_utf8(put_together(&frame, rows).to_vec()).unwrap())
@@ -162,7 +169,16 @@ mod tests {
     #[test]
     fn extra_rows_go_to_nobody() {
         let taken = take_apart(Route::QueueActivity, &answer(&format!("{A},{B}")), &ids(&["a"])).unwrap();
-        assert_eq!(taken.rows.len(), 1);
+        assert_eq!((taken.rows.len(), taken.is_anothers), (1, false));
+    }
+
+    #[test]
+    fn an_answer_with_the_rows_of_others_alone_is_anothers() {
+        let is_anothers =
+            |rows: &str| take_apart(Route::QueueActivity, &answer(rows), &ids(&["b", "c"])).unwrap().is_anothers;
+        assert!(is_anothers(A));
+        assert!(!is_anothers(&format!("{A},{B}")));
+        assert!(!is_anothers(""), "all are absent");
     }
 
     #[test]

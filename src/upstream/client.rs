@@ -231,6 +231,9 @@ impl Wesal {
             Some(Err(SendError::Garbled)) => {
                 Err(Failure::Final(UpstreamError::InvalidResponse("it cannot be unpacked")))
             }
+            Some(Err(SendError::NotHttp)) => {
+                Err(Failure::Final(UpstreamError::InvalidResponse("it is not valid HTTP")))
+            }
             Some(Ok(answer)) => self.read(request.route, answer, token),
         };
         self.metrics.vendor_call(request.route, outcome(&read), time);

@@ -1,6 +1,6 @@
 //! The one file that knows the HTTP client: a request out, a whole answer in, within its bounds.
 
-use std::{io::ErrorKind, path::Path, time::Duration};
+use std::{error::Error, io::ErrorKind, path::Path, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
@@ -43,6 +43,8 @@ pub(super) enum SendError {
     TooLarge,
     /// It is not packed as it says.
     Garbled,
+    /// It is not HTTP, or leaves open where it ends.
+    NotHttp,
 }
 
 impl Transport {
@@ -109,10 +111,7 @@ impl Transport {
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
-        let response = request
-            .send()
-            .await
-            .map_err(|error| if error.is_connect() { SendError::NotSent } else { SendError::Cut })?;
+        let response = request.send().await.map_err(|error| why_unanswered(&error))?;
         let status = response.status().as_u16();
         let told = response.headers().get(RETRY_AFTER).map(|value| value.to_str().unwrap_or("?"));
         let retry_after = retry_after(told, now);
@@ -145,18 +144,32 @@ fn certificates(file: &Path) -> Result<Vec<Certificate>, StartError> {
     Ok(certificates)
 }
 
+fn why_unanswered(error: &reqwest::Error) -> SendError {
+    let parse =
+        |error: &(dyn Error + 'static)| error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse);
+    if error.is_connect() {
+        SendError::NotSent
+    } else if causes(error).any(parse) {
+        SendError::NotHttp
+    } else {
+        SendError::Cut
+    }
+}
+
 /// The client calls every failure in a body one of decoding; what the unpacking itself minds is data that are not
 /// valid.
 fn why_cut(error: &reqwest::Error) -> SendError {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
+    let invalid = |error: &(dyn Error + 'static)| {
         let io = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        if matches!(io, Some(ErrorKind::InvalidData | ErrorKind::InvalidInput)) {
-            return SendError::Garbled;
-        }
-        cause = error.source();
-    }
-    SendError::Cut
+        matches!(io, Some(ErrorKind::InvalidData | ErrorKind::InvalidInput))
+    };
+    if causes(error).any(invalid) { SendError::Garbled } else { SendError::Cut }
+}
+
+/// An error, and what caused it, and so on.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    let first: &(dyn Error + 'static) = error;
+    std::iter::successors(Some(first), |error: &&(dyn Error + 'static)| (*error).source())
 }
 
 /// A header value that no log of the client's prints.

@@ -107,7 +107,8 @@ struct Envelope<'a> {
 
 impl<'a> Envelope<'a> {
     fn read(body: &'a [u8]) -> Option<Self> {
-        serde_json::from_slice(body).ok()
+        // What is skipped would not be looked at: the whole must be UTF-8 (RFC 8259, section 8.1).
+        serde_json::from_str(std::str::from_utf8(body).ok()?).ok()
     }
 
     /// The queue routes have a second `success` inside `data`.

@@ -82,6 +82,9 @@ pub(super) async fn log_in(request: &LoginRequest, transport: &Transport, clock:
         Some(Err(SendError::Garbled)) => {
             Outcome::Failed(UpstreamError::InvalidResponse("its login answer cannot be unpacked"))
         }
+        Some(Err(SendError::NotHttp)) => {
+            Outcome::Failed(UpstreamError::InvalidResponse("its login answer is not valid HTTP"))
+        }
         None => Outcome::Failed(UpstreamError::Timeout),
     }
 }

@@ -1,12 +1,15 @@
 //! A gateway and its vendor on loopback. Time stands still until a test moves it.
 
 mod answer;
+mod fault_proxy;
 mod routes;
 mod setup;
 
 use std::{future::Future, net::SocketAddr, time::Duration};
 
 pub use answer::Answer;
+#[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
+pub use fault_proxy::{Act, Came, FaultProxy, http};
 #[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
 pub use routes::{AUTH, DATA, Mirrored};
 pub use setup::{Setup, rate};
@@ -49,6 +52,8 @@ pub struct World {
     /// What it was started with.
     pub config: Config,
     pub reloader: Reloader,
+    /// What stands before the vendor, if the setup has one.
+    pub proxy: Option<FaultProxy>,
     key: String,
     client: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,

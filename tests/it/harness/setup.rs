@@ -1,5 +1,6 @@
 use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
+use jiff::SignedDuration;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use wesal_gateway::{
     callers::ApiKey,
@@ -10,7 +11,7 @@ use wesal_gateway::{
     simulator::{Options, Simulator},
 };
 
-use super::World;
+use super::{FaultProxy, World};
 
 /// When every test begins.
 const BEGINNING: &str = "2026-11-22T12:00:00Z";
@@ -19,6 +20,10 @@ const BEGINNING: &str = "2026-11-22T12:00:00Z";
 pub struct Setup {
     pub config: Config,
     pub vendor: Options,
+    /// How far the vendor's clock is off.
+    pub vendor_clock_off: SignedDuration,
+    /// Stands between the gateway and the vendor.
+    pub proxy: Option<FaultProxy>,
     /// Where the gateway looks for the vendor, if not where it is.
     pub base_url: Option<String>,
     key: String,
@@ -35,7 +40,14 @@ impl Default for Setup {
         // Tests come faster than callers do; those about limits set their own.
         config.limits.default = rate(100_000, 1, 100_000);
         config.upstream.rate_limit = rate(100_000, 1, 100_000);
-        let mut setup = Self { config, vendor: Options::default(), base_url: None, key: String::new() };
+        let mut setup = Self {
+            config,
+            vendor: Options::default(),
+            vendor_clock_off: SignedDuration::ZERO,
+            proxy: None,
+            base_url: None,
+            key: String::new(),
+        };
         setup.key = setup.caller("app", |_| {});
         setup
     }
@@ -72,7 +84,8 @@ impl Setup {
     pub async fn start(mut self) -> World {
         let clock = ManualClock::at(BEGINNING.parse().unwrap());
         let vendor_clock = clock.clone();
-        self.vendor.now = Arc::new(move || vendor_clock.wall().into());
+        let off = self.vendor_clock_off;
+        self.vendor.now = Arc::new(move || (vendor_clock.wall() + off).into());
         let vendor = Simulator::new(self.vendor);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let vendor_address = listener.local_addr().unwrap();
@@ -81,7 +94,11 @@ impl Setup {
         let mut config = self.config;
         let credentials = vendor.credentials();
         let upstream = &mut config.upstream;
-        upstream.base_url = self.base_url.unwrap_or_else(|| format!("http://{vendor_address}/api/v1"));
+        let in_front = self.proxy.as_ref().map_or(vendor_address, |proxy| proxy.address);
+        upstream.base_url = self.base_url.unwrap_or_else(|| format!("http://{in_front}/api/v1"));
+        if let Some(proxy) = &self.proxy {
+            proxy.stands_before(vendor_address, clock.clone());
+        }
         for (secret, text) in [
             (&mut upstream.client_id, credentials.client_id),
             (&mut upstream.email, credentials.email),
@@ -101,6 +118,7 @@ impl Setup {
             key: self.key,
             config,
             reloader,
+            proxy: self.proxy,
             client: reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
             stop: Some(stop),
             gateway: Some(task),
