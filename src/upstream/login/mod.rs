@@ -14,6 +14,8 @@ use tokio::sync::watch;
 
 pub(super) use attempt::LoginRequest;
 pub use machine::LoginState;
+#[cfg(any(test, fuzzing))]
+pub(super) use token::Token;
 use machine::{Held, Landed, Machine, Outcome, Unavailable, Want};
 
 use super::{error::UpstreamError, transport::Transport};
