@@ -59,8 +59,17 @@ mod tests {
     #[test]
     fn every_seed_of_a_vendors_answer_holds() {
         let words = [
-            "cut", "failed", "in-parts", "invalid", "never-cut", "rejected", "success", "throttled", "token-dead",
-            "unavailable", "whole",
+            "cut",
+            "failed",
+            "in-parts",
+            "invalid",
+            "never-cut",
+            "rejected",
+            "success",
+            "throttled",
+            "token-dead",
+            "unavailable",
+            "whole",
         ];
         all_seeds_hold("vendor_answer", &words, vendor_answer);
     }

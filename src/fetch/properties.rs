@@ -33,9 +33,8 @@ fn in_parts(route: Route, member: &str, body: &Bytes) -> &'static str {
     let exact = once_each(named.iter().filter_map(|(id, _)| QueueId::try_from(id.clone()?).ok()));
     let respelled = exact.iter().flat_map(|id| [id.as_str().to_ascii_uppercase(), id.as_str().to_ascii_lowercase()]);
     let nobodys = ["nobody's".to_owned()];
-    let asked = once_each(
-        exact.iter().cloned().chain(respelled.chain(nobodys).filter_map(|id| QueueId::try_from(id).ok())),
-    );
+    let asked =
+        once_each(exact.iter().cloned().chain(respelled.chain(nobodys).filter_map(|id| QueueId::try_from(id).ok())));
     let Some(TakenApart { frame, rows }) = take_apart(route, body, &asked) else { return "whole" };
 
     assert!(rows.keys().all(|id| asked.contains(id)), "a row that nobody asked for");

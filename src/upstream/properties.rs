@@ -76,7 +76,10 @@ fn has_a_usable_token(told: &Value) {
 
 fn is_fit_for_callers(Rejection { status, code, words }: &Rejection) {
     assert!([400, 404, 422].contains(status), "{status} is no caller's doing");
-    assert!(matches!(code, None | Some(VendorCode::X0000 | VendorCode::X004)), "{code:?} is the gateway's own business");
+    assert!(
+        matches!(code, None | Some(VendorCode::X0000 | VendorCode::X004)),
+        "{code:?} is the gateway's own business"
+    );
     assert!(words.chars().count() <= 200 && !words.chars().any(char::is_control));
     for secret in SECRETS.iter().chain(&["@", "eyJ", "wgw_"]) {
         assert!(!words.contains(secret), "{secret} in {words:?}");

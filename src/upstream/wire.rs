@@ -68,7 +68,7 @@ pub(super) fn meaning(route: Route, answer: &RawAnswer, secrets: &[&str]) -> Mea
     }
     let envelope = Envelope::read(&answer.body);
     match (answer.status, envelope) {
-        (200..=299, Some(envelope)) if envelope.succeeded() => envelope.shape(route),
+        (200..=299, Some(envelope)) if envelope.verdict() == Some(true) => envelope.shape(route),
         (200..=299, None) => Meaning::Invalid("it is not a JSON object of the promised kind"),
         (status, envelope) => failure(status, envelope, &answer.body, secrets),
     }
@@ -83,7 +83,7 @@ fn failure(status: u16, envelope: Option<Envelope<'_>>, body: &[u8], secrets: &[
         (_, Some(code @ (VendorCode::X0000 | VendorCode::X004))) if status < 500 => {
             Meaning::Rejected(rejection(400, Some(code), told.as_ref(), secrets))
         }
-        (200..=299, None) if envelope.is_some_and(|envelope| envelope.success.is_none()) => {
+        (200..=299, None) if envelope.is_some_and(|envelope| envelope.verdict().is_none()) => {
             Meaning::Invalid("it does not say whether it succeeded")
         }
         (status, code) => Meaning::Failed { code, said_no: status < 500 },
@@ -110,14 +110,17 @@ impl<'a> Envelope<'a> {
         serde_json::from_slice(body).ok()
     }
 
-    /// The queue routes have a second `success` inside `data`.
-    fn succeeded(&self) -> bool {
+    /// Whether it says that it succeeded; `None` if it does not say so plainly. The queue routes have a second `success`
+    /// inside `data`.
+    fn verdict(&self) -> Option<bool> {
         #[derive(Deserialize)]
         struct Inner {
             success: Option<bool>,
         }
-        let inner = self.data.and_then(|data| serde_json::from_str::<Inner>(data.get()).ok());
-        self.success == Some(true) && inner.and_then(|inner| inner.success) != Some(false)
+        match (self.success?, self.data) {
+            (true, Some(data)) => Some(serde_json::from_str::<Inner>(data.get()).ok()?.success != Some(false)),
+            (success, _) => Some(success),
+        }
     }
 
     fn shape(&self, route: Route) -> Meaning {
@@ -261,6 +264,7 @@ mod tests {
     fn only_a_complete_and_successful_answer_is_one() {
         use Meaning::{Failed, Invalid, Success, TokenDead, Unavailable};
         const ORGANIZATION: &str = r#"{"data":{"organization":{},"companies":[]},"success":true}"#;
+        let unsaid = || Invalid("it does not say whether it succeeded");
         let lacks = Invalid("its data lacks the list that the route promises");
         let no_json = Invalid("it is not a JSON object of the promised kind");
         for (status, body, meaning) in [
@@ -274,8 +278,10 @@ mod tests {
             (500, r#"{"code":"X004"}"#, Failed { code: Some(VendorCode::X004), said_no: false }),
             (200, r#"{"success":false}"#, Failed { code: None, said_no: true }),
             (200, r#"{"success":false,"code":"X001"}"#, TokenDead),
-            (200, r#"{"data":{"companies":[]}}"#, Invalid("it does not say whether it succeeded")),
+            (200, r#"{"data":{"companies":[]}}"#, unsaid()),
             (200, r#"{"success":true}"#, lacks),
+            (200, r#"{"success":true,"data":{"companies":[],"success":true,"success":false}}"#, unsaid()),
+            (200, r#"{"success":true,"data":{"companies":[],"success":"false"}}"#, unsaid()),
             (
                 200,
                 r#"{"success":true,"data":{"companies":7}}"#,

@@ -14,9 +14,9 @@ use tokio::sync::watch;
 
 pub(super) use attempt::LoginRequest;
 pub use machine::LoginState;
+use machine::{Held, Landed, Machine, Outcome, Unavailable, Want};
 #[cfg(any(test, fuzzing))]
 pub(super) use token::Token;
-use machine::{Held, Landed, Machine, Outcome, Unavailable, Want};
 
 use super::{error::UpstreamError, transport::Transport};
 use crate::{clock::SharedClock, config::Secret, telemetry::events};
