@@ -108,7 +108,7 @@ struct Envelope<'a> {
 impl<'a> Envelope<'a> {
     fn read(body: &'a [u8]) -> Option<Self> {
         // From bytes, texts that nobody reads would be left unchecked.
-        serde_json::from_str(std::str::from_utf8(body).ok()?).ok()
+        object(std::str::from_utf8(body).ok()?)
     }
 
     /// Whether it says that it succeeded; `None` if it does not say so plainly. The queue routes have a second `success`
@@ -119,7 +119,7 @@ impl<'a> Envelope<'a> {
             success: Option<bool>,
         }
         match (self.success?, self.data) {
-            (true, Some(data)) => Some(serde_json::from_str::<Inner>(data.get()).ok()?.success != Some(false)),
+            (true, Some(data)) => Some(object::<Inner>(data.get())?.success != Some(false)),
             (success, _) => Some(success),
         }
     }
@@ -133,7 +133,7 @@ impl<'a> Envelope<'a> {
             surveys: Option<Vec<&'a RawValue>>,
             result: Option<Vec<&'a RawValue>>,
         }
-        let data = self.data.and_then(|data| serde_json::from_str::<Data<'_>>(data.get()).ok());
+        let data = self.data.and_then(|data| object::<Data<'_>>(data.get()));
         let has_list = match route {
             Route::Login | Route::Logout | Route::Reset | Route::Verify => true,
             Route::Organization => data.is_some_and(|data| data.companies.is_some()),
@@ -145,6 +145,11 @@ impl<'a> Envelope<'a> {
         };
         if has_list { Meaning::Success } else { Meaning::Invalid("its data lacks the list that the route promises") }
     }
+}
+
+/// Reads an object, and no list, which serde would take for the values of the members in their order.
+fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
+    json.trim_start().starts_with('{').then(|| serde_json::from_str(json).ok()).flatten()
 }
 
 /// The objects in which a failure can be told: the document, and the `data` of the queue routes.
@@ -291,6 +296,8 @@ mod tests {
             (200, "", Invalid("it is not a JSON object of the promised kind")),
             (200, "<html>", Invalid("it is not a JSON object of the promised kind")),
             (200, "[]", Invalid("it is not a JSON object of the promised kind")),
+            (200, r#"[true,{"companies":[]}]"#, Invalid("it is not a JSON object of the promised kind")),
+            (200, r#"{"success":true,"data":[[],[],[],[]]}"#, unsaid()),
             (200, "{\"success\":true", no_json),
         ] {
             assert_eq!(read(Route::Organization, status, body), meaning, "{status} {body}");
