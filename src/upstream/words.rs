@@ -6,9 +6,9 @@ const REMOVED: &str = "[removed]";
 
 /// Cleans `text`; `secrets` are removed wherever they stand, whatever their shape.
 pub(super) fn clean(text: &str, secrets: &[&str]) -> String {
-    let head: String = text.chars().take(4 * MOST_CHARS).collect();
-    // First, for what is spaced otherwise than a secret is shown spaced as it.
-    let mut text = single_spaced(&head);
+    // First, for what is spaced otherwise than a secret is shown spaced as it. And all of it: cut before, a secret at
+    // the cut would not be known.
+    let mut text = single_spaced(text);
     for secret in secrets.iter().map(|secret| single_spaced(secret)).filter(|secret| secret.len() >= 3) {
         text = text.replace(&secret, REMOVED);
     }
@@ -97,6 +97,8 @@ mod tests {
             ("between 1 and 100, not 250", None),
             ("wrong hunter2!", Some("wrong [removed]!")),
             ("no correct \t horse, nor correct\u{a0}horse", Some("no [removed], nor [removed]")),
+            (&format!("{} hunter2", "x".repeat(795)), Some("[removed] [removed]")),
+            (&format!("{}hunter2", " ".repeat(795)), Some("[removed]")),
             ("two\nlines\u{7}", Some("two lines")),
         ] {
             assert_eq!(clean(text, &["hunter2", "correct  horse"]), shown.unwrap_or(text), "{text}");
