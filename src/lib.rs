@@ -19,7 +19,7 @@
 //! | rank | modules |
 //! | --- | --- |
 //! | 7 | `cli` |
-//! | 6 | `server` |
+//! | 6 | `server`, `fuzzing` |
 //! | 5 | `http`, `admin` |
 //! | 4 | `fetch` |
 //! | 3 | `callers`, `limits`, `cache`, `upstream` |
@@ -29,6 +29,9 @@
 //!
 //! [`simulator`], the vendor in a box, stands off the ladder: it imports nothing of ours, and only `cli` and tests
 //! import it, so that a wrong idea of the vendor cannot agree with itself.
+//!
+//! `fuzzing`, the door for the fuzz targets, is there in tests and with `--cfg fuzzing` only, as are the files named
+//! `properties.rs`: what must hold of bytes that others wrote, beside the code that reads them.
 //!
 //! ## Invariants
 //! - The vendor request is built from a [`model::Shape`] and ids alone, which are what its answer is kept under: what is not in the key cannot change an answer.
@@ -54,6 +57,8 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod fetch;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod http;
 pub mod limits;
 pub mod model;

@@ -9,6 +9,8 @@ mod lanes;
 mod part;
 mod parts;
 mod policies;
+#[cfg(any(test, fuzzing))]
+mod properties;
 mod question;
 mod readiness;
 mod rows;
@@ -19,6 +21,8 @@ pub use demand::Demand;
 pub use lanes::{Full, Lost};
 pub use parts::{Held, Parts};
 pub use policies::Policies;
+#[cfg(any(test, fuzzing))]
+pub(crate) use properties::vendor_answer;
 pub use question::Question;
 pub use readiness::Readiness;
 pub use served::{Failure, FetchError, Forwarded, Found, Served, Tally};

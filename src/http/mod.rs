@@ -18,4 +18,6 @@ mod routes;
 mod stack;
 
 pub use app::{App, Lifecycle, Peer};
+#[cfg(any(test, fuzzing))]
+pub(crate) use routes::properties::caller_request;
 pub use stack::answer;

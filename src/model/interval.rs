@@ -55,6 +55,9 @@ impl fmt::Display for Interval {
     }
 }
 
+/// `0000-01-01T00:00:00Z`, in seconds since 1970.
+const START_OF_YEAR_0: i64 = -62_167_219_200;
+
 /// RFC 3339, section 5.6, `date-time`. jiff takes more than that (a missing offset's zone name in brackets,
 /// a basic form without dashes), so the outline is checked first.
 fn instant(text: &str) -> Option<Timestamp> {
@@ -72,7 +75,9 @@ fn instant(text: &str) -> Option<Timestamp> {
         return None;
     }
     // A zone is known to be offset-only here; jiff checks the numbers' ranges.
-    text.to_ascii_uppercase().parse::<Timestamp>().ok()?.round(truncating()).ok()
+    let instant = text.to_ascii_uppercase().parse::<Timestamp>().ok()?.round(truncating()).ok()?;
+    // By its offset it can lie in the year before, which RFC 3339 cannot write.
+    (instant.as_second() >= START_OF_YEAR_0).then_some(instant)
 }
 
 fn truncating() -> jiff::TimestampRound {
@@ -97,6 +102,12 @@ mod tests {
     }
 
     #[test]
+    fn the_first_instant_of_all_is_one() {
+        let canonical = "0000-01-01T00:00:00.000Z/0000-01-01T00:00:00.001Z";
+        assert_eq!(Interval::parse(canonical).unwrap().to_string(), canonical);
+    }
+
+    #[test]
     fn what_is_no_interval_is_refused_with_its_reason() {
         use InvalidInterval::{NotAnInstant, NotInOrder, NotTwo};
         let z = "2024-01-28T09:00:00Z";
@@ -116,6 +127,7 @@ mod tests {
             (format!("2024-01-28T09:00:00.Z/{z}"), NotAnInstant("start")),
             (format!("2024-01-28T09:00:00.1234567890Z/{z}"), NotAnInstant("start")),
             (format!("PT1H/{z}"), NotAnInstant("start")),
+            (format!("0000-01-01T00:00:00+00:01/{z}"), NotAnInstant("start")),
         ] {
             assert_eq!(Interval::parse(&text), Err(why), "{text}");
         }

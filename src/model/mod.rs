@@ -23,4 +23,4 @@ pub use query::{Figures, Forwarded, Query, QueuesQuery, Subject, SurveysQuery};
 pub use queue_id::{InvalidQueueId, QueueId};
 pub use route::Route;
 pub use scope::{Scope, UnknownScope};
-pub use splice::{Spliced, only_member, splice};
+pub use splice::{Spliced, members_named, only_member, splice};

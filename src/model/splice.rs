@@ -30,10 +30,15 @@ pub fn splice<'a>(text: &'a str, outer: &str, inner: &str) -> Option<Spliced<'a>
 
 /// The value of the member `name` of an object, if it stands there once.
 pub fn only_member<'a>(object: &'a RawValue, name: &str) -> Option<&'a RawValue> {
-    let Members(members) = serde_json::from_str(object.get()).ok()?;
-    let mut found = members.into_iter().filter(|(member, _): &(Cow<'_, str>, _)| member == name);
-    let (_, value) = found.next()?;
+    let mut found = members_named(object, name);
+    let value = found.next()?;
     found.next().is_none().then_some(value)
+}
+
+/// The values of all members `name` of an object, in their order; none if it is no object.
+pub fn members_named<'a>(object: &'a RawValue, name: &str) -> impl Iterator<Item = &'a RawValue> {
+    let members = serde_json::from_str(object.get()).map(|Members(members)| members).unwrap_or_default();
+    members.into_iter().filter(move |(member, _): &(Cow<'_, str>, _)| member == name).map(|(_, value)| value)
 }
 
 impl Spliced<'_> {

@@ -13,6 +13,8 @@ mod error;
 mod login;
 mod own_password;
 mod password_file;
+#[cfg(any(test, fuzzing))]
+mod properties;
 mod retry;
 mod retry_after;
 mod transport;
@@ -26,5 +28,7 @@ pub use error::{Rejection, StartError, UpstreamError};
 pub use login::LoginState;
 pub use own_password::NotWritten;
 pub use password_file::left_beside;
+#[cfg(any(test, fuzzing))]
+pub(crate) use properties::answer_means;
 pub use vendor::{Answer, Budget, Called, Effort, Patience, Vendor};
 pub use wire::VendorCode;

@@ -68,7 +68,7 @@ pub(super) fn meaning(route: Route, answer: &RawAnswer, secrets: &[&str]) -> Mea
     }
     let envelope = Envelope::read(&answer.body);
     match (answer.status, envelope) {
-        (200..=299, Some(envelope)) if envelope.succeeded() => envelope.shape(route),
+        (200..=299, Some(envelope)) if envelope.verdict() == Some(true) => envelope.shape(route),
         (200..=299, None) => Meaning::Invalid("it is not a JSON object of the promised kind"),
         (status, envelope) => failure(status, envelope, &answer.body, secrets),
     }
@@ -83,7 +83,7 @@ fn failure(status: u16, envelope: Option<Envelope<'_>>, body: &[u8], secrets: &[
         (_, Some(code @ (VendorCode::X0000 | VendorCode::X004))) if status < 500 => {
             Meaning::Rejected(rejection(400, Some(code), told.as_ref(), secrets))
         }
-        (200..=299, None) if envelope.is_some_and(|envelope| envelope.success.is_none()) => {
+        (200..=299, None) if envelope.is_some_and(|envelope| envelope.verdict().is_none()) => {
             Meaning::Invalid("it does not say whether it succeeded")
         }
         (status, code) => Meaning::Failed { code, said_no: status < 500 },
@@ -107,18 +107,21 @@ struct Envelope<'a> {
 
 impl<'a> Envelope<'a> {
     fn read(body: &'a [u8]) -> Option<Self> {
-        // What is skipped would not be looked at: the whole must be UTF-8 (RFC 8259, section 8.1).
-        serde_json::from_str(std::str::from_utf8(body).ok()?).ok()
+        // From bytes, what is skipped would be left unchecked: the whole must be UTF-8 (RFC 8259, section 8.1).
+        object(std::str::from_utf8(body).ok()?)
     }
 
-    /// The queue routes have a second `success` inside `data`.
-    fn succeeded(&self) -> bool {
+    /// Whether it says that it succeeded; `None` if it does not say so plainly. The queue routes have a second `success`
+    /// inside `data`.
+    fn verdict(&self) -> Option<bool> {
         #[derive(Deserialize)]
         struct Inner {
             success: Option<bool>,
         }
-        let inner = self.data.and_then(|data| serde_json::from_str::<Inner>(data.get()).ok());
-        self.success == Some(true) && inner.and_then(|inner| inner.success) != Some(false)
+        match (self.success?, self.data) {
+            (true, Some(data)) => Some(object::<Inner>(data.get())?.success != Some(false)),
+            (success, _) => Some(success),
+        }
     }
 
     fn shape(&self, route: Route) -> Meaning {
@@ -130,7 +133,7 @@ impl<'a> Envelope<'a> {
             surveys: Option<Vec<&'a RawValue>>,
             result: Option<Vec<&'a RawValue>>,
         }
-        let data = self.data.and_then(|data| serde_json::from_str::<Data<'_>>(data.get()).ok());
+        let data = self.data.and_then(|data| object::<Data<'_>>(data.get()));
         let has_list = match route {
             Route::Login | Route::Logout | Route::Reset | Route::Verify => true,
             Route::Organization => data.is_some_and(|data| data.companies.is_some()),
@@ -142,6 +145,11 @@ impl<'a> Envelope<'a> {
         };
         if has_list { Meaning::Success } else { Meaning::Invalid("its data lacks the list that the route promises") }
     }
+}
+
+/// Reads an object, and no list, which serde would take for the values of the members in their order.
+fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
+    json.trim_start().starts_with('{').then(|| serde_json::from_str(json).ok()).flatten()
 }
 
 /// The objects in which a failure can be told: the document, and the `data` of the queue routes.
@@ -262,6 +270,7 @@ mod tests {
     fn only_a_complete_and_successful_answer_is_one() {
         use Meaning::{Failed, Invalid, Success, TokenDead, Unavailable};
         const ORGANIZATION: &str = r#"{"data":{"organization":{},"companies":[]},"success":true}"#;
+        let unsaid = || Invalid("it does not say whether it succeeded");
         let lacks = Invalid("its data lacks the list that the route promises");
         let no_json = Invalid("it is not a JSON object of the promised kind");
         for (status, body, meaning) in [
@@ -275,8 +284,10 @@ mod tests {
             (500, r#"{"code":"X004"}"#, Failed { code: Some(VendorCode::X004), said_no: false }),
             (200, r#"{"success":false}"#, Failed { code: None, said_no: true }),
             (200, r#"{"success":false,"code":"X001"}"#, TokenDead),
-            (200, r#"{"data":{"companies":[]}}"#, Invalid("it does not say whether it succeeded")),
+            (200, r#"{"data":{"companies":[]}}"#, unsaid()),
             (200, r#"{"success":true}"#, lacks),
+            (200, r#"{"success":true,"data":{"companies":[],"success":true,"success":false}}"#, unsaid()),
+            (200, r#"{"success":true,"data":{"companies":[],"success":"false"}}"#, unsaid()),
             (
                 200,
                 r#"{"success":true,"data":{"companies":7}}"#,
@@ -285,6 +296,8 @@ mod tests {
             (200, "", Invalid("it is not a JSON object of the promised kind")),
             (200, "<html>", Invalid("it is not a JSON object of the promised kind")),
             (200, "[]", Invalid("it is not a JSON object of the promised kind")),
+            (200, r#"[true,{"companies":[]}]"#, Invalid("it is not a JSON object of the promised kind")),
+            (200, r#"{"success":true,"data":[[],[],[],[]]}"#, unsaid()),
             (200, "{\"success\":true", no_json),
         ] {
             assert_eq!(read(Route::Organization, status, body), meaning, "{status} {body}");

@@ -6,9 +6,11 @@ const REMOVED: &str = "[removed]";
 
 /// Cleans `text`; `secrets` are removed wherever they stand, whatever their shape.
 pub(super) fn clean(text: &str, secrets: &[&str]) -> String {
-    let mut text: String = text.chars().take(4 * MOST_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    for secret in secrets.iter().filter(|secret| secret.len() >= 3) {
-        text = text.replace(secret, REMOVED);
+    // First, for what is spaced otherwise than a secret is shown spaced as it. And all of it: cut before, a secret at
+    // the cut would not be known.
+    let mut text = single_spaced(text);
+    for secret in secrets.iter().map(|secret| single_spaced(secret)).filter(|secret| secret.len() >= 3) {
+        text = text.replace(&secret, REMOVED);
     }
     let words: Vec<&str> = text.split_whitespace().collect();
     let mut shown: Vec<&str> = Vec::with_capacity(words.len());
@@ -25,6 +27,12 @@ pub(super) fn clean(text: &str, secrets: &[&str]) -> String {
         rest = after;
     }
     shown.join(" ").chars().take(MOST_CHARS).collect()
+}
+
+fn single_spaced(text: &str) -> String {
+    let words: Vec<&str> =
+        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
+    words.join(" ")
 }
 
 const PHONE_DIGITS: usize = 7;
@@ -88,9 +96,12 @@ mod tests {
             ("call 055/123/4567", Some("call [removed]")),
             ("between 1 and 100, not 250", None),
             ("wrong hunter2!", Some("wrong [removed]!")),
+            ("no correct \t horse, nor correct\u{a0}horse", Some("no [removed], nor [removed]")),
+            (&format!("{} hunter2", "x".repeat(795)), Some("[removed] [removed]")),
+            (&format!("{}hunter2", " ".repeat(795)), Some("[removed]")),
             ("two\nlines\u{7}", Some("two lines")),
         ] {
-            assert_eq!(clean(text, &["hunter2"]), shown.unwrap_or(text), "{text}");
+            assert_eq!(clean(text, &["hunter2", "correct  horse"]), shown.unwrap_or(text), "{text}");
         }
     }
 

@@ -17,7 +17,7 @@ use crate::{
         admit::{count, refuse},
         app::{App, Peer},
         code::Code,
-        extract::readers,
+        extract::{Fields, readers},
         problem::{Fault, Problem},
     },
     model::{CallerName, Route, write_string},
@@ -32,20 +32,25 @@ pub(in crate::http) async fn log_in(
     body: Body,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    parameters(app, &head.uri)?;
-    let mut fields = read_fields(app, head, body).await?;
-    let email = fields.required("email", readers::text);
-    let password = fields.required("password", readers::text);
-    fields.forwarded(&[]);
-    let (Some(email), Some(password), true) = (email, password, fields.are_good()) else {
-        return Err(fields.refusal());
-    };
+    parameters(&app.settings, &head.uri)?;
+    let (email, password) = shown_at_login(read_fields(app, head, body).await?)?;
     let (known, now) = (app.known(), app.clock.wall());
     let found = known.callers.by_login(&email, &password, now);
     let shown = found.map_err(|failure| refuse(app, peer.address(&head.headers), failure))?;
     count(&known, &shown.caller, line)?;
     let session = known.callers.begin_session(&app.sessions, &shown, now).map_err(|_| Problem::internal())?;
     Ok(no_store(login_answer(app, &shown.caller, &email, &session)))
+}
+
+/// The name and the key that a login shows.
+pub(super) fn shown_at_login(mut fields: Fields) -> Result<(String, String), Problem> {
+    let email = fields.required("email", readers::text);
+    let password = fields.required("password", readers::text);
+    fields.forwarded(&[]);
+    match (email, password) {
+        (Some(email), Some(password)) if fields.are_good() => Ok((email, password)),
+        _ => Err(fields.refusal()),
+    }
 }
 
 /// The vendor's shape, with the caller as the user.
@@ -76,7 +81,7 @@ fn user_id(name: &CallerName) -> u32 {
 
 /// `GET /auth/logout`, `GET /auth/reset_pwd`: ends the session that was shown. With a key there is none to end.
 pub(in crate::http) fn log_out(app: &App, session: Option<&Session>, head: &Parts) -> Result<Response, Problem> {
-    parameters(app, &head.uri)?;
+    parameters(&app.settings, &head.uri)?;
     if let Some(session) = session {
         app.sessions.end(session, app.clock.wall());
     }
@@ -90,15 +95,7 @@ pub(in crate::http) async fn reset_password(
     body: Body,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    let form = Form {
-        route: Route::Reset,
-        fields: &["email", "phone"],
-        mandatory: |method| match method {
-            Method::Email => &["email"],
-            Method::Phone => &["phone"],
-        },
-    };
-    call_account(app, head, body, &form, line).await
+    call_account(app, head, body, &RESET, line).await
 }
 
 /// `POST /auth/verify`, step 2: the code and the new password.
@@ -108,20 +105,12 @@ pub(in crate::http) async fn verify_reset(
     body: Body,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    let form = Form {
-        route: Route::Verify,
-        fields: &["email", "verifyCode", "otp", "password"],
-        mandatory: |method| match method {
-            Method::Email => &["email", "verifyCode", "password"],
-            Method::Phone => &["email", "otp", "password"],
-        },
-    };
-    call_account(app, head, body, &form, line).await
+    call_account(app, head, body, &VERIFY, line).await
 }
 
 /// How the account's owner is reached.
 #[derive(Clone, Copy)]
-enum Method {
+pub(super) enum Method {
     Email,
     Phone,
 }
@@ -136,11 +125,29 @@ impl Method {
 }
 
 /// The texts that a route takes beside `method`; those that the method makes mandatory may not be empty.
-struct Form {
+pub(super) struct Form {
     route: Route,
     fields: &'static [&'static str],
     mandatory: fn(Method) -> &'static [&'static str],
 }
+
+pub(super) const RESET: Form = Form {
+    route: Route::Reset,
+    fields: &["email", "phone"],
+    mandatory: |method| match method {
+        Method::Email => &["email"],
+        Method::Phone => &["phone"],
+    },
+};
+
+pub(super) const VERIFY: Form = Form {
+    route: Route::Verify,
+    fields: &["email", "verifyCode", "otp", "password"],
+    mandatory: |method| match method {
+        Method::Email => &["email", "verifyCode", "password"],
+        Method::Phone => &["email", "otp", "password"],
+    },
+};
 
 async fn call_account(
     app: &App,
@@ -149,7 +156,10 @@ async fn call_account(
     form: &Form,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    let AccountCall { body, own_password } = account_call(app, head, body, form).await?;
+    parameters(&app.settings, &head.uri)?;
+    let fields = read_fields(app, head, body).await?;
+    let is_own = |email: &str| app.wesal.is_own_email(email);
+    let AccountCall { body, own_password } = account_call(form, fields, &app.settings.forward_fields, is_own)?;
     let Called { result, effort } = match own_password {
         None => app.wesal.call_account(form.route, body).await,
         Some(password) => app.wesal.change_own_password(body, password).await?,
@@ -160,16 +170,20 @@ async fn call_account(
 }
 
 /// What is to be asked of the vendor.
-struct AccountCall {
+pub(super) struct AccountCall {
     /// Written anew from what was validated.
-    body: String,
+    pub(super) body: String,
     /// The new password, where it is the service login's own that changes.
-    own_password: Option<Secret>,
+    pub(super) own_password: Option<Secret>,
 }
 
-async fn account_call(app: &App, head: &Parts, body: Body, form: &Form) -> Result<AccountCall, Problem> {
-    parameters(app, &head.uri)?;
-    let mut fields = read_fields(app, head, body).await?;
+/// Reads a form; `is_own` knows the service login's own email.
+pub(super) fn account_call(
+    form: &Form,
+    mut fields: Fields,
+    forward_fields: &[String],
+    is_own: impl Fn(&str) -> bool,
+) -> Result<AccountCall, Problem> {
     let method = fields.required("method", readers::one_of([Method::Email, Method::Phone], Method::as_str));
     let mandatory = method.map_or(&[][..], form.mandatory);
     let mut own_account = false;
@@ -184,7 +198,7 @@ async fn account_call(app: &App, head: &Parts, body: Body, form: &Form) -> Resul
         };
         let Some(value) = value else { continue };
         match *name {
-            "email" => own_account = app.wesal.is_own_email(&value),
+            "email" => own_account = is_own(&value),
             "password" => new_password = Some(Secret::new(&value)),
             _ => {}
         }
@@ -193,7 +207,7 @@ async fn account_call(app: &App, head: &Parts, body: Body, form: &Form) -> Resul
         body.push(':');
         write_string(&value, &mut body);
     }
-    for (name, value) in fields.forwarded(&app.settings.forward_fields) {
+    for (name, value) in fields.forwarded(forward_fields) {
         body.push(',');
         write_string(&name, &mut body);
         body.push(':');

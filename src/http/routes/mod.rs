@@ -3,6 +3,8 @@
 pub(super) mod auth;
 pub(super) mod health;
 pub(super) mod organization;
+#[cfg(any(test, fuzzing))]
+pub(super) mod properties;
 pub(super) mod questions;
 pub(super) mod queues;
 mod serve;

@@ -25,7 +25,7 @@ pub(in crate::http) async fn get_questions(
 }
 
 /// A path that does not decode to UTF-8 is refused like one that is no number.
-fn company(path: &str) -> Result<CompanyId, Problem> {
+pub(super) fn company(path: &str) -> Result<CompanyId, Problem> {
     parameter(path).unwrap_or_default().parse().map_err(|error: InvalidCompanyId| {
         let fault = Fault::parameter("companyId", error.to_string());
         let detail = "The path must end with a company id; get_organization lists them.";

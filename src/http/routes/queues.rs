@@ -22,18 +22,21 @@ pub(in crate::http) async fn query_queues(
     body: Body,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    let subject = |fields: &mut Fields| {
-        let queues = fields.required("queues", readers::queues(app.settings.max_queues));
-        let figures = match route {
-            Route::QueueSummary => Some(Figures::Summary),
-            Route::QueueActivity => Some(Figures::Activity),
-            _ => performance(fields),
-        };
-        let extended = fields.optional("extended", readers::boolean);
-        Some(Subject::Queues(QueuesQuery { figures: figures?, queues: queues?.into(), extended }))
-    };
+    let subject = |fields: &mut Fields| subject(route, app.settings.max_queues, fields);
     let question = posted(app, route, head, body, subject).await?;
     answer_posted(app, caller, &question, head, line).await
+}
+
+/// `most` queues may be named at once.
+pub(super) fn subject(route: Route, most: usize, fields: &mut Fields) -> Option<Subject> {
+    let queues = fields.required("queues", readers::queues(most));
+    let figures = match route {
+        Route::QueueSummary => Some(Figures::Summary),
+        Route::QueueActivity => Some(Figures::Activity),
+        _ => performance(fields),
+    };
+    let extended = fields.optional("extended", readers::boolean);
+    Some(Subject::Queues(QueuesQuery { figures: figures?, queues: queues?.into(), extended }))
 }
 
 fn performance(fields: &mut Fields) -> Option<Figures> {

@@ -11,7 +11,7 @@ use crate::{
     fetch::{Demand, Failure, Question, Served},
     http::{
         access_log::Line,
-        app::App,
+        app::{App, Settings},
         cache_control::demand,
         cache_headers::{cache_headers, none_match_names},
         extract::{Fields, parse_json, query_parameters, read_body},
@@ -29,22 +29,30 @@ pub(super) async fn posted(
     body: Body,
     subject: impl FnOnce(&mut Fields) -> Option<Subject>,
 ) -> Result<Arc<Question>, Problem> {
-    let query = parameters(app, &head.uri)?;
+    let query = parameters(&app.settings, &head.uri)?;
     // Survey filters can hold a phone number: they are not remembered. And few who ask send a query with a POST.
     let remembered = route != Route::Surveys && query.is_empty();
     let body = bytes_of(app, head, body).await?;
-    let read = || {
-        let mut fields = Fields::of(parse_json(&body)?)?;
-        let subject = subject(&mut fields);
-        let forwarded = Forwarded { query, fields: fields.forwarded(&app.settings.forward_fields) };
-        match subject {
-            Some(subject) if fields.are_good() => Ok(Query { subject, forwarded }),
-            _ => Err(fields.refusal()),
-        }
-    };
+    let read = || read_posted(&app.settings, query, &body, subject);
     match remembered {
         true => app.parts.question(&words(route, &body), read),
         false => Ok(Arc::new(Question::once(read()?))),
+    }
+}
+
+/// The query that a body is, with the query parameters that may be forwarded.
+pub(super) fn read_posted(
+    settings: &Settings,
+    query: BTreeMap<String, String>,
+    body: &[u8],
+    subject: impl FnOnce(&mut Fields) -> Option<Subject>,
+) -> Result<Query, Problem> {
+    let mut fields = Fields::of(parse_json(body)?)?;
+    let subject = subject(&mut fields);
+    let forwarded = Forwarded { query, fields: fields.forwarded(&settings.forward_fields) };
+    match subject {
+        Some(subject) if fields.are_good() => Ok(Query { subject, forwarded }),
+        _ => Err(fields.refusal()),
     }
 }
 
@@ -66,10 +74,17 @@ pub(super) fn gotten(
     subject: impl FnOnce() -> Result<Subject, Problem>,
 ) -> Result<Arc<Question>, Problem> {
     let target = head.uri.path_and_query().map_or("", |target| target.as_str());
-    app.parts.question(&words(route, target.as_bytes()), || {
-        let forwarded = Forwarded { query: parameters(app, &head.uri)?, fields: BTreeMap::new() };
-        Ok(Query { subject: subject()?, forwarded })
-    })
+    app.parts.question(&words(route, target.as_bytes()), || read_gotten(&app.settings, &head.uri, subject))
+}
+
+/// The query that a target is.
+pub(super) fn read_gotten(
+    settings: &Settings,
+    uri: &Uri,
+    subject: impl FnOnce() -> Result<Subject, Problem>,
+) -> Result<Query, Problem> {
+    let forwarded = Forwarded { query: parameters(settings, uri)?, fields: BTreeMap::new() };
+    Ok(Query { subject: subject()?, forwarded })
 }
 
 /// What makes two requests the same question without being read.
@@ -82,8 +97,8 @@ fn words(route: Route, asked: &[u8]) -> Vec<u8> {
 }
 
 /// The query parameters that may be forwarded; any other is refused.
-pub(super) fn parameters(app: &App, uri: &Uri) -> Result<BTreeMap<String, String>, Problem> {
-    query_parameters(uri.query(), &app.settings.forward_query)
+pub(super) fn parameters(settings: &Settings, uri: &Uri) -> Result<BTreeMap<String, String>, Problem> {
+    query_parameters(uri.query(), &settings.forward_query)
 }
 
 /// The answer to what was posted, if `caller` may have it.

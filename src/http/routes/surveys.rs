@@ -24,7 +24,7 @@ pub(in crate::http) async fn query_surveys(
     answer_posted(app, caller, &question, head, line).await
 }
 
-fn subject(fields: &mut Fields) -> Option<Subject> {
+pub(super) fn subject(fields: &mut Fields) -> Option<Subject> {
     let company = fields.required("companyId", readers::company_id);
     let filters = fields.optional("filters", readers::filters);
     let extended = fields.optional("extended", readers::boolean);

@@ -17,6 +17,8 @@ pub(super) use attempt::LoginRequest;
 pub use machine::LoginState;
 use machine::{Held, Landed, Machine, Outcome, Unavailable, Want};
 use record::Record;
+#[cfg(any(test, fuzzing))]
+pub(super) use token::Token;
 
 use super::{error::UpstreamError, transport::Transport};
 use crate::{

@@ -11,7 +11,7 @@ pub(crate) struct Token(SecretString);
 
 impl Token {
     /// Takes what can stand in a header: visible ASCII, and something.
-    pub(super) fn new(text: String) -> Option<Self> {
+    pub(in crate::upstream) fn new(text: String) -> Option<Self> {
         let fit = !text.is_empty() && text.bytes().all(|c| c.is_ascii_graphic());
         fit.then(|| Self(text.into()))
     }
@@ -25,7 +25,7 @@ impl Token {
     ///
     /// Counted from the token's own `iat` where it has one, so that a wrong clock, here or at the vendor,
     /// does not matter.
-    pub(super) fn life(&self, now: Timestamp) -> Option<Duration> {
+    pub(in crate::upstream) fn life(&self, now: Timestamp) -> Option<Duration> {
         #[derive(Deserialize)]
         struct Claims {
             exp: f64,
