@@ -188,7 +188,7 @@ impl Story {
                 () = yield_now() => turns += 1,
             }
             if turns > LONG {
-                self.world.advance(Duration::from_millis(10));
+                self.world.advance(Duration::from_millis(20));
             }
         }
     }
