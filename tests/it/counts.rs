@@ -34,11 +34,19 @@ async fn a_thousand_callers_at_the_moment_of_a_tokens_end_cost_one_login() {
     setup.vendor.token_ttl = Some(secs(100));
     // The next login is due only when the token ends.
     setup.config.upstream.login.refresh_ahead = 1.0;
+    setup.config.limits.max_in_flight = (CALLERS as usize).try_into().unwrap();
     let world = setup.start().await;
     world.logged_in().await;
+    // It takes as long as it takes for all of them to come.
+    let login = world.vendor.hold("login");
     world.advance(secs(100));
-    let answers = all_ask(&world, CALLERS, 0).await;
-    assert!(answers.iter().all(|answer| answer.status == 200));
+    let asked: Vec<_> =
+        (0..CALLERS).map(|n| world.begin_get(&format!("/survey/queries/questions/100301?n={n}"))).collect();
+    world.is_full().await;
+    login.release();
+    for answer in join_all(asked).await {
+        answer.unwrap().ok();
+    }
     assert_eq!((world.logins(), world.vendor_calls("login")), ((2, 0), 2));
     assert_eq!(world.vendor_calls("questions"), u64::from(CALLERS), "some call was made with a token that had ended");
 }
