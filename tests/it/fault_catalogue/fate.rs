@@ -8,7 +8,7 @@ pub struct Row {
     pub name: String,
     pub trouble: Trouble,
     pub fate: Fate,
-    /// What stands in the answer, where there is one.
+    /// What callers are told in so many words, if that matters.
     pub shows: &'static str,
     /// Whether a crowd meets with it too.
     pub by_a_crowd: bool,

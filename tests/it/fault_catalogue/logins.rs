@@ -13,7 +13,7 @@ use super::{
     statuses::page as html,
     story::{CROWD, SUMMARY, queues, tells_no_secret},
 };
-use crate::harness::{Act, Answer, FaultProxy, Setup, World, http, secs, until};
+use crate::harness::{Act, Answer, FaultProxy, Setup, World, http, secs};
 
 /// One thing that the vendor does to logins, and what callers are told.
 pub struct Row {
@@ -218,7 +218,7 @@ async fn a_clock_that_is_an_hour_off_costs_no_login_and_no_answer() {
             world.advance(secs(1));
             yield_now().await;
         }
-        until(|| world.logins().0 >= 6).await;
+        later(&world, Duration::ZERO).await;
         // At 0, 80, 160, 240, 320 and 400 seconds.
         assert_eq!(world.logins(), (6, 0), "{hours} h");
         let dead = format!("vendor_calls_total{{route=\"{SUMMARY}\",outcome=\"token_dead\"}}");
