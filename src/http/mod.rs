@@ -16,6 +16,7 @@ mod request_id;
 mod router;
 mod routes;
 mod stack;
+mod trace_context;
 
 pub use app::{App, Lifecycle, Peer};
 #[cfg(any(test, fuzzing))]

@@ -9,6 +9,8 @@ use super::start;
 pub struct Request<'a> {
     /// Its id, the caller's own or ours.
     pub request_id: &'a str,
+    /// The trace that it belongs to, if the caller said so.
+    pub trace_id: Option<&'a str>,
     /// Who asked; `-` when unknown.
     pub caller: &'a str,
     /// A standard method, or `other`.
@@ -56,6 +58,7 @@ pub(super) fn request_event(request: &Request<'_>) {
     tracing::info!(
         target: ACCESS,
         request_id = request.request_id,
+        trace_id = request.trace_id,
         caller = request.caller,
         method = request.method,
         route = request.route,

@@ -153,7 +153,7 @@ impl Wesal {
         deadline: Moment,
         effort: &mut Effort,
     ) -> Result<Answer, UpstreamError> {
-        let max_wait = if patience == Patience::Waits { self.max_wait } else { Duration::ZERO };
+        let for_budget = if patience == Patience::Waits { self.max_wait } else { Duration::ZERO };
         if let Some(retry_after) = lock(&self.barred).left(request.route, self.clock.now()) {
             return Err(UpstreamError::LoginFailed { retry_after });
         }
@@ -163,9 +163,9 @@ impl Wesal {
         loop {
             let pass = self.admit()?;
             let held = self.login.token().await.map_err(|unavailable| unavailable.error)?;
-            self.take_from_budget(max_wait).await?;
+            self.take_from_budget(for_budget).await?;
             // Last: a pause may have begun while this call waited for the others.
-            self.wait_out_pause(max_wait).await?;
+            self.wait_out_pause(self.max_wait).await?;
             let authorization = sensitive(&format!("{}{}", self.authorization_prefix, held.token.expose()))
                 .ok_or(UpstreamError::InvalidResponse("its access token cannot stand in a header"))?;
             let credential = Credential::Authorization(authorization);
@@ -186,7 +186,7 @@ impl Wesal {
                 }
                 Err(Failure::Throttled(wait)) => {
                     tried += 1;
-                    if tried > self.retries || wait > max_wait {
+                    if tried > self.retries || wait > self.max_wait {
                         return Err(UpstreamError::RateLimited { retry_after: wait });
                     }
                 }

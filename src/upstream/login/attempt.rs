@@ -97,6 +97,7 @@ fn read(request: &LoginRequest, answer: &RawAnswer, clock: &dyn Clock) -> Outcom
         // Under 200 too, and with any code: to ask again at once is what locks accounts.
         200..=299 if says_no => return Outcome::Refused,
         200..=299 => {}
+        300..=399 => return Outcome::Failed(UpstreamError::InvalidResponse("its login answer is a redirect")),
         400..=499 => return Outcome::Refused,
         _ => return Outcome::Failed(UpstreamError::Failed { code: None, said_no: false }),
     }

@@ -66,7 +66,7 @@ pub fn rows() -> Vec<Row> {
         ),
         failing("answers it with 500", says("500 Error", &[], no), 502, ERROR, 1),
         failing("answers it with 503 and a page of HTML", html("503 Service Unavailable"), 502, ERROR, 1),
-        failing("redirects it", says("302 Found", &["location: http://127.0.0.1:1/"], no), 502, ERROR, 1),
+        failing("redirects it", says("302 Found", &["location: http://127.0.0.1:1/"], no), 502, INVALID, 1),
         failing("answers it with a page of HTML", html("200 OK"), 502, INVALID, 1),
         failing("answers it with nothing", says("200 OK", &[], ""), 502, INVALID, 1),
         failing("answers it without a token", says("200 OK", &[], r#"{"success":true,"data":{}}"#), 502, INVALID, 1),

@@ -85,7 +85,7 @@ impl Story {
 
         self.situation = "with a stale answer held";
         self.later(12).await;
-        let answer = self.asked(self.row.fate.calls_with_stale).await;
+        let answer = self.asked(self.row.fate.calls).await;
         match self.row.fate.with_stale {
             WithStale::OldAnswer => {
                 let status = answer.header("cache-status");
