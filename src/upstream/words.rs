@@ -54,8 +54,8 @@ fn is_telling(word: &str) -> bool {
     let longest_run = word.split(|c: char| !(c.is_ascii_alphanumeric() || "_-+/=.~".contains(c))).map(str::len).max();
     let longest_number = word.split(|c: char| !(c.is_numeric() || "+-()./_".contains(c))).map(digits_in).max();
     word.contains('@')
-        || inner.contains("eyJ")
-        || inner.contains("wgw_")
+        || word.contains("eyJ")
+        || word.contains("wgw_")
         || longest_run.unwrap_or(0) >= 20
         || longest_number.unwrap_or(0) >= PHONE_DIGITS
 }
@@ -85,6 +85,7 @@ mod tests {
             ("no user ahmed@wesal.example here", Some("no user [removed] here")),
             ("token eyJhbGciOiJIUzI1NiJ9.e30.x expired", Some("token [removed] expired")),
             ("key=wgw_abc", Some("[removed]")),
+            ("keys begin with wgw_", Some("keys begin with [removed]")),
             ("caller tel:+966551234567.", Some("caller [removed]")),
             ("call +966 55 123 4567 now", Some("call [removed] now")),
             ("id RW5jb2RlIHRvIEJhc2U2NCBmb3JtYXQ=", Some("id [removed]")),
