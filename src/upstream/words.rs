@@ -9,8 +9,12 @@ pub(super) fn clean(text: &str, secrets: &[&str]) -> String {
     // First, for what is spaced otherwise than a secret is shown spaced as it. And all of it: cut before, a secret at
     // the cut would not be known.
     let mut text = single_spaced(text);
-    for secret in secrets.iter().map(|secret| single_spaced(secret)).filter(|secret| secret.len() >= 3) {
-        text = text.replace(&secret, REMOVED);
+    let mut secrets: Vec<String> =
+        secrets.iter().map(|secret| single_spaced(secret)).filter(|secret| secret.len() >= 3).collect();
+    // The longest first: of one that begins with another nothing must be left.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    for secret in &secrets {
+        text = text.replace(secret, REMOVED);
     }
     let words: Vec<&str> = text.split_whitespace().collect();
     let mut shown: Vec<&str> = Vec::with_capacity(words.len());
@@ -104,6 +108,11 @@ mod tests {
         ] {
             assert_eq!(clean(text, &["hunter2", "correct  horse"]), shown.unwrap_or(text), "{text}");
         }
+    }
+
+    #[test]
+    fn of_a_secret_that_begins_with_another_nothing_is_left() {
+        assert_eq!(clean("wrong hunter2!", &["hunt", "hunter2"]), "wrong [removed]!");
     }
 
     #[test]
