@@ -91,12 +91,18 @@ pub fn login_refused(next_try: Duration) {
 }
 
 /// The vendor refused the service login before this process began, with the same credentials.
-pub fn login_refused_before(next_try: Duration) {
+pub fn login_refused_before(next_try: Duration, file: &std::path::Path) {
     tracing::error!(
         next_try_seconds = next_try.as_secs(),
-        "the vendor refused the service login before this start, and asking again soon locks accounts: \
-         check upstream.client_id, upstream.email and its password"
+        file = %file.display(),
+        "the vendor refused the service login before this start, and asking again soon locks accounts: check \
+         upstream.client_id, upstream.email and its password; if they are good now, remove this file and start again"
     );
+}
+
+/// No folder is set or known in which a refused login could be remembered.
+pub fn refusals_not_remembered() {
+    tracing::info!("a refused login is not remembered across restarts: upstream.login.state_dir names no folder");
 }
 
 /// The file that remembers a refused login cannot be changed.

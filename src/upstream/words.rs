@@ -6,6 +6,9 @@ const REMOVED: &str = "[removed]";
 
 /// Cleans `text`; `secrets` are removed wherever they stand, whatever their shape.
 pub(super) fn clean(text: &str, secrets: &[&str]) -> String {
+    if is_markup(text) {
+        return String::new();
+    }
     // First, for what is spaced otherwise than a secret is shown spaced as it. And all of it: cut before, a secret at
     // the cut would not be known.
     let mut text = single_spaced(text);
@@ -37,6 +40,11 @@ fn single_spaced(text: &str) -> String {
     let words: Vec<&str> =
         text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
     words.join(" ")
+}
+
+/// A page within a message tells of the machine that made it, and nobody reads it so.
+fn is_markup(text: &str) -> bool {
+    text.split('<').skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || "/!?".contains(c)))
 }
 
 const PHONE_DIGITS: usize = 7;
