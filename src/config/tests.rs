@@ -98,7 +98,7 @@ fn a_fault_has_a_place_a_reason_and_a_remedy() {
         faults_of("[server]\nlistn = 1\n").split("; ").collect::<Vec<_>>(),
         [
             "config.toml:2: server.listn: is not a known setting",
-            "did you mean `listen`? known here: listen, base_path, max_body, header_timeout, body_timeout, \
+            "did you mean `listen`? known here: listen, reuse_port, tls, base_path, max_body, header_timeout, body_timeout, \
              idle_timeout, max_connections, trusted_proxies, drain_timeout, drain_delay"
         ]
     );

@@ -18,6 +18,8 @@ const SOON: Duration = Duration::from_millis(50);
 const NEVER: Duration = Duration::from_secs(3600);
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+const HEADERS: u8 = 1;
+const GOAWAY: u8 = 7;
 const ORGANIZATION: &str = "/api/v1/queries/organization";
 
 async fn start(authority: &Authority, change: impl FnOnce(&mut Setup)) -> World {
@@ -44,6 +46,16 @@ async fn handshake(world: &World, authority: &Authority, builder: &h2::client::B
 fn get(world: &World, path: &str) -> hyper::Request<()> {
     let request = hyper::Request::get(format!("https://localhost{path}")).header("authorization", world.key());
     request.body(()).unwrap()
+}
+
+/// The types of the frames that came (RFC 9113, 4.1).
+fn frame_types(mut bytes: &[u8]) -> Vec<u8> {
+    let mut types = Vec::new();
+    while let [a, b, c, kind, ..] = *bytes {
+        types.push(kind);
+        bytes = bytes.get(9 + usize::from(a) * 65_536 + usize::from(b) * 256 + usize::from(c)..).unwrap_or_default();
+    }
+    types
 }
 
 async fn is_alive(world: &World, authority: &Authority) {
@@ -80,6 +92,24 @@ async fn a_drain_finishes_what_was_begun_says_goodbye_and_closes() {
     drop(client);
     ended.await.unwrap().unwrap();
     assert_eq!(drained.await.unwrap(), Drained { cut_off: 0 });
+}
+
+#[tokio::test]
+async fn a_client_who_does_not_see_the_end_coming_does_not_hold_up_a_drain() {
+    let authority = Authority::new();
+    let mut world = start(&authority, |_| {}).await;
+    let mut deaf = connect(&world, &authority).await;
+    // GET https / without an authority: indexed fields of HPACK's static table.
+    let request = [PREFACE, SETTINGS, &[0, 0, 3, 1, 5, 0, 0, 0, 1, 0x82, 0x87, 0x84]].concat();
+    deaf.write_all(&request).await.unwrap();
+    let mut read = Vec::new();
+    while !frame_types(&read).contains(&HEADERS) {
+        assert_ne!(deaf.read_buf(&mut read).await.unwrap(), 0);
+    }
+    assert!(!frame_types(&read).contains(&GOAWAY));
+    assert_eq!(world.tell_to_stop().await.unwrap(), Drained { cut_off: 0 });
+    let _ = deaf.read_to_end(&mut read).await;
+    assert!(frame_types(&read).contains(&GOAWAY));
 }
 
 #[tokio::test]

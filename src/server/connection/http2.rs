@@ -22,7 +22,6 @@ use super::{
     MAX_HEADERS_BYTES, Service, Terms,
     streams::{End, Tasks, Watch},
 };
-use crate::clock::before;
 
 /// Requests of one connection at once. RFC 9113 (6.5.2) recommends no fewer.
 const MAX_STREAMS: u32 = 100;
@@ -37,6 +36,9 @@ const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
 /// How often the client is asked whether it is there, and how long it may take to say so.
 const PING_EACH: Duration = Duration::from_secs(20);
+
+/// How long a client that has no request open may take to see that the connection ends (RFC 9113, 6.8).
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Serves one connection to its end.
 pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: impl Service, terms: Terms) {
@@ -78,12 +80,18 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: 
             tokio::select! {
                 _ = connection.as_mut() => End::Now,
                 end = watch.expired(&bounds) => end,
+                // A client who is gone does not say that it has seen the end coming.
+                () = watch.quiet_for(FAREWELL) => End::Now,
             }
         }
     };
     if end == End::Gentle {
         connection.as_mut().graceful_shutdown();
-        before(clock.as_ref(), clock.now().after(bounds.header_timeout), connection.as_mut()).await;
+        tokio::select! {
+            _ = connection.as_mut() => {}
+            () = watch.quiet_for(FAREWELL) => {}
+            () = clock.sleep(bounds.header_timeout) => {}
+        }
     }
     tasks.end();
 }

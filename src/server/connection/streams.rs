@@ -137,6 +137,22 @@ impl Watch {
         }
     }
 
+    /// Ends when, from now on, there was no request for so long.
+    pub(super) async fn quiet_for(&self, length: Duration) {
+        let begun = self.clock.now();
+        loop {
+            let quiet_since = {
+                let state = self.state();
+                (state.working == 0 && state.answering.is_empty()).then_some(state.idle.max(begun))
+            };
+            let quiet = quiet_since.map_or(Duration::ZERO, |since| self.clock.now().since(since));
+            if quiet >= length {
+                return;
+            }
+            self.clock.sleep(length.saturating_sub(quiet)).await;
+        }
+    }
+
     /// Ends when the listener is closing, and the client had time for its first request.
     pub(super) async fn may_be_closed(&self, closing: &mut Closing) {
         closing.begun().await;
