@@ -278,3 +278,24 @@ impl AsyncWrite for Stream {
         either!(self, stream => Pin::new(stream).poll_shutdown(cx))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_came_before_a_socket_closes_is_handed_over_and_who_comes_meanwhile_goes_to_the_next_one() {
+        let first = Socket::bind(&"127.0.0.1:0".parse().unwrap(), true).unwrap();
+        let address = first.tcp_address().unwrap();
+        let _before = TcpStream::connect(address).await.unwrap();
+        assert!(first.turn_away());
+        let meanwhile = tokio::spawn(TcpStream::connect(address));
+        // One turn, in which the kernel is asked; on loopback it does all it will at once.
+        tokio::task::yield_now().await;
+        assert_eq!(first.close().len(), 1, "the first packet of the second was not dropped");
+        let next = Socket::bind(&address.into(), true).unwrap();
+        // The kernel sends it again.
+        next.accept().await.unwrap();
+        meanwhile.await.unwrap().unwrap();
+    }
+}

@@ -12,6 +12,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpStream, UnixDatagram, UnixStream},
 };
+use wesal_gateway::{config::Secret, server::Bound};
 
 use crate::harness::World;
 
@@ -188,4 +189,14 @@ async fn running_out_of_descriptors_is_survived() {
     assert!(answer.ends_with("alive\n"), "{answer}");
     drop(many);
     assert!(service.ask("/livez").await.ends_with("alive\n"));
+}
+
+#[tokio::test]
+async fn an_operators_socket_beyond_loopback_needs_the_token_wherever_it_comes_from() {
+    let mut config = World::new().await.config.clone();
+    config.admin.listen = Some("0.0.0.0:0".parse().unwrap());
+    let refused = Bound::bind(&config).await.err().unwrap().to_string();
+    assert!(refused.contains("admin.listen") && refused.contains("admin token"), "{refused}");
+    config.admin.token = Secret::new("s3cret");
+    Bound::bind(&config).await.ok().unwrap();
 }
