@@ -39,7 +39,8 @@
 //! - Rights are checked before the cache is read.
 //! - Time comes from a [`clock::Clock`] that is handed in; nothing else asks the system, or sleeps.
 //! - `axum` appears only in `http`, `admin`, `server` and `simulator`; `reqwest` only in `upstream`; the environment
-//!   is read only in `config`.
+//!   is read only in `config` (and by the crates that speak to the service manager, in `server`); `rustls` is only in
+//!   `config` and `server`.
 //! - Pure files (freshness, breaker, retry, wire, words, the login's machine) hold no `async` and no clock.
 //! - No secret type has `Debug`, `Display` or `Serialize`. No `unwrap`, `expect`, indexing or `panic!` in here.
 //! - Every queue, map, body, wait and label set has a bound; every spawned task has an owner and an end.

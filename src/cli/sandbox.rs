@@ -39,7 +39,7 @@ async fn serve(port: u16) -> Result<(), Failed> {
 
     let gateway = Gateway::new(&config, SystemClock::shared())?;
     let bound = Bound::bind(&config).await.with_context(|| format!("is port {port} taken? --port names another"))?;
-    let address = bound.public_address().unwrap_or(config.server.listen);
+    let address = bound.public_address().unwrap_or(loopback(port));
     let admin = bound.admin_address().map(|address| address.to_string()).unwrap_or_default();
     print(&greeting(&simulator, address, vendor_address, &admin, &key));
 
@@ -64,8 +64,8 @@ fn loopback(port: u16) -> SocketAddr {
 fn configuration(simulator: &Simulator, vendor: SocketAddr, port: u16, key: &ApiKey) -> anyhow::Result<Config> {
     let credentials = simulator.credentials();
     let mut config = Config::default();
-    config.server.listen = loopback(port);
-    config.admin.listen = Some(loopback(0));
+    config.server.listen = loopback(port).into();
+    config.admin.listen = Some(loopback(0).into());
     config.upstream.base_url = format!("http://{vendor}/api/v1");
     config.upstream.client_id = Secret::new(&credentials.client_id);
     config.upstream.email = Secret::new(&credentials.email);

@@ -2,7 +2,7 @@ use super::{Failed, block_on, settings::ConfigFile, signals::Stop};
 use crate::{
     clock::SystemClock,
     config::Config,
-    server::{Bound, Drained, Gateway, Reloader},
+    server::{Bound, Drained, Gateway, Passed, Reloader, while_reloading},
     telemetry::{self, events},
     upstream::left_beside,
 };
@@ -14,6 +14,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
+    let passed = Passed::to_this_process();
     let loaded = arguments.config.load()?;
     let missing = loaded.config.missing_credentials();
     if !missing.is_empty() {
@@ -31,7 +32,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     if loaded.config.upstream.login.state_dir.is_none() {
         events::refusals_not_remembered();
     }
-    block_on(serve(&arguments.config, &loaded.config))
+    block_on(serve(&arguments.config, &loaded.config, passed))
 }
 
 /// Reads the configuration again. One that is not good changes nothing.
@@ -50,13 +51,20 @@ fn reload(file: &ConfigFile, reloader: &Reloader) {
 }
 
 /// Serves until the process is told to end.
-async fn serve(file: &ConfigFile, config: &Config) -> Result<(), Failed> {
-    let stop = Stop::listen()?;
+async fn serve(file: &ConfigFile, config: &Config, passed: Passed) -> Result<(), Failed> {
+    let (stop, again) = (Stop::listen()?, Stop::listen()?);
     let gateway = Gateway::new(config, SystemClock::shared())?;
     let reloader = gateway.reloader();
-    let bound = Bound::bind(config).await?;
-    match gateway.serve(bound, stop.told(|| reload(file, &reloader))).await {
-        Drained { cut_off: 0 } => Ok(()),
-        Drained { .. } => Err(Failed::Said),
+    let bound = Bound::take_over(config, passed).await?;
+    let told = stop.told(|| while_reloading(|| reload(file, &reloader)));
+    tokio::select! {
+        drained = gateway.serve(bound, told) => match drained {
+            Drained { cut_off: 0 } => Ok(()),
+            Drained { .. } => Err(Failed::Said),
+        },
+        () = again.told_twice() => {
+            events::drain_cut_short();
+            Err(Failed::Said)
+        }
     }
 }

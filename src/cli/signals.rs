@@ -17,6 +17,16 @@ impl Stop {
         })
     }
 
+    /// Ends at the second SIGTERM or SIGINT: whoever insists does not want to wait for a drain.
+    pub(super) async fn told_twice(mut self) {
+        for _ in 0..2 {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+            }
+        }
+    }
+
     /// Ends at SIGTERM or SIGINT. At SIGHUP, which unhandled would end the process too, does what `at_hangup` says.
     pub(super) async fn told(mut self, at_hangup: impl Fn()) {
         loop {

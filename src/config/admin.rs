@@ -6,17 +6,17 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Secret, check::Check, listen, secret};
+use super::{ListenAddress, Secret, check::Check, listen, secret};
 
 /// `[admin]`: the listener for those who run the gateway.
 // It holds a secret: no `Debug`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdminConfig {
-    /// The address to listen at, as IP:PORT; an empty text turns it off. Beyond loopback it needs a token.
+    /// The address to listen at, as IP:PORT or `unix:` and an absolute path; an empty text turns it off. Beyond loopback it needs a token.
     #[serde(deserialize_with = "listen::optional", serialize_with = "listen::show")]
     #[schemars(with = "String")]
-    pub listen: Option<SocketAddr>,
+    pub listen: Option<ListenAddress>,
     /// What `Authorization: Bearer …` must bear here. Better given as `token_file` or from the environment.
     #[serde(serialize_with = "Secret::mask")]
     pub token: Secret,
@@ -27,7 +27,7 @@ pub struct AdminConfig {
 
 impl Default for AdminConfig {
     fn default() -> Self {
-        let listen = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 9090)));
+        let listen = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 9090)).into());
         Self { listen, token: Secret::default(), token_file: None }
     }
 }
@@ -38,7 +38,7 @@ impl AdminConfig {
     }
 
     pub(super) fn validate(&self, check: &mut Check<'_>) {
-        let guarded = self.listen.is_none_or(|address| address.ip().is_loopback()) || !self.token.is_empty();
+        let guarded = self.listen.as_ref().is_none_or(ListenAddress::is_local) || !self.token.is_empty();
         let reason = "is beyond loopback, where an admin token is needed";
         let remedy = "set admin.token_file, or listen at \"127.0.0.1:9090\"";
         check.together(guarded, &["listen", "token", "token_file"], reason, remedy);

@@ -52,6 +52,7 @@ pub fn parse(text: &str, origin: &Path, environment: &Environment, now: jiff::Ti
     faults.extend(misfits);
 
     secret_files::read(&mut config, &mut tree, origin, &mut faults);
+    config.server.settle_paths(origin.parent().unwrap_or(Path::new("")));
     config.upstream.settle_paths(origin.parent().unwrap_or(Path::new("")), environment.state_dir());
     let mut check = Check::new(origin, &tree, &written, now);
     config.validate(&mut check);

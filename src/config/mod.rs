@@ -30,6 +30,7 @@ mod size;
 mod telemetry;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod tree;
 mod upstream;
 mod web_address;
@@ -48,6 +49,7 @@ pub use environment::Environment;
 pub use fault::{Fault, Faults};
 pub use key_hash::{InvalidKeyHash, KeyHash};
 pub use limits::LimitsConfig;
+pub use listen::{InvalidListenAddress, ListenAddress, passed_socket_names};
 pub use load::{load, parse};
 pub use login::LoginConfig;
 pub use rate::RateLimit;
@@ -57,6 +59,7 @@ pub use server::ServerConfig;
 pub use sessions::SessionsConfig;
 pub use size::Size;
 pub use telemetry::{LogFormat, QueueGauges, TelemetryConfig};
+pub use tls::{TlsConfig, TlsFault, TlsFiles};
 pub use tree::Origin;
 pub use upstream::UpstreamConfig;
 
@@ -121,11 +124,7 @@ impl Config {
         check.within("sessions", |check| self.sessions.validate(check));
         check.within("telemetry", |check| self.telemetry.validate(check));
         check.within("callers", |check| callers::validate(&self.callers, check));
-        let (public, admin) = (self.server.listen, self.admin.listen);
-        let apart = admin.is_none_or(|admin| {
-            let everywhere = admin.ip().is_unspecified() || public.ip().is_unspecified();
-            admin.port() == 0 || admin.port() != public.port() || (admin.ip() != public.ip() && !everywhere)
-        });
+        let apart = self.admin.listen.as_ref().is_none_or(|admin| admin.is_apart_from(&self.server.listen));
         let reason = "server.listen and admin.listen are the same address";
         check.together(apart, &["admin.listen", "server.listen"], reason, "give each a port of its own");
     }

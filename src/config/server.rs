@@ -1,6 +1,7 @@
 use std::{
     net::{IpAddr, SocketAddr},
     num::NonZeroUsize,
+    path::Path,
     time::Duration,
 };
 
@@ -8,21 +9,27 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
-use super::{DurationText, Size, check::Check, listen};
+use super::{DurationText, ListenAddress, Size, TlsConfig, check::Check};
 
 /// `[server]`: the public listener, and what one connection to it may take.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerConfig {
-    /// The address to listen at, as IP:PORT; port 0 takes a free one.
-    #[serde(deserialize_with = "listen::address")]
+    /// The address to listen at: IP:PORT, where port 0 takes a free one, or `unix:` and the absolute path of a socket, which
+    /// this user and its group may then connect to (mode 0660).
     #[schemars(with = "String")]
-    pub listen: SocketAddr,
+    pub listen: ListenAddress,
+    /// Whether another process may listen at the same addresses too (`SO_REUSEPORT`), so that a new one takes over before
+    /// the old one ends. Not otherwise, lest a second gateway that nobody meant takes half of the connections unseen.
+    pub reuse_port: bool,
+    /// The certificate to serve HTTPS with, HTTP/2 included; left out: plain HTTP/1.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsConfig>,
     /// What stands before every mirrored route, such as `/api/v1`: begins with `/`, does not end with it.
     pub base_path: String,
     /// The longest request body that is read, in bytes.
     pub max_body: Size,
-    /// How long the headers of a request may take, from their first byte.
+    /// How long the headers of a request may take, from their first byte; and a TLS handshake.
     #[serde(with = "DurationText")]
     pub header_timeout: Duration,
     /// How long the body of a request may take.
@@ -58,7 +65,9 @@ fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D:
 impl Default for ServerConfig {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)).into(),
+            reuse_port: false,
+            tls: None,
             base_path: "/api/v1".to_owned(),
             max_body: Size::from_kib(64),
             header_timeout: Duration::from_secs(5),
@@ -73,6 +82,12 @@ impl Default for ServerConfig {
 }
 
 impl ServerConfig {
+    pub(super) fn settle_paths(&mut self, folder: &Path) {
+        if let Some(tls) = &mut self.tls {
+            tls.settle_paths(folder);
+        }
+    }
+
     pub(super) fn validate(&self, check: &mut Check<'_>) {
         let path = self.base_path.as_str();
         let segments_are_plain = path
@@ -90,6 +105,9 @@ impl ServerConfig {
                 ("idle_timeout", self.idle_timeout),
             ],
         );
+        if let Some(tls) = &self.tls {
+            check.within("tls", |check| tls.validate(check));
+        }
         super::countable(check, "max_connections", self.max_connections);
     }
 }

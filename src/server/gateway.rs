@@ -1,15 +1,20 @@
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::{Router, extract::Request, response::Response};
 use futures_util::FutureExt;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{sync::watch, task::JoinSet};
 use tower::ServiceExt;
 
-use super::listener::{Bounds, Door, Service};
+use super::{
+    bound::Bound,
+    certificates::{Certificates, TlsError},
+    listener::{Bounds, Door, Service},
+    service_manager,
+};
 use crate::{
     admin::{self, Admin, Shown},
     clock::{SharedClock, SystemClock},
-    config::Config,
+    config::{Config, ListenAddress},
     http::{self, App, Lifecycle, Peer},
     telemetry::{Metrics, events},
     upstream::{self, Wesal},
@@ -26,6 +31,7 @@ pub struct Gateway {
     wesal: Arc<Wesal>,
     public: Public,
     admin: Behind,
+    certificates: Option<Arc<Certificates>>,
     bounds: Bounds,
     drain_delay: Duration,
     drain_timeout: Duration,
@@ -52,10 +58,14 @@ impl Service for Behind {
     }
 }
 
-/// The sockets of one configuration.
-pub struct Bound {
-    public: TcpListener,
-    admin: Option<TcpListener>,
+fn remedy(reason: &std::io::Error) -> &'static str {
+    match (reason.kind(), reason.raw_os_error()) {
+        (std::io::ErrorKind::AddrInUse, Some(_)) => {
+            "; another process listens there: end it, or set server.reuse_port = true for both, so that one can take over \
+             from the other"
+        }
+        _ => "",
+    }
 }
 
 /// How it ended.
@@ -74,42 +84,19 @@ pub enum StartError {
     /// The system has no entropy.
     #[error("the system gives no random numbers: {0}")]
     Entropy(#[from] getrandom::Error),
+    /// The public listener has no certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// An address cannot be listened on.
-    #[error("cannot listen on {address} ({setting}): {reason}")]
+    #[error("cannot listen on {address} ({setting}): {reason}{}", remedy(reason))]
     Listen {
         /// The setting that names it.
         setting: &'static str,
         /// Which.
-        address: SocketAddr,
+        address: ListenAddress,
         /// Why not.
         reason: std::io::Error,
     },
-}
-
-impl Bound {
-    /// Listens on `server.listen` and `admin.listen`.
-    pub async fn bind(config: &Config) -> Result<Self, StartError> {
-        let public = bind("server.listen", config.server.listen).await?;
-        let admin = match config.admin.listen {
-            Some(address) => Some(bind("admin.listen", address).await?),
-            None => None,
-        };
-        Ok(Self { public, admin })
-    }
-
-    /// Where callers reach it, if the socket can say.
-    pub fn public_address(&self) -> Option<SocketAddr> {
-        self.public.local_addr().ok()
-    }
-
-    /// Where operators reach it.
-    pub fn admin_address(&self) -> Option<SocketAddr> {
-        self.admin.as_ref()?.local_addr().ok()
-    }
-}
-
-async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|reason| StartError::Listen { setting, address, reason })
 }
 
 impl Gateway {
@@ -133,6 +120,7 @@ impl Gateway {
             admin: Behind(admin::router(admin)),
             app,
             wesal,
+            certificates: config.server.tls.as_ref().map(Certificates::load).transpose()?,
             bounds: Bounds {
                 max_connections: config.server.max_connections.get(),
                 header_timeout: config.server.header_timeout,
@@ -156,14 +144,26 @@ impl Gateway {
         tasks.spawn(Arc::clone(&self.wesal).keep_logged_in());
         tasks.spawn(tidy(Arc::clone(&self.app), self.clock.clone()));
 
+        if let Some(certificates) = &self.certificates {
+            tasks.spawn(Arc::clone(certificates).follow_files(self.clock.clone()));
+        }
+
         // Sockets live in real time, whatever clock the answers are judged by.
         let real_time = SystemClock::shared();
-        let public = Door::open("public", bound.public, self.public, self.bounds.clone(), real_time.clone());
+        let (bounds, clock) = (&self.bounds, &real_time);
+        let public = Door::open("public", bound.public, self.certificates, self.public, bounds.clone(), clock.clone());
         let admin =
-            bound.admin.map(|socket| Door::open("admin", socket, self.admin, self.bounds.clone(), real_time.clone()));
+            bound.admin.map(|socket| Door::open("admin", socket, None, self.admin, bounds.clone(), clock.clone()));
+
+        let doors = std::iter::once(&public).chain(&admin).map(Door::pulse).collect();
+        let (draining, is_draining) = watch::channel(false);
+        tasks.spawn(service_manager::feed_the_watchdog(doors, is_draining, real_time.clone()));
+        service_manager::ready();
 
         stop.await;
         self.app.enter(Lifecycle::Draining);
+        draining.send_replace(true);
+        service_manager::stopping();
         events::draining(self.app.requests_in_flight());
         real_time.sleep(self.drain_delay).await;
         let (app, last_words) = (&self.app, LAST_WORDS);

@@ -1,17 +1,19 @@
 //! The accept loop. Ours, because `axum::serve` sets no timer and so bounds no header.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{extract::Request, response::Response};
-use hyper_util::server::graceful::GracefulShutdown;
 use ipnet::IpNet;
 use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{Semaphore, oneshot},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
     task::{JoinHandle, JoinSet},
 };
 
-use super::connection;
+use super::{
+    certificates::Certificates,
+    connection::{self, Closing},
+    socket::{Socket, Stream},
+};
 use crate::{
     clock::{SharedClock, before},
     http::Peer,
@@ -20,6 +22,8 @@ use crate::{
 
 /// After the machine ran out of descriptors, say: long enough for some to come free.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
+/// How long the kernel has to finish the connections that it began for a socket that is about to close.
+const LAST_CALL: Duration = Duration::from_millis(10);
 
 /// What a connection may take.
 #[derive(Clone)]
@@ -41,29 +45,52 @@ pub(super) trait Service: Clone + Send + Sync + 'static {
 pub(super) struct Door {
     close: oneshot::Sender<()>,
     accepting: JoinHandle<Connections>,
+    pulse: Pulse,
     clock: SharedClock,
 }
 
+/// Asks an accept loop whether it still goes round.
+#[derive(Clone)]
+pub(super) struct Pulse(mpsc::Sender<oneshot::Sender<()>>);
+
 struct Connections {
     open: JoinSet<()>,
-    graceful: GracefulShutdown,
+    closing: watch::Sender<bool>,
+}
+
+/// What the accept loop gives each connection.
+struct Hall<S> {
+    service: S,
+    certificates: Option<Arc<Certificates>>,
+    bounds: Bounds,
+    clock: SharedClock,
+    connections: Connections,
 }
 
 impl Door {
-    /// Begins to serve on `socket`.
+    /// Begins to serve on `socket`: HTTPS if there are `certificates`.
     pub(super) fn open(
         what: &'static str,
-        socket: TcpListener,
+        socket: Socket,
+        certificates: Option<Arc<Certificates>>,
         service: impl Service,
         bounds: Bounds,
         clock: SharedClock,
     ) -> Self {
-        if let Ok(address) = socket.local_addr() {
-            events::listening(what, address);
+        if let Some(address) = socket.address() {
+            events::listening(what, &address);
         }
         let (close, closed) = oneshot::channel();
-        let accepting = tokio::spawn(accept(socket, service, bounds, clock.clone(), closed));
-        Self { close, accepting, clock }
+        let (pulse, felt) = mpsc::channel(1);
+        let connections = Connections { open: JoinSet::new(), closing: watch::Sender::new(false) };
+        let hall = Hall { service, certificates, bounds, clock: clock.clone(), connections };
+        let accepting = tokio::spawn(accept(socket, hall, closed, felt));
+        Self { close, accepting, pulse: Pulse(pulse), clock }
+    }
+
+    /// What tells whether it still accepts.
+    pub(super) fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Takes no further connection, lets those that are open finish within `timeout`, then calls `at_end`,
@@ -71,9 +98,9 @@ impl Door {
     pub(super) async fn close(self, timeout: Duration, at_end: impl FnOnce(), last_words: Duration) -> usize {
         // Fails only if the task is gone, and with it every connection.
         let _ = self.close.send(());
-        let Ok(Connections { mut open, graceful }) = self.accepting.await else { return 0 };
+        let Ok(Connections { mut open, closing }) = self.accepting.await else { return 0 };
         let clock = self.clock.as_ref();
-        let finished = tokio::spawn(graceful.shutdown());
+        closing.send_replace(true);
         if before(clock, clock.now().after(timeout), drained(&mut open)).await.is_some() {
             return 0;
         }
@@ -81,8 +108,17 @@ impl Door {
         at_end();
         before(clock, clock.now().after(last_words), drained(&mut open)).await;
         open.shutdown().await;
-        finished.abort();
         cut_off
+    }
+}
+
+impl Pulse {
+    /// Ends when the accept loop has gone round once more; never if it is gone.
+    pub(super) async fn felt(&self) {
+        let (answer, answered) = oneshot::channel();
+        if self.0.send(answer).await.is_err() || answered.await.is_err() {
+            std::future::pending().await
+        }
     }
 }
 
@@ -90,44 +126,66 @@ async fn drained(open: &mut JoinSet<()>) {
     while open.join_next().await.is_some() {}
 }
 
-async fn accept(
-    socket: TcpListener,
-    service: impl Service,
-    bounds: Bounds,
-    clock: SharedClock,
+async fn accept<S: Service>(
+    socket: Socket,
+    mut hall: Hall<S>,
     mut closed: oneshot::Receiver<()>,
+    mut felt: mpsc::Receiver<oneshot::Sender<()>>,
 ) -> Connections {
-    let graceful = GracefulShutdown::new();
-    let mut open = JoinSet::new();
-    let room = Arc::new(Semaphore::new(bounds.max_connections));
+    let room = Arc::new(Semaphore::new(hall.bounds.max_connections));
     loop {
         let next = async {
             // Before the accept: who finds no room waits in the kernel's queue.
             let place = Arc::clone(&room).acquire_owned().await;
-            (place, socket.accept().await)
+            (place.ok(), socket.accept().await)
         };
-        let accepted: (_, std::io::Result<(TcpStream, SocketAddr)>) = tokio::select! {
+        let accepted = tokio::select! {
             biased;
             _ = &mut closed => break,
-            Some(_) = open.join_next() => continue,
+            Some(asked) = felt.recv() => {
+                let _ = asked.send(());
+                continue;
+            }
+            Some(_) = hall.connections.open.join_next() => continue,
             next = next => next,
         };
         match accepted {
-            (place, Ok((stream, peer))) => {
-                // Answers are small and whole; waiting to fill a packet only adds latency.
-                let _ = stream.set_nodelay(true);
-                let serving =
-                    connection::serve(stream, peer, service.clone(), bounds.clone(), clock.clone(), graceful.watcher());
-                open.spawn(async move {
-                    serving.await;
-                    drop(place);
-                });
-            }
+            (place, Ok((stream, peer))) => hall.welcome(stream, peer, place),
             (_, Err(reason)) => {
                 events::accept_failed(&reason);
-                clock.sleep(AFTER_FAILURE).await;
+                hall.clock.sleep(AFTER_FAILURE).await;
             }
         }
     }
-    Connections { open, graceful }
+    if socket.turn_away() {
+        let last_call = hall.clock.now().after(LAST_CALL);
+        while let Some(accepted) = before(hall.clock.as_ref(), last_call, socket.accept()).await {
+            match accepted {
+                Ok((stream, peer)) => hall.welcome(stream, peer, None),
+                Err(_) => hall.clock.sleep(LAST_CALL).await,
+            }
+        }
+    }
+    // Who was let in by the kernel is answered, for whom there is room or not: these are few, and all there will be.
+    for (stream, peer) in socket.close() {
+        hall.welcome(stream, peer, None);
+    }
+    hall.connections
+}
+
+impl<S: Service> Hall<S> {
+    fn welcome(&mut self, stream: Stream, peer: IpAddr, place: Option<OwnedSemaphorePermit>) {
+        stream.send_at_once();
+        let terms = connection::Terms {
+            peer: Peer::at(peer, Arc::clone(&self.bounds.proxies)),
+            bounds: self.bounds.clone(),
+            clock: self.clock.clone(),
+            closing: Closing(self.connections.closing.subscribe()),
+        };
+        let serving = connection::serve(stream, self.certificates.clone(), self.service.clone(), terms);
+        self.connections.open.spawn(async move {
+            serving.await;
+            drop(place);
+        });
+    }
 }

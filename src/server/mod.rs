@@ -1,7 +1,14 @@
 //! The running process: the only place where the parts are put together, what listens, and how it ends.
 
+mod bound;
+mod certificates;
 mod connection;
 mod gateway;
 mod listener;
+mod service_manager;
+mod socket;
 
-pub use gateway::{Bound, Drained, Gateway, NoCallers, Reloader, StartError};
+pub use bound::{Bound, Passed};
+pub use certificates::TlsError;
+pub use gateway::{Drained, Gateway, NoCallers, Reloader, StartError};
+pub use service_manager::while_reloading;

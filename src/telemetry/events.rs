@@ -168,7 +168,7 @@ pub fn panicked(location: Option<&std::panic::Location<'_>>) {
 }
 
 /// A listener serves.
-pub fn listening(what: &'static str, address: std::net::SocketAddr) {
+pub fn listening(what: &'static str, address: &dyn std::fmt::Display) {
     tracing::info!(%address, "{what} listens");
 }
 
@@ -207,6 +207,41 @@ pub fn drained(cut_off: usize) {
 /// A listener could not take a connection.
 pub fn accept_failed(reason: &std::io::Error) {
     tracing::warn!(reason = reason as &dyn std::error::Error, "a connection could not be accepted");
+}
+
+/// The service manager cannot be told how things stand.
+pub fn service_manager_not_told(reason: &std::io::Error) {
+    tracing::warn!(reason = reason as &dyn std::error::Error, "the service manager cannot be told how things stand");
+}
+
+/// The process was told to end once more, while it drained.
+pub fn drain_cut_short() {
+    tracing::warn!("told to end once more: ending at once, with what is in flight cut off");
+}
+
+/// What a client sent is no HTTP request. The reason holds nothing of it.
+pub fn malformed_request(reason: &(dyn std::error::Error + 'static)) {
+    tracing::info!(reason, "malformed request");
+}
+
+/// A client did not come to a TLS connection.
+pub fn handshake_failed(reason: &std::io::Error) {
+    tracing::debug!(reason = reason as &dyn std::error::Error, "a TLS handshake failed");
+}
+
+/// A client did not finish its TLS handshake in time.
+pub fn handshake_timed_out() {
+    tracing::debug!("a TLS handshake was not finished within server.header_timeout");
+}
+
+/// The certificate's files have changed.
+pub fn certificate_taken_over() {
+    tracing::info!("the certificate's files have changed: new connections are shown the new certificate");
+}
+
+/// The certificate's files have changed, and are not good.
+pub fn certificate_refused(reason: &(dyn std::error::Error + 'static)) {
+    tracing::error!(reason, "the certificate's files have changed, and are not good: the one before is still shown");
 }
 
 /// Something in the configuration that is no fault, but may not be meant.

@@ -2,6 +2,7 @@
 
 mod acts;
 mod answer;
+mod authority;
 mod fault_proxy;
 mod routes;
 mod setup;
@@ -12,10 +13,13 @@ use std::{future::Future, net::SocketAddr, time::Duration};
 pub use acts::{Act, http};
 pub use answer::Answer;
 #[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
+pub use authority::{Authority, tls_files};
+#[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
 pub use fault_proxy::FaultProxy;
 #[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
 pub use routes::{AUTH, DATA, Mirrored};
-pub use setup::{Setup, rate};
+#[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
+pub use setup::{Running, Setup, rate, run};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -235,7 +239,7 @@ impl World {
     pub async fn restart_gateway(&mut self) {
         self.tell_to_stop().await.unwrap();
         let setup::Running { address, admin, reloader, stop, task } = setup::run(&self.config, &self.clock).await;
-        (self.address, self.admin, self.reloader) = (address, admin, reloader);
+        (self.address, self.admin, self.reloader) = (address.unwrap(), admin.unwrap(), reloader);
         (self.stop, self.gateway) = (Some(stop), Some(task));
     }
 

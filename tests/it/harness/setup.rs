@@ -112,8 +112,8 @@ impl Setup {
         World {
             vendor,
             clock,
-            address,
-            admin,
+            address: address.unwrap(),
+            admin: admin.unwrap(),
             vendor_address,
             key: self.key,
             config,
@@ -135,8 +135,9 @@ impl Setup {
 
 /// A gateway's process, as far as a test needs it.
 pub struct Running {
-    pub address: SocketAddr,
-    pub admin: SocketAddr,
+    /// Where it listens, if on the network.
+    pub address: Option<SocketAddr>,
+    pub admin: Option<SocketAddr>,
     pub reloader: Reloader,
     pub stop: oneshot::Sender<()>,
     pub task: JoinHandle<Drained>,
@@ -144,7 +145,7 @@ pub struct Running {
 
 pub async fn run(config: &Config, clock: &ManualClock) -> Running {
     let bound = Bound::bind(config).await.unwrap();
-    let (address, admin) = (bound.public_address().unwrap(), bound.admin_address().unwrap());
+    let (address, admin) = (bound.public_address(), bound.admin_address());
     let gateway = Gateway::new(config, Arc::new(clock.clone())).unwrap();
     let reloader = gateway.reloader();
     let (stop, stopped) = oneshot::channel::<()>();

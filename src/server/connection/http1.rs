@@ -1,0 +1,210 @@
+//! HTTP/1.1. hyper has one timer for a request's head and for the silence before it; ours tells the two apart by
+//! watching the bytes come in.
+
+use std::{
+    convert::Infallible,
+    io,
+    pin::{Pin, pin},
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, Request, header},
+};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::Notify,
+};
+
+use super::{Bounds, Closing, FIRST_WORDS, MAX_HEADERS_BYTES, Service, Terms};
+use crate::{
+    clock::{Moment, SharedClock, before},
+    telemetry::events,
+};
+
+/// Where a connection stands, and since when.
+#[derive(Clone, Copy)]
+enum Stage {
+    /// Silence before the first request.
+    New(Moment),
+    /// Silence between requests.
+    Idle(Moment),
+    /// Some bytes of a request's head have come.
+    Head(Moment),
+    /// A request is worked on; its own deadlines hold.
+    Working,
+    /// Its answer is being written. What bytes come now are the rest of the request, or wait for their turn.
+    Answering(Moment),
+}
+
+struct Watch {
+    stage: Mutex<Stage>,
+    changed: Notify,
+    clock: SharedClock,
+}
+
+/// Serves one connection to its end.
+pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: impl Service, terms: Terms) {
+    let Terms { peer, bounds, clock, mut closing } = terms;
+    let stage = Mutex::new(Stage::New(clock.now()));
+    let watch = Arc::new(Watch { stage, changed: Notify::new(), clock });
+    let stream = Watched { stream, watch: Arc::clone(&watch) };
+    let shared = Arc::new((service, peer, Arc::clone(&watch), closing.clone()));
+    let service = service_fn(move |request: Request<Incoming>| {
+        let shared = Arc::clone(&shared);
+        async move {
+            let (service, peer, watch, closing) = shared.as_ref();
+            watch.enter(Stage::Working);
+            // hyper hides a Content-Length that stood beside it; after such a request the connection must end (RFC 9112, 6.1).
+            let in_chunks = request.headers().contains_key(header::TRANSFER_ENCODING);
+            let mut response = service.answer(peer, request.map(Body::new)).await;
+            if in_chunks || closing.has_begun() {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            watch.enter(Stage::Answering(watch.clock.now()));
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let connection = http1::Builder::new()
+        .header_read_timeout(None)
+        .max_header_size(usize::try_from(MAX_HEADERS_BYTES).unwrap_or(usize::MAX))
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => return tell(ended),
+        () = watch.expired(&bounds) => return,
+        () = watch.between_requests(&mut closing) => {}
+    }
+    // hyper closes at once what seems idle to it, half a head included: hence not before.
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        ended = connection => tell(ended),
+        () = watch.expired(&bounds) => {}
+    }
+}
+
+/// How a connection ends is the peer's affair, but for what hyper answers by itself: such an answer (400, 414 or 431) has no
+/// body, and no line of its own in the log.
+fn tell(ended: hyper::Result<()>) {
+    if let Err(reason) = ended
+        && reason.is_parse()
+    {
+        events::malformed_request(&reason);
+    }
+}
+
+impl Watch {
+    fn enter(&self, stage: Stage) {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
+        self.changed.notify_waiters();
+    }
+
+    fn stage(&self) -> Stage {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bytes_came(&self) {
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Stage::New(_) | Stage::Idle(_) = *stage {
+            *stage = Stage::Head(self.clock.now());
+            drop(stage);
+            self.changed.notify_waiters();
+        }
+    }
+
+    fn flushed(&self) {
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Stage::Answering(_) = *stage {
+            *stage = Stage::Idle(self.clock.now());
+        }
+    }
+
+    /// Ends when the head, or the silence, has lasted too long. A request costs no timer of its own: this looks as often
+    /// as the shorter bound lasts, and sleeps to the end of what it then finds begun.
+    async fn expired(&self, bounds: &Bounds) {
+        let look_each = bounds.header_timeout.min(bounds.idle_timeout).max(Duration::from_millis(10));
+        loop {
+            let now = self.clock.now();
+            let left = match self.stage() {
+                // Who does not read the answer is as silent as who does not ask.
+                Stage::New(since) | Stage::Idle(since) | Stage::Answering(since) => {
+                    bounds.idle_timeout.saturating_sub(now.since(since))
+                }
+                Stage::Head(since) => bounds.header_timeout.saturating_sub(now.since(since)),
+                Stage::Working => look_each,
+            };
+            if left.is_zero() {
+                return;
+            }
+            self.clock.sleep(left.min(look_each)).await;
+        }
+    }
+
+    /// Ends when the listener is closing and no request is cut in two, or missed, by closing the connection.
+    async fn between_requests(&self, closing: &mut Closing) {
+        closing.begun().await;
+        loop {
+            let changed = self.changed.notified();
+            match self.stage() {
+                Stage::New(since) => {
+                    if before(self.clock.as_ref(), since.after(FIRST_WORDS), changed).await.is_none() {
+                        return;
+                    }
+                }
+                Stage::Head(_) => changed.await,
+                Stage::Idle(_) | Stage::Working | Stage::Answering(_) => return,
+            }
+        }
+    }
+}
+
+struct Watched<S> {
+    stream: S,
+    watch: Arc<Watch>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.watch.bytes_came();
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        if polled.is_ready() {
+            self.watch.flushed();
+        }
+        polled
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,139 @@
+//! HTTP/2, over TLS only. hyper bounds sizes and counts; times are ours, since it has neither a header timeout nor an
+//! idle one here (hyper#2894, hyper#2355).
+
+use std::{
+    convert::Infallible,
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{
+    body::Body,
+    http::{Request, header},
+};
+use hyper::{body::Incoming, server::conn::http2, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{
+    MAX_HEADERS_BYTES, Service, Terms,
+    streams::{End, Tasks, Watch},
+};
+
+/// Requests of one connection at once. RFC 9113 (6.5.2) recommends no fewer.
+const MAX_STREAMS: u32 = 100;
+/// Streams that were reset before they could be looked at (CVE-2023-44487): with more, the connection ends.
+const MAX_RESET_UNSEEN: usize = 20;
+/// Streams that the client made us reset: with more, the connection ends.
+const MAX_RESET_BY_US: usize = 200;
+/// What may wait to be sent, for each stream.
+const SEND_BUFFER_BYTES: usize = 32 * 1024;
+/// What a client may send that nobody has read: for a stream, and for them all.
+const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
+/// How often the client is asked whether it is there, and how long it may take to say so.
+const PING_EACH: Duration = Duration::from_secs(20);
+
+/// How long a client that has no request open may take to see that the connection ends (RFC 9113, 6.8).
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Serves one connection to its end.
+pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: impl Service, terms: Terms) {
+    let Terms { peer, bounds, clock, mut closing } = terms;
+    let watch = Arc::new(Watch::new(clock.clone()));
+    let tasks = Tasks::default();
+    let stream = Watched { stream, watch: Arc::clone(&watch) };
+    let shared = Arc::new((service, peer, Arc::clone(&watch)));
+    let service = service_fn(move |request: Request<Incoming>| {
+        let shared = Arc::clone(&shared);
+        let exchange = shared.2.begin();
+        async move {
+            let (service, peer, _) = shared.as_ref();
+            let mut response = service.answer(peer, request.map(Body::new)).await;
+            // Has no meaning here (RFC 9113, 8.2.2): the connection says itself that it ends.
+            response.headers_mut().remove(header::CONNECTION);
+            Ok::<_, Infallible>(response.map(|body| exchange.answer(body)))
+        }
+    });
+    let connection = http2::Builder::new(tasks.clone())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_pending_accept_reset_streams(MAX_RESET_UNSEEN)
+        .max_local_error_reset_streams(MAX_RESET_BY_US)
+        .max_header_list_size(MAX_HEADERS_BYTES)
+        .max_send_buf_size(SEND_BUFFER_BYTES)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .keep_alive_interval(PING_EACH)
+        .keep_alive_timeout(PING_EACH)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let end = tokio::select! {
+        // How a connection ends is the peer's affair.
+        _ = connection.as_mut() => End::Now,
+        end = watch.expired(&bounds) => end,
+        () = watch.may_be_closed(&mut closing) => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                _ = connection.as_mut() => End::Now,
+                end = watch.expired(&bounds) => end,
+                // A client who is gone does not say that it has seen the end coming.
+                () = watch.quiet_for(FAREWELL) => End::Now,
+            }
+        }
+    };
+    if end == End::Gentle {
+        connection.as_mut().graceful_shutdown();
+        tokio::select! {
+            _ = connection.as_mut() => {}
+            () = watch.quiet_for(FAREWELL) => {}
+            () = clock.sleep(bounds.header_timeout) => {}
+        }
+    }
+    tasks.end();
+}
+
+struct Watched<S> {
+    stream: S,
+    watch: Arc<Watch>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if let Some(came) = buf.filled().get(before..).filter(|came| !came.is_empty()) {
+            self.watch.bytes_came(came);
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

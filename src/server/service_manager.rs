@@ -1,0 +1,61 @@
+//! What the service manager is told (sd_notify(3)), where there is one that asked to be.
+
+use sd_notify::NotifyState;
+use tokio::sync::watch;
+
+use super::listener::Pulse;
+use crate::{
+    clock::{SharedClock, before},
+    telemetry::events,
+};
+
+/// It listens. Whether the vendor took the login is not waited for: a vendor that is down is no reason to end or restart the
+/// gateway, which may have answers to give, and logs in by itself as soon as it can.
+pub(super) fn ready() {
+    tell(&[NotifyState::Ready]);
+}
+
+/// It drains.
+pub(super) fn stopping() {
+    tell(&[NotifyState::Stopping]);
+}
+
+/// Tells that the configuration is being read again while `reload` does it (`Type=notify-reload`).
+pub fn while_reloading(reload: impl FnOnce()) {
+    // systemd wants to know when, to tell this from an earlier time.
+    let now = NotifyState::monotonic_usec_now().ok();
+    let told: Vec<_> = [NotifyState::Reloading].into_iter().chain(now).collect();
+    tell(&told);
+    reload();
+    ready();
+}
+
+/// Says twice in each `WatchdogSec=` that all is well, if the accept loops answer, and the runtime, which this runs on, goes
+/// round. While it drains they have ended, and only the runtime is asked.
+pub(super) async fn feed_the_watchdog(doors: Vec<Pulse>, mut draining: watch::Receiver<bool>, clock: SharedClock) {
+    let Some(limit) = sd_notify::watchdog_enabled() else { return };
+    let each = limit / 2;
+    loop {
+        clock.sleep(each).await;
+        let all_answer = async {
+            for door in &doors {
+                door.felt().await;
+            }
+        };
+        let well = async {
+            tokio::select! {
+                () = all_answer => {}
+                _ = draining.wait_for(|draining| *draining) => {}
+            }
+        };
+        if before(clock.as_ref(), clock.now().after(each), well).await.is_some() {
+            tell(&[NotifyState::Watchdog]);
+        }
+    }
+}
+
+fn tell(state: &[NotifyState<'_>]) {
+    if let Err(reason) = sd_notify::notify(state) {
+        events::service_manager_not_told(&reason);
+    }
+}

@@ -1,0 +1,211 @@
+//! HTTP/2: what a client may take, and how it ends.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinHandle,
+};
+use tokio_rustls::client::TlsStream;
+use wesal_gateway::server::Drained;
+
+use crate::harness::{Authority, Setup, World, tls_files};
+
+const SOON: Duration = Duration::from_millis(50);
+const NEVER: Duration = Duration::from_secs(3600);
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+const HEADERS: u8 = 1;
+const GOAWAY: u8 = 7;
+const ORGANIZATION: &str = "/api/v1/queries/organization";
+
+async fn start(authority: &Authority, change: impl FnOnce(&mut Setup)) -> World {
+    let folder = tempfile::tempdir().unwrap();
+    authority.write(folder.path());
+    let mut setup = Setup::default();
+    setup.config.server.tls = Some(tls_files(folder.path()));
+    change(&mut setup);
+    setup.start().await
+}
+
+async fn connect(world: &World, authority: &Authority) -> TlsStream<TcpStream> {
+    let stream = TcpStream::connect(world.address).await.unwrap();
+    authority.connect(stream, &["h2"]).await.unwrap()
+}
+
+type Ended = JoinHandle<Result<(), h2::Error>>;
+
+async fn handshake(world: &World, authority: &Authority, builder: &h2::client::Builder) -> (SendRequest<Bytes>, Ended) {
+    let (client, connection) = builder.handshake(connect(world, authority).await).await.unwrap();
+    (client.ready().await.unwrap(), tokio::spawn(connection))
+}
+
+fn get(world: &World, path: &str) -> hyper::Request<()> {
+    let request = hyper::Request::get(format!("https://localhost{path}")).header("authorization", world.key());
+    request.body(()).unwrap()
+}
+
+/// The types of the frames that came (RFC 9113, 4.1).
+fn frame_types(mut bytes: &[u8]) -> Vec<u8> {
+    let mut types = Vec::new();
+    while let [a, b, c, kind, ..] = *bytes {
+        types.push(kind);
+        bytes = bytes.get(9 + usize::from(a) * 65_536 + usize::from(b) * 256 + usize::from(c)..).unwrap_or_default();
+    }
+    types
+}
+
+async fn is_alive(world: &World, authority: &Authority) {
+    let (mut honest, _ended) = handshake(world, authority, &h2::client::Builder::new()).await;
+    let (answer, _) = honest.send_request(get(world, "/livez"), true).unwrap();
+    assert_eq!(answer.await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_drain_finishes_what_was_begun_says_goodbye_and_closes() {
+    let authority = Authority::new();
+    let mut world = start(&authority, |_| {}).await;
+    world.logged_in().await;
+    let vendor = world.vendor.hold("organization");
+    let (mut client, ended) = handshake(&world, &authority, &h2::client::Builder::new()).await;
+    let (held, _) = client.send_request(get(&world, ORGANIZATION), true).unwrap();
+    let held = tokio::spawn(held);
+    world.vendor.arrived("organization", 1).await;
+
+    let drained = world.tell_to_stop();
+    while TcpStream::connect(world.address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!held.is_finished() && !drained.is_finished());
+    vendor.release();
+    let answer = held.await.unwrap().unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(!answer.headers().contains_key("connection"));
+    let mut body = answer.into_body();
+    while let Some(piece) = body.data().await {
+        let length = piece.unwrap().len();
+        body.flow_control().release_capacity(length).unwrap();
+    }
+    drop(client);
+    ended.await.unwrap().unwrap();
+    assert_eq!(drained.await.unwrap(), Drained { cut_off: 0 });
+}
+
+#[tokio::test]
+async fn a_client_who_does_not_see_the_end_coming_does_not_hold_up_a_drain() {
+    let authority = Authority::new();
+    let mut world = start(&authority, |_| {}).await;
+    let mut deaf = connect(&world, &authority).await;
+    // GET https / without an authority: indexed fields of HPACK's static table.
+    let request = [PREFACE, SETTINGS, &[0, 0, 3, 1, 5, 0, 0, 0, 1, 0x82, 0x87, 0x84]].concat();
+    deaf.write_all(&request).await.unwrap();
+    let mut read = Vec::new();
+    while !frame_types(&read).contains(&HEADERS) {
+        assert_ne!(deaf.read_buf(&mut read).await.unwrap(), 0);
+    }
+    assert!(!frame_types(&read).contains(&GOAWAY));
+    assert_eq!(world.tell_to_stop().await.unwrap(), Drained { cut_off: 0 });
+    let _ = deaf.read_to_end(&mut read).await;
+    assert!(frame_types(&read).contains(&GOAWAY));
+}
+
+#[tokio::test]
+async fn silence_and_what_never_ends_are_cut_off_and_an_honest_client_is_answered() {
+    let head_begun: &[u8] = &[0, 0, 40, 1, 5, 0, 0, 0, 1, 0x82, 0x86];
+    let block_open: &[u8] = &[0, 0, 2, 1, 1, 0, 0, 0, 1, 0x82, 0x86];
+    for (what, header_timeout, idle_timeout, sent) in [
+        ("no preface", SOON, NEVER, vec![]),
+        ("half a preface", SOON, NEVER, vec![&PREFACE[..9]]),
+        ("half a frame", SOON, NEVER, vec![PREFACE, SETTINGS, head_begun]),
+        ("a header block without its end", SOON, NEVER, vec![PREFACE, SETTINGS, block_open]),
+        ("silence from the first", Duration::from_millis(500), SOON, vec![PREFACE, SETTINGS]),
+    ] {
+        let authority = Authority::new();
+        let world = start(&authority, |setup| {
+            let server = &mut setup.config.server;
+            (server.header_timeout, server.idle_timeout) = (header_timeout, idle_timeout);
+        });
+        let world = world.await;
+        let mut slow = connect(&world, &authority).await;
+        for piece in sent {
+            slow.write_all(piece).await.unwrap();
+            slow.flush().await.unwrap();
+        }
+        let _ = slow.read_to_end(&mut Vec::new()).await;
+        is_alive(&world, &authority).await;
+        drop((slow, what));
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_read_an_answer_is_told_that_the_connection_ends() {
+    let authority = Authority::new();
+    let world = start(&authority, |setup| {
+        let server = &mut setup.config.server;
+        (server.header_timeout, server.idle_timeout) = (Duration::from_millis(500), SOON);
+    });
+    let world = world.await;
+    world.logged_in().await;
+    let (mut client, ended) = handshake(&world, &authority, h2::client::Builder::new().initial_window_size(0)).await;
+    let (answer, _) = client.send_request(get(&world, ORGANIZATION), true).unwrap();
+    let answer = answer.await.unwrap();
+    assert_eq!(answer.status(), 200);
+    // The body is never read; and the connection ends all the same.
+    let _ = ended.await.unwrap();
+    drop(answer);
+    is_alive(&world, &authority).await;
+}
+
+#[tokio::test]
+async fn who_opens_streams_only_to_reset_them_is_cut_off() {
+    let authority = Authority::new();
+    let world = start(&authority, |_| {}).await;
+    world.logged_in().await;
+    let _vendor = world.vendor.hold("organization");
+    let handshake = h2::client::handshake(connect(&world, &authority).await);
+    let (mut client, mut connection): (SendRequest<Bytes>, _) = handshake.await.unwrap();
+    let mut pings = connection.ping_pong().unwrap();
+    let ended = tokio::spawn(connection);
+    let mut opened = 0;
+    while opened < 1000 {
+        let Ok(ready) = client.ready().await else { break };
+        client = ready;
+        let Ok((answer, mut stream)) = client.send_request(get(&world, ORGANIZATION), true) else { break };
+        // Each is worked on before it is reset: none of them is one too many for HTTP/2 itself.
+        if pings.ping(h2::Ping::opaque()).await.is_err() {
+            break;
+        }
+        stream.send_reset(h2::Reason::CANCEL);
+        drop(answer);
+        opened += 1;
+    }
+    assert!((50..200).contains(&opened), "{opened} streams");
+    let _ = ended.await.unwrap();
+    is_alive(&world, &authority).await;
+    assert!(world.vendor_calls_in_all() <= 1, "one call is shared by all");
+}
+
+#[tokio::test]
+async fn a_reset_flood_that_comes_in_one_piece_is_cut_off() {
+    let authority = Authority::new();
+    let world = start(&authority, |_| {}).await;
+    let mut client = connect(&world, &authority).await;
+    let mut flood = [PREFACE, SETTINGS].concat();
+    for stream in (1..2001_u32).step_by(2) {
+        // GET https / without an authority: indexed fields of HPACK's static table.
+        flood.extend_from_slice(&[0, 0, 3, 1, 5]);
+        flood.extend_from_slice(&stream.to_be_bytes());
+        flood.extend_from_slice(&[0x82, 0x87, 0x84]);
+        flood.extend_from_slice(&[0, 0, 4, 3, 0]);
+        flood.extend_from_slice(&stream.to_be_bytes());
+        flood.extend_from_slice(&8_u32.to_be_bytes());
+    }
+    // It may be cut off before all is sent.
+    let _ = client.write_all(&flood).await;
+    let _ = client.flush().await;
+    let _ = client.read_to_end(&mut Vec::new()).await;
+    is_alive(&world, &authority).await;
+}
