@@ -22,7 +22,7 @@ use support::{Server, fetch, memory, start_gateway, start_vendor};
 use wesal_gateway::{callers::ApiKey, simulator::Simulator};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const ROUNDS: usize = 5;
 const SECONDS: u32 = 3;
