@@ -22,7 +22,7 @@ use support::{Server, fetch, memory, start_gateway, start_vendor};
 use wesal_gateway::{callers::ApiKey, simulator::Simulator};
 
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ROUNDS: usize = 5;
 const SECONDS: u32 = 3;

@@ -31,7 +31,7 @@ use wesal_gateway::{
 };
 
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const LATENCY: Duration = Duration::from_millis(120);
 const TTL: Duration = Duration::from_secs(3);

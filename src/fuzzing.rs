@@ -23,6 +23,14 @@ pub fn caller_request(input: &[u8]) -> Option<&'static str> {
     http::caller_request(method, target, body)
 }
 
+/// A caller's request up to its body: a line with the method and the path, then a line for each header. Says in a word
+/// who asks; `None` if it is no such request.
+pub fn caller_headers(input: &[u8]) -> Option<&'static str> {
+    let (head, lines) = head_and_body(input)?;
+    let (method, path) = head.split_once(' ')?;
+    http::caller_headers(method, path, lines)
+}
+
 fn head_and_body(input: &[u8]) -> Option<(&str, &[u8])> {
     let end = input.iter().position(|byte| *byte == b'\n')?;
     let (head, body) = input.split_at(end);
@@ -72,6 +80,11 @@ mod tests {
             "whole",
         ];
         all_seeds_hold("vendor_answer", &words, vendor_answer);
+    }
+
+    #[test]
+    fn every_seed_of_a_callers_headers_holds() {
+        all_seeds_hold("caller_headers", &["by-key", "by-session", "nobody", "stranger", "two"], caller_headers);
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     if let Some(left) = loaded.config.upstream.password.file().and_then(left_beside) {
         events::password_left_beside(&left);
     }
+    if loaded.config.upstream.login.state_dir.is_none() {
+        events::refusals_not_remembered();
+    }
     block_on(serve(&arguments.config, &loaded.config, passed))
 }
 

@@ -58,7 +58,7 @@ pub use secret::Secret;
 pub use server::ServerConfig;
 pub use sessions::SessionsConfig;
 pub use size::Size;
-pub use telemetry::{LogFormat, TelemetryConfig};
+pub use telemetry::{LogFormat, QueueGauges, TelemetryConfig};
 pub use tls::{TlsConfig, TlsFault, TlsFiles};
 pub use tree::Origin;
 pub use upstream::UpstreamConfig;

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
 use super::check::Check;
+use crate::model::QueueId;
 
 /// `[telemetry]`: what the gateway tells about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -12,6 +13,19 @@ pub struct TelemetryConfig {
     pub log_format: LogFormat,
     /// Which events are written: a level, or directives such as `info,wesal_gateway::access=warn`.
     pub log_filter: String,
+    /// Figures of queues that `/metrics` tells, as far as they are held anyway: no call is made for them.
+    pub queue_gauges: QueueGauges,
+}
+
+/// `telemetry.queue_gauges`: which fields of which queues' summaries become metrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct QueueGauges {
+    /// The queues, by their ids: at most 500.
+    #[schemars(with = "Vec<String>")]
+    pub queues: Vec<QueueId>,
+    /// The fields, as in `memberCount`: at most 50. Those that hold no number are left out.
+    pub fields: Vec<String>,
 }
 
 /// How log events are written.
@@ -28,7 +42,7 @@ pub enum LogFormat {
 
 impl Default for TelemetryConfig {
     fn default() -> Self {
-        Self { log_format: LogFormat::Auto, log_filter: "info".to_owned() }
+        Self { log_format: LogFormat::Auto, log_filter: "info".to_owned(), queue_gauges: QueueGauges::default() }
     }
 }
 
@@ -39,5 +53,22 @@ impl TelemetryConfig {
         check.that(!filter.is_empty(), "log_filter", "is empty", remedy);
         let remedy = "write a level, or directives such as \"info,wesal_gateway::access=warn\"";
         check.that(EnvFilter::try_new(filter).is_ok(), "log_filter", "is not a filter of log events", remedy);
+        check.within("queue_gauges", |check| self.queue_gauges.validate(check));
+    }
+}
+
+impl QueueGauges {
+    const MOST_QUEUES: usize = 500;
+    const MOST_FIELDS: usize = 50;
+
+    fn validate(&self, check: &mut Check<'_>) {
+        let series = "each becomes a series of its own: name fewer";
+        check.that(self.queues.len() <= Self::MOST_QUEUES, "queues", "names more than 500 queues", series);
+        check.that(self.fields.len() <= Self::MOST_FIELDS, "fields", "names more than 50 fields", series);
+        let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let words = self.fields.iter().all(|field| (1..=64).contains(&field.len()) && field.chars().all(word));
+        check.that(words, "fields", "holds what is no field's name", "write each as in \"memberCount\"");
+        let both = self.queues.is_empty() == self.fields.is_empty();
+        check.together(both, &["fields", "queues"], "only one of the two is set", "set both, or neither");
     }
 }

@@ -5,6 +5,7 @@ mod ahead;
 mod assemble;
 mod calls;
 mod demand;
+mod figures;
 mod lanes;
 mod part;
 mod parts;
@@ -18,6 +19,7 @@ mod served;
 mod together;
 
 pub use demand::Demand;
+pub use figures::{QueueFigures, Watched};
 pub use lanes::{Full, Lost};
 pub use parts::{Held, Parts};
 pub use policies::Policies;

@@ -31,7 +31,7 @@ const MOST_WHOLE: usize = 1_000;
 
 /// Answers from parts: held, fetched once for all who wait, or served stale.
 pub struct Parts {
-    calls: Arc<Calls>,
+    pub(super) calls: Arc<Calls>,
     lanes: Arc<Lanes>,
     questions: Questions,
     whole: Mutex<HashMap<Shape, Moment>>,

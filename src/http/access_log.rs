@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::{
+    extract::Request,
+    http::{HeaderValue, Method, StatusCode},
+};
 
 use super::{
     app::{App, Peer},
     code::Code,
+    trace_context::TraceId,
 };
 use crate::{
     callers::Caller,
@@ -14,7 +18,7 @@ use crate::{
     fetch::{Found, Served, Tally},
     limits::Standing,
     model::CallerName,
-    telemetry::events::{self, Request},
+    telemetry::events,
     upstream::Effort,
 };
 
@@ -24,6 +28,7 @@ pub(super) struct Line<'a> {
     app: &'a App,
     peer: &'a Peer,
     request_id: &'a HeaderValue,
+    trace: Option<TraceId>,
     method: &'static str,
     began: Moment,
     /// The path's template, or `other`.
@@ -48,14 +53,15 @@ impl<'a> Line<'a> {
         app: &'a App,
         peer: &'a Peer,
         request_id: &'a HeaderValue,
-        method: &Method,
+        request: &Request,
         began: Moment,
     ) -> Self {
         Self {
             app,
             peer,
             request_id,
-            method: standard(method),
+            trace: TraceId::of(request.headers()),
+            method: standard(request.method()),
             began,
             template: "other",
             caller: None,
@@ -97,8 +103,9 @@ impl Drop for Line<'_> {
         let caller = self.caller.as_ref().map(|caller| &caller.name);
         let time = self.app.clock.now().since(self.began);
         self.app.metrics.request(&self.peer.counters, caller, self.template, status, self.cache(), time);
-        events::request(&Request {
+        events::request(&events::Request {
             request_id: self.request_id.to_str().unwrap_or("-"),
+            trace_id: self.trace.as_ref().map(TraceId::as_str),
             caller: caller.map_or("-", CallerName::as_str),
             method: self.method,
             route: self.template,

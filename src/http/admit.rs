@@ -38,7 +38,7 @@ pub(super) fn authenticate(
         .acquaintance
         .identify(&known.callers, &app.sessions, credential, now)
         .map_err(|failure| refuse(app, peer.address(headers), failure))?;
-    count(&known, &identity.caller, line)?;
+    count(app, &known, &identity.caller, line)?;
     Ok(identity)
 }
 
@@ -49,13 +49,14 @@ pub(super) fn admit<'a>(app: &'a App, route: Route, caller: &Caller) -> Result<P
 }
 
 /// Counts a request against its caller's limit.
-pub(super) fn count(known: &Known, caller: &Arc<Caller>, line: &mut Line<'_>) -> Result<(), Problem> {
+pub(super) fn count(app: &App, known: &Known, caller: &Arc<Caller>, line: &mut Line<'_>) -> Result<(), Problem> {
     line.caller = Some(Arc::clone(caller));
     let Some(standing) = known.limits.count(caller.index) else { return Ok(()) };
     line.standing = known.policies.get(caller.index).map(|policy| (policy.clone(), standing));
     if standing.admitted {
         return Ok(());
     }
+    app.metrics.rate_limited(&caller.name);
     let detail = format!(
         "This key may make {} requests at once, and that many again in {} seconds. Try again after Retry-After.",
         standing.quota.burst, standing.quota.window
@@ -67,6 +68,7 @@ pub(super) fn count(known: &Known, caller: &Arc<Caller>, line: &mut Line<'_>) ->
 pub(super) fn refuse(app: &App, address: IpAddr, failure: AuthFailure) -> Problem {
     use AuthFailure as F;
     events::credential_refused(failure.as_str(), address);
+    app.metrics.auth_failure(failure.as_str());
     if let Err(wait) = app.auth_failures.count(address) {
         let detail =
             "Too many wrong credentials came from this address. Check the key, and try again after Retry-After.";

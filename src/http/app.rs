@@ -11,11 +11,11 @@ use crate::{
     callers::{Acquaintance, Caller, Sessions},
     clock::SharedClock,
     config::{CallerConfig, Config, RateLimit},
-    fetch::{Held, Parts, Readiness},
+    fetch::{Held, Parts, Readiness, Watched},
     limits::{AuthFailures, Places},
     telemetry::{
         Metrics,
-        metrics::{Present, RequestCounters},
+        metrics::{Figures, Present, RequestCounters},
     },
     upstream::{BreakerState, LoginState, Vendor, Wesal},
 };
@@ -27,6 +27,7 @@ pub struct App {
     pub(super) sessions: Sessions,
     pub(super) auth_failures: AuthFailures,
     pub(super) parts: Parts,
+    watched: Watched,
     pub(super) wesal: Arc<Wesal>,
     pub(super) clock: SharedClock,
     pub(super) in_flight: Places,
@@ -87,6 +88,7 @@ impl App {
         clock: SharedClock,
         metrics: Arc<Metrics>,
     ) -> Result<Arc<Self>, getrandom::Error> {
+        let gauges = &config.telemetry.queue_gauges;
         Ok(Arc::new(Self {
             settings: Settings {
                 base_path: config.server.base_path.clone(),
@@ -100,6 +102,7 @@ impl App {
             sessions: Sessions::new(&config.sessions)?,
             auth_failures: AuthFailures::new(&config.limits.auth_failures, clock.clone()),
             parts: Parts::new(config, wesal.clone(), clock.clone(), Arc::clone(&metrics)),
+            watched: Watched::new(gauges.queues.clone(), gauges.fields.clone()),
             wesal,
             in_flight: Places::new(config.limits.max_in_flight.get()),
             started_at: clock.wall(),
@@ -143,6 +146,9 @@ impl App {
     /// The metrics, with how things stand now.
     pub fn metrics(&self) -> String {
         let Held { bytes, parts, stretch } = self.parts.held();
+        let figures = self.parts.figures(&self.watched);
+        let figures: Vec<Figures<'_>> =
+            figures.iter().map(|of| Figures { queue: of.queue.as_str(), age: of.age, figures: &of.figures }).collect();
         let (login, breaker) = (self.wesal.login_state(), self.wesal.breaker_state());
         self.metrics.render(&Present {
             cache_bytes: bytes,
@@ -150,6 +156,7 @@ impl App {
             in_flight: self.requests_in_flight(),
             budget: self.wesal.budget().remaining,
             stretch,
+            figures: &figures,
             login_states: &LoginState::ALL.map(|state| (state.as_str(), state == login)),
             breaker_states: &BreakerState::ALL.map(|state| (state.as_str(), state == breaker)),
         })

@@ -12,12 +12,17 @@ mod credential;
 mod extract;
 mod known;
 mod problem;
+#[cfg(any(test, fuzzing))]
+mod properties;
 mod request_id;
 mod router;
 mod routes;
 mod stack;
+mod trace_context;
 
 pub use app::{App, Lifecycle, Peer};
+#[cfg(any(test, fuzzing))]
+pub(crate) use properties::caller_headers;
 #[cfg(any(test, fuzzing))]
 pub(crate) use routes::properties::caller_request;
 pub use stack::answer;

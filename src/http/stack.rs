@@ -34,7 +34,7 @@ use crate::{callers::Identity, model::Route};
 pub async fn answer(app: &App, peer: &Peer, request: Request) -> Response {
     let began = app.clock.now();
     let id = request_id(request.headers());
-    let mut line = Line::open(app, peer, &id, request.method(), began);
+    let mut line = Line::open(app, peer, &id, &request, began);
 
     let outcome = {
         // Pinned before the select, which would move it once more.

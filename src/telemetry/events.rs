@@ -9,6 +9,8 @@ use super::start;
 pub struct Request<'a> {
     /// Its id, the caller's own or ours.
     pub request_id: &'a str,
+    /// The trace that it belongs to, if the caller said so.
+    pub trace_id: Option<&'a str>,
     /// Who asked; `-` when unknown.
     pub caller: &'a str,
     /// A standard method, or `other`.
@@ -56,6 +58,7 @@ pub(super) fn request_event(request: &Request<'_>) {
     tracing::info!(
         target: ACCESS,
         request_id = request.request_id,
+        trace_id = request.trace_id,
         caller = request.caller,
         method = request.method,
         route = request.route,
@@ -88,12 +91,18 @@ pub fn login_refused(next_try: Duration) {
 }
 
 /// The vendor refused the service login before this process began, with the same credentials.
-pub fn login_refused_before(next_try: Duration) {
+pub fn login_refused_before(next_try: Duration, file: &std::path::Path) {
     tracing::error!(
         next_try_seconds = next_try.as_secs(),
-        "the vendor refused the service login before this start, and asking again soon locks accounts: \
-         check upstream.client_id, upstream.email and its password"
+        file = %file.display(),
+        "the vendor refused the service login before this start, and asking again soon locks accounts: check \
+         upstream.client_id, upstream.email and its password; if they are good now, remove this file and start again"
     );
+}
+
+/// No folder is set or known in which a refused login could be remembered.
+pub fn refusals_not_remembered() {
+    tracing::info!("a refused login is not remembered across restarts: upstream.login.state_dir names no folder");
 }
 
 /// The file that remembers a refused login cannot be changed.

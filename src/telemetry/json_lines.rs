@@ -57,6 +57,9 @@ impl JsonLines {
         self.write("INFO", ACCESS, |members| {
             members.string("message", "request");
             members.string("request_id", request.request_id);
+            if let Some(trace) = request.trace_id {
+                members.string("trace_id", trace);
+            }
             members.string("caller", request.caller);
             members.string("method", request.method);
             members.string("route", request.route);
@@ -281,6 +284,7 @@ mod tests {
     fn a_requests_line_is_that_of_its_event() {
         let request = Request {
             request_id: "7f\"x",
+            trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736"),
             caller: "wallboard",
             method: "GET",
             route: "/livez",

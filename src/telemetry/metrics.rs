@@ -3,7 +3,10 @@
 
 use std::{
     fmt::Write as _,
-    sync::{Mutex, PoisonError, atomic::Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -33,6 +36,8 @@ pub struct Metrics {
     /// By route, in the order of [`Route::ALL`].
     answers: [Answers; Route::ALL.len()],
     not_taken_apart: Family<RouteLabel, Counter>,
+    rate_limited: Family<CallerOnly, Counter>,
+    auth_failures: Family<ReasonLabel, Counter>,
     log_events_dropped: Counter,
     present: Gauges,
 }
@@ -44,10 +49,14 @@ struct Gauges {
     cache_parts: Gauge,
     in_flight: Gauge,
     budget: Gauge,
-    stretch: Gauge<f64, std::sync::atomic::AtomicU64>,
+    stretch: FloatGauge,
     login_state: Family<StateLabel, Gauge>,
     breaker_state: Family<StateLabel, Gauge>,
+    figure: Family<FigureLabels, FloatGauge>,
+    figure_age: Family<QueueLabel, FloatGauge>,
 }
+
+type FloatGauge = Gauge<f64, AtomicU64>;
 
 /// The counters that the requests of a connection were counted with: nearly all are of few kinds, and need not be looked up
 /// each time among all that there are.
@@ -91,6 +100,19 @@ pub struct Present<'a> {
     pub login_states: &'a [(&'static str, bool)],
     /// Each state that the breaker can be in, and whether it is.
     pub breaker_states: &'a [(&'static str, bool)],
+    /// What is known of the queues whose figures are told.
+    pub figures: &'a [Figures<'a>],
+}
+
+/// A queue's own figures.
+#[derive(Clone, Copy, Debug)]
+pub struct Figures<'a> {
+    /// Which.
+    pub queue: &'a str,
+    /// How old they are.
+    pub age: Duration,
+    /// By field.
+    pub figures: &'a [(String, f64)],
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -122,6 +144,27 @@ struct PartLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RouteLabel {
     route: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallerOnly {
+    caller: CallerLabel,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QueueLabel {
+    queue: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FigureLabels {
+    queue: String,
+    field: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -172,6 +215,8 @@ impl Metrics {
             logins: Family::default(),
             answers: std::array::from_fn(|_| Answers { saved: Counter::default(), parts: Default::default() }),
             not_taken_apart: Family::default(),
+            rate_limited: Family::default(),
+            auth_failures: Family::default(),
             log_events_dropped: Counter::default(),
             present: Gauges::default(),
         };
@@ -205,6 +250,13 @@ impl Metrics {
         }
         let help = "Queue answers whose rows could not be told apart, treated as a whole";
         registry.register("not_taken_apart", help, self.not_taken_apart.clone());
+        let help = "A figure of a queue's summary, as it is held (telemetry.queue_gauges)";
+        registry.register("queue_figure", help, present.figure.clone());
+        let help = "How long ago the call began that brought a queue's figures";
+        registry.register("queue_figure_age_seconds", help, present.figure_age.clone());
+        let help = "Requests that were refused because their caller made too many";
+        registry.register("rate_limited", help, self.rate_limited.clone());
+        registry.register("auth_failures", "Credentials that were refused", self.auth_failures.clone());
         let help = "Log events that were dropped, because the log was not read fast enough";
         registry.register("log_events_dropped", help, self.log_events_dropped.clone());
         let help = "Bytes that kept answers take, keys and bookkeeping included";
@@ -254,6 +306,16 @@ impl Metrics {
         self.vendor_call_duration.get_or_create(&RouteLabel { route }).observe(time.as_secs_f64());
     }
 
+    /// A caller made more requests than it may.
+    pub fn rate_limited(&self, caller: &CallerName) {
+        self.rate_limited.get_or_create(&CallerOnly { caller: CallerLabel(Some(caller.clone())) }).inc();
+    }
+
+    /// A credential was refused.
+    pub fn auth_failure(&self, reason: &'static str) {
+        self.auth_failures.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
     /// A login at the vendor came to an end.
     pub fn login(&self, outcome: &'static str) {
         self.logins.get_or_create(&OutcomeLabel { outcome }).inc();
@@ -284,6 +346,16 @@ impl Metrics {
         self.present.in_flight.set(i64::try_from(present.in_flight).unwrap_or(i64::MAX));
         self.present.budget.set(i64::from(present.budget));
         self.present.stretch.set(present.stretch);
+        self.present.figure.clear();
+        self.present.figure_age.clear();
+        for Figures { queue, age, figures } in present.figures {
+            let queue = (*queue).to_owned();
+            for (field, figure) in *figures {
+                let labels = FigureLabels { queue: queue.clone(), field: field.clone() };
+                self.present.figure.get_or_create(&labels).set(*figure);
+            }
+            self.present.figure_age.get_or_create(&QueueLabel { queue }).set(age.as_secs_f64());
+        }
         set_states(&self.present.login_state, present.login_states);
         set_states(&self.present.breaker_state, present.breaker_states);
         self.log_events_dropped.inner().store(sink::dropped(), Ordering::Relaxed);

@@ -43,9 +43,9 @@ enum State {
         until: Moment,
         pause: Duration,
     },
-    /// A probe is under way. Should it never report, the next is let through at `next`.
+    /// A probe is under way since `since`. Should it not report within `pause`, the next is let through.
     HalfOpen {
-        next: Moment,
+        since: Moment,
         pause: Duration,
     },
 }
@@ -69,14 +69,17 @@ impl Breaker {
     pub(super) fn admit(&mut self, now: Moment) -> Result<Pass, Duration> {
         match self.state {
             State::Closed { .. } => Ok(Pass::Ordinary),
-            State::Open { until: next, pause } | State::HalfOpen { next, pause } => {
-                if now < next {
-                    return Err(next.since(now));
-                }
-                self.state = State::HalfOpen { next: now.after(pause), pause };
-                Ok(Pass::Probe)
-            }
+            State::Open { until, pause } => self.probe(until, pause, now),
+            State::HalfOpen { since, pause } => self.probe(since.after(pause), pause, now),
         }
+    }
+
+    fn probe(&mut self, due: Moment, pause: Duration, now: Moment) -> Result<Pass, Duration> {
+        if now < due {
+            return Err(due.since(now));
+        }
+        self.state = State::HalfOpen { since: now, pause };
+        Ok(Pass::Probe)
     }
 
     /// Learns how a call ended that was let through.
@@ -94,17 +97,18 @@ impl Breaker {
                 #[expect(clippy::cast_precision_loss, reason = "at most a thousand")]
                 let too_many = failed as f64 >= self.settings.failure_ratio * recent.len() as f64;
                 if failed > 0 && enough && too_many {
-                    self.open(self.settings.pause, now);
+                    self.open(now, self.settings.pause, now);
                 }
             }
-            (State::HalfOpen { .. }, Pass::Probe) if succeeded => {
+            (State::HalfOpen { .. } | State::Open { .. }, Pass::Probe) if succeeded => {
                 self.state = State::Closed { recent: VecDeque::new() };
             }
-            (State::HalfOpen { pause, .. }, Pass::Probe) => {
-                let longer = pause.saturating_mul(2).min(self.settings.max_pause);
-                self.open(longer, now);
+            (State::HalfOpen { since, pause }, Pass::Probe) => {
+                // From the probe's begin: one that hung has lasted long enough.
+                let (since, longer) = (*since, pause.saturating_mul(2).min(self.settings.max_pause));
+                self.open(since, longer, now);
             }
-            // A call from before it opened says nothing of the vendor now.
+            // A call from before it opened says nothing of the vendor now, nor does the failure of a second probe.
             (State::Open { .. } | State::HalfOpen { .. }, _) => {}
         }
     }
@@ -124,8 +128,8 @@ impl Breaker {
         }
     }
 
-    fn open(&mut self, pause: Duration, now: Moment) {
-        self.state = State::Open { until: now.after(pause), pause };
+    fn open(&mut self, since: Moment, pause: Duration, now: Moment) {
+        self.state = State::Open { until: since.after(pause).max(now), pause };
     }
 }
 
@@ -187,15 +191,31 @@ mod tests {
         assert_eq!(breaker.admit(at(5)), Ok(Pass::Probe));
         assert!(breaker.admit(at(5)).is_err());
         breaker.record(Pass::Probe, false, at(6));
-        assert_eq!(breaker.admit(at(6)), Err(secs(10)));
-        assert_eq!(breaker.admit(at(16)), Ok(Pass::Probe));
+        assert_eq!(breaker.admit(at(6)), Err(secs(9)), "ten seconds from the probe's begin");
+        assert_eq!(breaker.admit(at(15)), Ok(Pass::Probe));
         breaker.record(Pass::Probe, false, at(16));
-        assert_eq!(breaker.admit(at(16)), Err(secs(12)));
+        assert_eq!(breaker.admit(at(16)), Err(secs(11)));
         assert_eq!(breaker.admit(at(28)), Ok(Pass::Probe));
         breaker.record(Pass::Ordinary, true, at(28));
         assert!(breaker.admit(at(28)).is_err(), "a late ordinary call closed it");
         breaker.record(Pass::Probe, true, at(28));
         assert_eq!(breaker.admit(at(28)), Ok(Pass::Ordinary));
+    }
+
+    #[test]
+    fn a_probe_that_hangs_costs_no_further_pause_and_a_late_success_counts() {
+        let mut breaker = breaker();
+        for _ in 0..4 {
+            call(&mut breaker, false, 0);
+        }
+        assert_eq!(breaker.admit(at(5)), Ok(Pass::Probe));
+        breaker.record(Pass::Probe, false, at(25));
+        assert_eq!(breaker.admit(at(25)), Ok(Pass::Probe));
+        assert_eq!(breaker.admit(at(35)), Ok(Pass::Probe), "the second while the first hangs");
+        breaker.record(Pass::Probe, false, at(36));
+        assert!(breaker.admit(at(36)).is_err());
+        breaker.record(Pass::Probe, true, at(36));
+        assert_eq!(breaker.admit(at(36)), Ok(Pass::Ordinary));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::{
     error::{StartError, UpstreamError},
     login::{Login, LoginRequest, LoginState},
     retry::{self, RetryBudget},
+    secrets::secrets,
     transport::{Credential, SendError, Transport, sensitive},
     vendor::{Answer, Budget, Called, Effort, Patience, Vendor},
     wire::{self, Meaning, RawAnswer},
@@ -74,8 +75,6 @@ impl Wesal {
         let transport = Arc::new(Transport::new(config)?);
         let request = LoginRequest::new(config, client_id.clone());
         let scheme = config.auth_scheme.as_str();
-        let mut secrets = vec![config.client_id.clone(), config.email.clone(), config.password.clone()];
-        secrets.extend(config.login.fields.values().filter_map(|value| value.as_str().map(Secret::new)));
         Ok(Arc::new(Self {
             login: Login::new(config, request, Arc::clone(&transport), clock.clone(), Arc::clone(&metrics)),
             transport,
@@ -87,7 +86,7 @@ impl Wesal {
             client_id,
             authorization_prefix: if scheme.is_empty() { String::new() } else { format!("{scheme} ") },
             email: config.email.clone(),
-            secrets: Mutex::new(secrets),
+            secrets: Mutex::new(secrets(config)),
             password_changes: tokio::sync::Mutex::default(),
             retries: config.retries,
             try_timeout: config.try_timeout,
@@ -130,6 +129,7 @@ impl Wesal {
         let mut effort = Effort::default();
         let once = async {
             let pass = self.admit()?;
+            self.wait_out_pause(self.max_wait).await?;
             self.take_from_budget(self.max_wait).await?;
             self.wait_out_pause(self.max_wait).await?;
             let credential = Credential::ClientId(&self.client_id);
@@ -153,7 +153,7 @@ impl Wesal {
         deadline: Moment,
         effort: &mut Effort,
     ) -> Result<Answer, UpstreamError> {
-        let max_wait = if patience == Patience::Waits { self.max_wait } else { Duration::ZERO };
+        let for_budget = if patience == Patience::Waits { self.max_wait } else { Duration::ZERO };
         if let Some(retry_after) = lock(&self.barred).left(request.route, self.clock.now()) {
             return Err(UpstreamError::LoginFailed { retry_after });
         }
@@ -163,9 +163,11 @@ impl Wesal {
         loop {
             let pass = self.admit()?;
             let held = self.login.token().await.map_err(|unavailable| unavailable.error)?;
-            self.take_from_budget(max_wait).await?;
-            // Last: a pause may have begun while this call waited for the others.
-            self.wait_out_pause(max_wait).await?;
+            // First, as a call that is not made must cost nothing of the budget; and last, as a pause may have begun
+            // while this call waited for the others.
+            self.wait_out_pause(self.max_wait).await?;
+            self.take_from_budget(for_budget).await?;
+            self.wait_out_pause(self.max_wait).await?;
             let authorization = sensitive(&format!("{}{}", self.authorization_prefix, held.token.expose()))
                 .ok_or(UpstreamError::InvalidResponse("its access token cannot stand in a header"))?;
             let credential = Credential::Authorization(authorization);
@@ -186,7 +188,7 @@ impl Wesal {
                 }
                 Err(Failure::Throttled(wait)) => {
                     tried += 1;
-                    if tried > self.retries || wait > max_wait {
+                    if tried > self.retries || wait > self.max_wait {
                         return Err(UpstreamError::RateLimited { retry_after: wait });
                     }
                 }

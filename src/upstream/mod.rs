@@ -17,6 +17,7 @@ mod password_file;
 mod properties;
 mod retry;
 mod retry_after;
+mod secrets;
 mod transport;
 mod vendor;
 mod wire;

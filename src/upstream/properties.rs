@@ -84,5 +84,8 @@ fn is_fit_for_callers(Rejection { status, code, words }: &Rejection) {
     for secret in SECRETS.iter().chain(&["@", "eyJ", "wgw_"]) {
         assert!(!words.contains(secret), "{secret} in {words:?}");
     }
-    assert_eq!(words::clean(words, &SECRETS), words.trim_end(), "cleaned words can be cleaned further");
+    // Where words are cut, a word's head may look like what it is not.
+    if words.chars().count() < 200 {
+        assert_eq!(words::clean(words, &SECRETS), *words, "cleaned words can be cleaned further");
+    }
 }

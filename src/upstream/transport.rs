@@ -115,7 +115,12 @@ impl Transport {
         let status = response.status().as_u16();
         let told = response.headers().get(RETRY_AFTER).map(|value| value.to_str().unwrap_or("?"));
         let retry_after = retry_after(told, now);
-        Ok(RawAnswer { status, retry_after, body: self.read(response).await? })
+        let body = match status {
+            // Their status says all, and must not be lost to what becomes of their bodies.
+            401 | 429 | 502..=504 => Bytes::new(),
+            _ => self.read(response).await?,
+        };
+        Ok(RawAnswer { status, retry_after, body })
     }
 
     async fn read(&self, mut response: Response) -> Result<Bytes, SendError> {

@@ -28,12 +28,13 @@ pub struct Budget {
     pub burst: u32,
 }
 
-/// What a call may wait for.
+/// How long a call waits for our own budget. The end of a pause that the vendor asked for is waited for in any case, if it
+/// comes within `upstream.max_wait`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
-    /// Up to `upstream.max_wait` for the budget, or for the end of a pause that the vendor asked for.
+    /// Up to `upstream.max_wait`.
     Waits,
-    /// For neither: something stale stands by.
+    /// Not at all: something stale stands by.
     None,
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
 use super::{error::Rejection, words};
-use crate::model::Route;
+use crate::model::{Route, Scope};
 
 /// The vendor's error codes (reference, "Errors").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,25 +68,74 @@ pub(super) fn meaning(route: Route, answer: &RawAnswer, secrets: &[&str]) -> Mea
     }
     let envelope = Envelope::read(&answer.body);
     match (answer.status, envelope) {
-        (200..=299, Some(envelope)) if envelope.verdict() == Some(true) => envelope.shape(route),
+        (200..=299, Some(envelope)) if envelope.verdict(route) == Some(true) => envelope.shape(route),
         (200..=299, None) => Meaning::Invalid("it is not a JSON object of the promised kind"),
-        (status, envelope) => failure(status, envelope, &answer.body, secrets),
+        (status, envelope) => failure(route, status, envelope, &answer.body, secrets),
     }
 }
 
-fn failure(status: u16, envelope: Option<Envelope<'_>>, body: &[u8], secrets: &[&str]) -> Meaning {
-    let told = (body.len() <= MOST_ERROR_BYTES).then(|| serde_json::from_slice::<Value>(body).ok()).flatten();
+fn failure(route: Route, status: u16, envelope: Option<Envelope<'_>>, body: &[u8], secrets: &[&str]) -> Meaning {
+    let told = told(body);
     let code = told.as_ref().and_then(find_code);
     match (status, code) {
         (_, Some(VendorCode::X001 | VendorCode::X002 | VendorCode::X003)) | (401, _) => Meaning::TokenDead,
-        (400 | 404 | 422, code) => Meaning::Rejected(rejection(status, code, told.as_ref(), secrets)),
+        // A page is the word of something that stands before the vendor, and of no caller's making.
+        (400 | 404 | 422, code) if told.is_some() => Meaning::Rejected(rejection(status, code, told.as_ref(), secrets)),
         (_, Some(code @ (VendorCode::X0000 | VendorCode::X004))) if status < 500 => {
             Meaning::Rejected(rejection(400, Some(code), told.as_ref(), secrets))
         }
-        (200..=299, None) if envelope.is_some_and(|envelope| envelope.verdict().is_none()) => {
+        (200..=299, None) if envelope.is_some_and(|envelope| envelope.verdict(route).is_none()) => {
             Meaning::Invalid("it does not say whether it succeeded")
         }
         (status, code) => Meaning::Failed { code, said_no: status < 500 },
+    }
+}
+
+/// The JSON object in which a failure is told.
+fn told(body: &[u8]) -> Option<Value> {
+    let told = (body.len() <= MOST_ERROR_BYTES).then(|| serde_json::from_slice::<Value>(body).ok()).flatten();
+    told.filter(Value::is_object)
+}
+
+/// What the answer to a login means.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum LoginMeaning<T> {
+    /// It says nothing against the account, and holds a token.
+    Good(T),
+    /// The account is refused, in whatever words: to ask again soon is what locks accounts.
+    Refused,
+    /// 429.
+    Throttled(Duration),
+    /// It did not come to that.
+    Failed,
+    /// Not what the reference promises.
+    Invalid(&'static str),
+}
+
+/// Reads the answer to a login; `token` finds the token in it.
+pub(super) fn login_meaning<T>(answer: &RawAnswer, token: impl Fn(&Value) -> Option<T>) -> LoginMeaning<T> {
+    if answer.status == 429 {
+        return LoginMeaning::Throttled(answer.retry_after);
+    }
+    let told = told(&answer.body);
+    let refusing = |told: &Value| {
+        let says_no = places(told).any(|place| place.get("success").and_then(Value::as_bool) == Some(false));
+        find_code(told).is_some() || (says_no && answer.status < 500)
+    };
+    match (answer.status, told) {
+        (300..=399, _) => LoginMeaning::Invalid("its login answer is a redirect"),
+        (_, Some(told)) if refusing(&told) => LoginMeaning::Refused,
+        (200..=299, Some(told)) => match token(&told) {
+            Some(token) => LoginMeaning::Good(token),
+            None if told.get("success").and_then(Value::as_bool) == Some(true) => {
+                LoginMeaning::Invalid("its login answer holds no token where upstream.login.token_pointers look")
+            }
+            // Without a word of success: an error in words of its own.
+            None => LoginMeaning::Refused,
+        },
+        (200..=299, None) => LoginMeaning::Invalid("its login answer is not a JSON object"),
+        (400 | 401 | 403 | 422, _) => LoginMeaning::Refused,
+        _ => LoginMeaning::Failed,
     }
 }
 
@@ -113,12 +162,14 @@ impl<'a> Envelope<'a> {
 
     /// Whether it says that it succeeded; `None` if it does not say so plainly. The queue routes have a second `success`
     /// inside `data`.
-    fn verdict(&self) -> Option<bool> {
+    fn verdict(&self, route: Route) -> Option<bool> {
         #[derive(Deserialize)]
         struct Inner {
             success: Option<bool>,
         }
-        match (self.success?, self.data) {
+        // Only a data route promises anything in there.
+        let data = self.data.filter(|_| route.scope().is_some_and(|scope| scope != Scope::Account));
+        match (self.success?, data) {
             (true, Some(data)) => Some(object::<Inner>(data.get())?.success != Some(false)),
             (success, _) => Some(success),
         }
@@ -308,7 +359,53 @@ mod tests {
     fn a_refusal_keeps_its_status_and_the_vendors_words() {
         let body = r#"{"success":false,"message":"no company 7 for a@b.c"}"#;
         assert_eq!(rejected(read(Route::Questions, 404, body)), (404, None, "no company 7 for [removed]".to_owned()));
-        assert_eq!(rejected(read(Route::Questions, 422, "nope")), (422, None, String::new()));
+        assert_eq!(rejected(read(Route::Questions, 422, "{}")), (422, None, String::new()));
+        assert_eq!(read(Route::Questions, 404, "<html>"), Meaning::Failed { code: None, said_no: true });
+        let markup = r#"{"success":false,"message":"<html><h1>no company</h1>"}"#;
+        assert_eq!(rejected(read(Route::Questions, 404, markup)), (404, None, String::new()));
+    }
+
+    #[test]
+    fn a_password_change_succeeds_whatever_stands_beside_the_word_of_it() {
+        for body in [r#"{"success":true}"#, r#"{"success":true,"data":[]}"#, r#"{"success":true,"data":"ok"}"#] {
+            assert_eq!(read(Route::Verify, 200, body), Meaning::Success, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_login_is_refused_in_many_words() {
+        use LoginMeaning::{Failed, Good, Invalid, Refused, Throttled};
+        let read = |status, body: &str| {
+            let retry_after = Duration::from_secs(7);
+            let body = bytes::Bytes::copy_from_slice(body.as_bytes());
+            login_meaning(&RawAnswer { status, retry_after, body }, |told| told.get("token").cloned())
+        };
+        for (status, body) in [
+            (200, r#"{"success":false}"#),
+            (200, r#"{"code":"X001","message":"no"}"#),
+            (200, r#"{"error":{"code":"X003"}}"#),
+            (200, r#"{"success":true,"data":{"success":false}}"#),
+            (200, r#"{"error":"wrong password"}"#),
+            (200, r#"{"success":false,"token":"t"}"#),
+            (500, r#"{"success":false,"code":"X001"}"#),
+            (404, r#"{"success":false}"#),
+            (400, ""),
+            (401, "<html>"),
+            (403, "<html>"),
+            (422, "{}"),
+        ] {
+            assert_eq!(read(status, body), Refused, "{status} {body}");
+        }
+        for (status, body) in
+            [(404, "<html>"), (408, ""), (421, ""), (500, ""), (500, r#"{"success":false}"#), (503, "<html>")]
+        {
+            assert_eq!(read(status, body), Failed, "{status} {body}");
+        }
+        assert_eq!(read(429, r#"{"code":"X001"}"#), Throttled(Duration::from_secs(7)));
+        assert!(matches!(read(200, r#"{"token":"t"}"#), Good(_)));
+        assert!(matches!(read(200, r#"{"success":true}"#), Invalid(_)));
+        assert!(matches!(read(200, "<html>"), Invalid(_)));
+        assert!(matches!(read(302, ""), Invalid(_)));
     }
 
     proptest! {

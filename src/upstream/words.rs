@@ -6,11 +6,18 @@ const REMOVED: &str = "[removed]";
 
 /// Cleans `text`; `secrets` are removed wherever they stand, whatever their shape.
 pub(super) fn clean(text: &str, secrets: &[&str]) -> String {
+    if is_markup(text) {
+        return String::new();
+    }
     // First, for what is spaced otherwise than a secret is shown spaced as it. And all of it: cut before, a secret at
     // the cut would not be known.
     let mut text = single_spaced(text);
-    for secret in secrets.iter().map(|secret| single_spaced(secret)).filter(|secret| secret.len() >= 3) {
-        text = text.replace(&secret, REMOVED);
+    let mut secrets: Vec<String> =
+        secrets.iter().map(|secret| single_spaced(secret)).filter(|secret| secret.len() >= 3).collect();
+    // The longest first: of one that begins with another nothing must be left.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    for secret in &secrets {
+        text = text.replace(secret, REMOVED);
     }
     let words: Vec<&str> = text.split_whitespace().collect();
     let mut shown: Vec<&str> = Vec::with_capacity(words.len());
@@ -35,6 +42,11 @@ fn single_spaced(text: &str) -> String {
     words.join(" ")
 }
 
+/// A page within a message tells of the machine that made it, and nobody reads it so.
+fn is_markup(text: &str) -> bool {
+    text.split('<').skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || "/!?".contains(c)))
+}
+
 const PHONE_DIGITS: usize = 7;
 
 fn is_number_group(word: &str) -> bool {
@@ -54,8 +66,8 @@ fn is_telling(word: &str) -> bool {
     let longest_run = word.split(|c: char| !(c.is_ascii_alphanumeric() || "_-+/=.~".contains(c))).map(str::len).max();
     let longest_number = word.split(|c: char| !(c.is_numeric() || "+-()./_".contains(c))).map(digits_in).max();
     word.contains('@')
-        || inner.contains("eyJ")
-        || inner.contains("wgw_")
+        || word.contains("eyJ")
+        || word.contains("wgw_")
         || longest_run.unwrap_or(0) >= 20
         || longest_number.unwrap_or(0) >= PHONE_DIGITS
 }
@@ -85,6 +97,7 @@ mod tests {
             ("no user ahmed@wesal.example here", Some("no user [removed] here")),
             ("token eyJhbGciOiJIUzI1NiJ9.e30.x expired", Some("token [removed] expired")),
             ("key=wgw_abc", Some("[removed]")),
+            ("keys begin with wgw_", Some("keys begin with [removed]")),
             ("caller tel:+966551234567.", Some("caller [removed]")),
             ("call +966 55 123 4567 now", Some("call [removed] now")),
             ("id RW5jb2RlIHRvIEJhc2U2NCBmb3JtYXQ=", Some("id [removed]")),
@@ -103,6 +116,11 @@ mod tests {
         ] {
             assert_eq!(clean(text, &["hunter2", "correct  horse"]), shown.unwrap_or(text), "{text}");
         }
+    }
+
+    #[test]
+    fn of_a_secret_that_begins_with_another_nothing_is_left() {
+        assert_eq!(clean("wrong hunter2!", &["hunt", "hunter2"]), "wrong [removed]!");
     }
 
     #[test]

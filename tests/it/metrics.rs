@@ -129,3 +129,47 @@ async fn an_answer_that_cannot_be_taken_apart_is_counted() {
     world.post(SUMMARY, &asking(&[SALES])).await.ok();
     assert_eq!(world.metric(&format!("not_taken_apart_total{{route=\"{SUMMARY}\"}}")).await, 1.0);
 }
+
+#[tokio::test]
+async fn a_queues_own_figures_are_told_while_they_are_held_and_cost_nothing() {
+    let mut setup = Setup::default();
+    let gauges = &mut setup.config.telemetry.queue_gauges;
+    gauges.queues = [SALES, SUPPORT].map(|id| id.to_owned().try_into().unwrap()).to_vec();
+    gauges.fields = ["memberCount", "name", "notThere"].map(str::to_owned).to_vec();
+    let world = setup.start().await;
+    world.logged_in().await;
+    let figure = format!("queue_figure{{queue=\"{SALES}\",field=\"memberCount\"}}");
+    let told = async || world.get_admin("/metrics").await.text().matches("\nwesal_gateway_queue_figure").count();
+    assert_eq!(told().await, 0);
+    let row = format!(r#"{{"success":true,"id":"{SALES}","name":"Sales","memberCount":17}}"#);
+    world.vendor.set_answer("summary", format!(r#"{{"data":{{"success":true,"result":[{row}]}},"success":true}}"#));
+    world.post(SUMMARY, &asking(&[SALES])).await.ok();
+    world.advance(secs(2));
+    assert_eq!(world.metric(&figure).await, 17.0);
+    assert_eq!(world.metric(&format!("queue_figure_age_seconds{{queue=\"{SALES}\"}}")).await, 2.0);
+    assert_eq!(told().await, 2, "only what is a number, of queues that are held");
+    // It may stand in for a failing vendor until 33 s after its call, and is no longer told then.
+    world.advance(secs(30));
+    assert_eq!(told().await, 2);
+    world.advance(secs(1));
+    assert_eq!(told().await, 0);
+    assert_eq!(world.vendor_calls("summary"), 1, "a look at the metrics was taken for interest");
+}
+
+#[tokio::test]
+async fn refusals_are_counted_by_caller_and_by_reason() {
+    let mut setup = Setup::default();
+    let slow = setup.caller("slow", |caller| caller.rate_limit(crate::harness::rate(1, 60, 1)));
+    let world = setup.start().await;
+    for _ in 0..3 {
+        world.get_as(&slow, "/auth/logout").await;
+    }
+    assert_eq!(world.metric("rate_limited_total{caller=\"slow\"}").await, 2.0);
+    world.get_as("no-key", "/auth/logout").await;
+    let told = world.get_admin("/metrics").await;
+    let told = told.text();
+    let failures: Vec<&str> =
+        told.lines().filter(|line| line.starts_with("wesal_gateway_auth_failures_total{")).collect();
+    assert_eq!(failures.len(), 1, "{failures:?}");
+    assert!(failures[0].ends_with(" 1"), "{failures:?}");
+}

@@ -232,6 +232,34 @@ async fn a_vendor_that_goes_and_comes_back_is_found_again() {
 }
 
 #[tokio::test]
+async fn a_kept_connection_that_died_meanwhile_is_no_failure() {
+    let mut setup = Setup::default();
+    setup.config.upstream.retries = 0;
+    let mut world = setup.start().await;
+    world.get("/queries/organization").await.ok();
+    for company in 100_301..=100_305 {
+        world.stop_vendor().await;
+        world.restart_vendor().await;
+        world.get(&format!("/survey/queries/questions/{company}")).await.ok();
+    }
+    assert_eq!(world.vendor_calls("questions"), 5);
+}
+
+#[tokio::test]
+async fn what_is_not_sent_while_the_vendor_asks_for_patience_costs_nothing_of_the_budget() {
+    let mut setup = Setup::default();
+    setup.config.upstream.rate_limit = crate::harness::rate(240, 60, 30);
+    setup.config.upstream.forward_query.push("n".to_owned());
+    let world = setup.start().await;
+    world.logged_in().await;
+    world.vendor.script("questions", Fault::RateLimitedBare);
+    for n in 0..40 {
+        assert_eq!(world.get(&format!("{QUESTIONS}?n={n}")).await.problem(), "upstream_rate_limited");
+    }
+    assert_eq!(world.metric("vendor_budget_remaining").await, 29.0);
+}
+
+#[tokio::test]
 async fn a_gateway_that_starts_before_its_vendor_logs_in_when_it_comes() {
     let mut world = World::new().await;
     world.stop_vendor().await;

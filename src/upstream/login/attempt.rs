@@ -14,7 +14,7 @@ use crate::{
     upstream::{
         error::UpstreamError,
         transport::{Credential, SendError, Transport},
-        wire::RawAnswer,
+        wire::{LoginMeaning, RawAnswer, login_meaning},
     },
 };
 
@@ -68,7 +68,7 @@ impl LoginRequest {
 
 /// Logs in once.
 pub(super) async fn log_in(request: &LoginRequest, transport: &Transport, clock: &dyn Clock) -> Outcome {
-    let _connection = transport.connection().await;
+    // Not among the calls' connections: there is only ever one login, and they may all be waiting for it.
     let deadline = clock.now().after(request.timeout);
     let credential = Credential::ClientId(&request.client_id);
     let target = Route::Login.template();
@@ -90,23 +90,17 @@ pub(super) async fn log_in(request: &LoginRequest, transport: &Transport, clock:
 }
 
 fn read(request: &LoginRequest, answer: &RawAnswer, clock: &dyn Clock) -> Outcome {
-    let told = serde_json::from_slice::<Value>(&answer.body).ok();
-    let says_no = told.as_ref().and_then(|told| told.get("success")).and_then(Value::as_bool) == Some(false);
-    match answer.status {
-        429 => return Outcome::Failed(UpstreamError::RateLimited { retry_after: answer.retry_after }),
-        // Under 200 too, and with any code: to ask again at once is what locks accounts.
-        200..=299 if says_no => return Outcome::Refused,
-        200..=299 => {}
-        400..=499 => return Outcome::Refused,
-        _ => return Outcome::Failed(UpstreamError::Failed { code: None, said_no: false }),
-    }
-    let found = told.as_ref().and_then(|told| {
+    let token = |told: &Value| {
         request.token_pointers.iter().find_map(|pointer| Token::new(told.pointer(pointer)?.as_str()?.to_owned()))
-    });
-    let Some(token) = found else {
-        let why = "its login answer holds no token where upstream.login.token_pointers look";
-        return Outcome::Failed(UpstreamError::InvalidResponse(why));
     };
-    let life = if request.token_ttl.is_zero() { token.life(clock.wall()) } else { Some(request.token_ttl) };
-    Outcome::Good { token, life, refresh_ahead: request.refresh_ahead }
+    match login_meaning(answer, token) {
+        LoginMeaning::Good(token) => {
+            let life = if request.token_ttl.is_zero() { token.life(clock.wall()) } else { Some(request.token_ttl) };
+            Outcome::Good { token, life, refresh_ahead: request.refresh_ahead }
+        }
+        LoginMeaning::Refused => Outcome::Refused,
+        LoginMeaning::Throttled(retry_after) => Outcome::Failed(UpstreamError::RateLimited { retry_after }),
+        LoginMeaning::Failed => Outcome::Failed(UpstreamError::Failed { code: None, said_no: false }),
+        LoginMeaning::Invalid(why) => Outcome::Failed(UpstreamError::InvalidResponse(why)),
+    }
 }

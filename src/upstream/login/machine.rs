@@ -138,7 +138,7 @@ pub(super) struct Machine {
 
 enum State {
     Absent,
-    LoggingIn { previous: Option<Good> },
+    LoggingIn { previous: Option<Good>, since: Moment },
     Good(Good),
 }
 
@@ -183,7 +183,8 @@ impl Machine {
 
     /// As it was after `refusal`.
     pub(super) fn refused_before(refusal: Refusal, now: Moment) -> Self {
-        let latch = (!refusal.left.is_zero()).then(|| Latch { until: now.after(refusal.left), why: Why::Refused });
+        let left = refusal.left.min(REFUSED_WAIT.longest);
+        let latch = (!left.is_zero()).then(|| Latch { until: now.after(left), why: Why::Refused });
         Self { latch, refused_wait: refusal.wait.min(REFUSED_WAIT.longest), ..Self::new() }
     }
 
@@ -205,18 +206,18 @@ impl Machine {
                 if refresh_at.is_none_or(|due| now < due) {
                     return Want::Use { held: good.held, refresh_at };
                 }
-                self.state = State::LoggingIn { previous: Some(good.clone()) };
+                self.state = State::LoggingIn { previous: Some(good.clone()), since: now };
                 Want::UseAndRefresh(good.held)
             }
             // A slow login does not hold up those whose token still works.
-            State::LoggingIn { previous: Some(good) } if good.usable(now) => {
+            State::LoggingIn { previous: Some(good), .. } if good.usable(now) => {
                 Want::Use { held: good.held.clone(), refresh_at: None }
             }
             State::LoggingIn { .. } => Want::Wait,
             State::Absent | State::Good(_) => match latch {
                 Some(latch) => Want::Refuse(latch.unavailable(now)),
                 None => {
-                    self.state = State::LoggingIn { previous: None };
+                    self.state = State::LoggingIn { previous: None, since: now };
                     Want::Begin
                 }
             },
@@ -237,9 +238,9 @@ impl Machine {
 
     /// The login that was begun has ended.
     pub(super) fn landed(&mut self, outcome: Outcome, now: Moment) -> Landed {
-        let previous = match std::mem::replace(&mut self.state, State::Absent) {
-            State::LoggingIn { previous } => previous,
-            State::Absent | State::Good(_) => None,
+        let (previous, since) = match std::mem::replace(&mut self.state, State::Absent) {
+            State::LoggingIn { previous, since } => (previous, since),
+            State::Absent | State::Good(_) => (None, now),
         };
         if std::mem::take(&mut self.superseded) {
             // Whatever came of it, a login with the new password comes next.
@@ -274,7 +275,9 @@ impl Machine {
                     UpstreamError::RateLimited { retry_after } => retry_after,
                     _ => Duration::ZERO,
                 };
-                (Why::Failed(error), next_wait(&mut self.failed_wait, &FAILED_WAIT).max(least))
+                // From its begin: one that hung has lasted nearly long enough.
+                let wait = next_wait(&mut self.failed_wait, &FAILED_WAIT).saturating_sub(now.since(since));
+                (Why::Failed(error), wait.max(FAILED_WAIT.first).max(least))
             }
         };
         // A token that still works stays in use; only the next login waits.
@@ -297,7 +300,7 @@ impl Machine {
                 }
                 self.state = State::Absent;
             }
-            State::LoggingIn { previous } if previous.as_ref().is_some_and(|p| p.held.generation == generation) => {
+            State::LoggingIn { previous, .. } if previous.as_ref().is_some_and(|p| p.held.generation == generation) => {
                 *previous = None;
             }
             // It was replaced already.
@@ -308,7 +311,7 @@ impl Machine {
 
     pub(super) fn state(&self, now: Moment) -> LoginState {
         match &self.state {
-            State::LoggingIn { previous: Some(good) } | State::Good(good) if good.usable(now) => LoginState::Good,
+            State::LoggingIn { previous: Some(good), .. } | State::Good(good) if good.usable(now) => LoginState::Good,
             State::LoggingIn { .. } => LoginState::LoggingIn,
             State::Absent | State::Good(_) => match self.latch.as_ref().map(|latch| &latch.why) {
                 Some(Why::Refused) => LoginState::Refused,

@@ -50,11 +50,17 @@ impl Login {
         clock: SharedClock,
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
-        let account = [config.base_url.as_str(), config.client_id.expose(), config.email.expose()];
+        let proxy = config.proxy.as_deref().unwrap_or_default();
+        let account = [config.base_url.as_str(), proxy, config.client_id.expose(), config.email.expose()];
         let record = config.login.state_dir.as_ref().map(|folder| Record::of(&account, folder));
         let refusal = record.as_ref().and_then(|record| record.read(&request.body(), clock.wall()));
-        if let Some(refusal) = refusal.filter(|refusal| !refusal.left.is_zero()) {
-            events::login_refused_before(refusal.left);
+        if let Some(record) = &record {
+            if let Err(reason) = record.make_folder() {
+                events::refusal_not_recorded(record.path(), &reason);
+            }
+            if let Some(refusal) = refusal.filter(|refusal| !refusal.left.is_zero()) {
+                events::login_refused_before(refusal.left, record.path());
+            }
         }
         let machine = match refusal {
             Some(refusal) => Machine::refused_before(refusal, clock.now()),
@@ -179,7 +185,7 @@ impl Login {
         let kept = tokio::task::spawn_blocking(move || {
             let Some(record) = &self.record else { return };
             let refusal = || self.machine().refusal(self.clock.now());
-            if let Err(reason) = record.keep(&self.request.body(), self.clock.wall(), refusal) {
+            if let Err(reason) = record.keep(|| self.request.body(), self.clock.as_ref(), refusal) {
                 events::refusal_not_recorded(record.path(), &reason);
             }
         });

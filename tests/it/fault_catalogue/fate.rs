@@ -8,7 +8,7 @@ pub struct Row {
     pub name: String,
     pub trouble: Trouble,
     pub fate: Fate,
-    /// What stands in the answer, where there is one.
+    /// What callers are told in so many words, if that matters.
     pub shows: &'static str,
     /// Whether a crowd meets with it too.
     pub by_a_crowd: bool,
@@ -34,8 +34,6 @@ pub struct Fate {
     pub wesal_code: Option<&'static str>,
     /// The vendor's calls by how the metrics count them.
     pub calls: Calls,
-    /// The same while a stale answer stands by.
-    pub calls_with_stale: Calls,
     pub with_stale: WithStale,
     pub kept: Kept,
     /// In seconds, where the vendor's word decides it.
@@ -91,7 +89,6 @@ impl Fate {
             code,
             wesal_code: None,
             calls,
-            calls_with_stale: calls,
             with_stale: WithStale::OldAnswer,
             kept: Kept::Nothing,
             retry_after: None,
@@ -140,9 +137,6 @@ pub const ABSENT: Fate = Fate { kept: Kept::Absence, ..ANSWERED };
 pub const ANSWERED_AFTER_A_FAILURE: Fate = Fate::answer(&[("failed", 1), ("ok", 1)]);
 pub const ANSWERED_AFTER_A_CUT: Fate = Fate::answer(&[("unreachable", 1), ("ok", 1)]);
 pub const ANSWERED_AFTER_A_LOGIN: Fate = Fate::answer(&[("token_dead", 1), ("ok", 1)]);
-/// A wait that fits into a request, twice; with something stale at hand nobody waits.
-pub const THROTTLED_THREE_TIMES: Fate = Fate {
-    retry_after: Some(2),
-    calls_with_stale: &[("rate_limited", 1)],
-    ..Fate::failure(503, "upstream_rate_limited", &[("rate_limited", 3)])
-};
+/// A wait that fits into a request, twice.
+pub const THROTTLED_THREE_TIMES: Fate =
+    Fate { retry_after: Some(2), ..Fate::failure(503, "upstream_rate_limited", &[("rate_limited", 3)]) };

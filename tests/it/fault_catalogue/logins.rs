@@ -13,7 +13,7 @@ use super::{
     statuses::page as html,
     story::{CROWD, SUMMARY, queues, tells_no_secret},
 };
-use crate::harness::{Act, Answer, FaultProxy, Setup, World, http, secs, until};
+use crate::harness::{Act, Answer, FaultProxy, Setup, World, http, secs};
 
 /// One thing that the vendor does to logins, and what callers are told.
 pub struct Row {
@@ -64,9 +64,13 @@ pub fn rows() -> Vec<Row> {
             "upstream_rate_limited",
             7,
         ),
-        failing("answers it with 500", says("500 Error", &[], no), 502, ERROR, 1),
+        failing("refuses it with 200 and a code alone", says("200 OK", &[], r#"{"code":"X001"}"#), 503, REFUSED, 30),
+        failing("refuses it with 200 and words alone", says("200 OK", &[], r#"{"error":"no"}"#), 503, REFUSED, 30),
+        failing("refuses it with 500 and a code", says("500 Error", &[], no), 503, REFUSED, 30),
+        failing("answers it with 500", says("500 Error", &[], r#"{"success":false}"#), 502, ERROR, 1),
+        failing("answers it with 404 and a page of HTML", html("404 Not Found"), 502, ERROR, 1),
         failing("answers it with 503 and a page of HTML", html("503 Service Unavailable"), 502, ERROR, 1),
-        failing("redirects it", says("302 Found", &["location: http://127.0.0.1:1/"], no), 502, ERROR, 1),
+        failing("redirects it", says("302 Found", &["location: http://127.0.0.1:1/"], no), 502, INVALID, 1),
         failing("answers it with a page of HTML", html("200 OK"), 502, INVALID, 1),
         failing("answers it with nothing", says("200 OK", &[], ""), 502, INVALID, 1),
         failing("answers it without a token", says("200 OK", &[], r#"{"success":true,"data":{}}"#), 502, INVALID, 1),
@@ -218,7 +222,7 @@ async fn a_clock_that_is_an_hour_off_costs_no_login_and_no_answer() {
             world.advance(secs(1));
             yield_now().await;
         }
-        until(|| world.logins().0 >= 6).await;
+        later(&world, Duration::ZERO).await;
         // At 0, 80, 160, 240, 320 and 400 seconds.
         assert_eq!(world.logins(), (6, 0), "{hours} h");
         let dead = format!("vendor_calls_total{{route=\"{SUMMARY}\",outcome=\"token_dead\"}}");

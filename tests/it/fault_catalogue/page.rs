@@ -1,7 +1,5 @@
 //! `docs/faults.md` and the rows are the same.
 
-use std::fmt::Write as _;
-
 use super::{
     Row, bodies, codes,
     fate::{Calls, Kept, WithStale},
@@ -32,10 +30,7 @@ fn line(row: &Row) -> String {
         Kept::Answer => "the answer",
         Kept::Absence => "the answer, and for 30 s what it lacks",
     };
-    let mut calls = outcomes(fate.calls);
-    if fate.calls != fate.calls_with_stale {
-        write!(calls, "; with a stale answer {}", outcomes(fate.calls_with_stale)).unwrap();
-    }
+    let calls = outcomes(fate.calls);
     format!("| {} | {} | {with_stale} | {calls} | {kept} |", row.name, told(fate.status, fate.code))
 }
 

@@ -30,12 +30,18 @@ pub fn rows(elsewhere: &str) -> Vec<Row> {
         let date = (came.at + SignedDuration::from_secs(40)).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
         http("429 Too Many Requests", &[&format!("retry-after: {date}")], "")
     });
+    let cut = Act::Write("HTTP/1.1 429 Wait\r\nretry-after: 7\r\ncontent-length: 900\r\n\r\n{\"succ".into());
     let mut rows = vec![
         Row::always("answers 500 with JSON", error(), FAILED),
         Row::once("answers 500 with JSON, once", error(), FAILED),
         Row::always("answers 500 with a page of HTML", page("500 Error"), FAILED),
         Row::always("answers 403 with a page of HTML", page("403 Forbidden"), FAILED),
-        Row::always("answers 404 with a page of HTML", page("404 Not Found"), Fate::rejected(404, None)),
+        Row::always("answers 404 with a page of HTML", page("404 Not Found"), FAILED),
+        Row::always(
+            "answers 404 with JSON",
+            Act::say(http("404 Not Found", &[], r#"{"success":false,"message":"nothing here"}"#)),
+            Fate::rejected(404, None),
+        ),
         Row::always("answers 204", Act::say("HTTP/1.1 204 No Content\r\n\r\n"), INVALID),
         Row::always("answers 401 without a body", Act::say(http("401 Unauthorized", &[], "")), LOGIN_FAILED),
         Row::once(
@@ -46,6 +52,7 @@ pub fn rows(elsewhere: &str) -> Vec<Row> {
         Row::always("answers 401 with a page of HTML", page("401 Unauthorized"), LOGIN_FAILED),
         Row::always("answers 429 with `Retry-After: 2`", wait("retry-after: 2"), THROTTLED_THREE_TIMES),
         Row::always("answers 429 with `Retry-After: 7`", wait("retry-after: 7"), Fate::throttled(7)),
+        Row::always("answers 429 with `Retry-After: 7` and a body that ends early", cut, Fate::throttled(7)),
         Row::always("answers 429 without `Retry-After`", wait(""), Fate::throttled(5)),
         Row::always("answers 429 with nonsense in `Retry-After`", wait("retry-after: soon"), Fate::throttled(5)),
         Row::always("answers 429 with a date in 40 s as `Retry-After`", date, Fate::throttled(40)),

@@ -1,5 +1,6 @@
 //! A gateway and its vendor on loopback. Time stands still until a test moves it.
 
+mod acts;
 mod answer;
 mod authority;
 mod fault_proxy;
@@ -8,11 +9,13 @@ mod setup;
 
 use std::{future::Future, net::SocketAddr, time::Duration};
 
+#[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
+pub use acts::{Act, http};
 pub use answer::Answer;
 #[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
 pub use authority::{Authority, tls_files};
 #[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
-pub use fault_proxy::{Act, Came, FaultProxy, http};
+pub use fault_proxy::FaultProxy;
 #[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
 pub use routes::{AUTH, DATA, Mirrored};
 #[allow(unused_imports, reason = "each test binary uses its own part of the harness")]

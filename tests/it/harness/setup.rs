@@ -119,7 +119,12 @@ impl Setup {
             config,
             reloader,
             proxy: self.proxy,
-            client: reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
+            client: reqwest::Client::builder()
+                .no_proxy()
+                .tls_certs_only([])
+                .redirect(reqwest::redirect::Policy::none())
+                .build()
+                .unwrap(),
             stop: Some(stop),
             gateway: Some(task),
             vendor_stop: Some(vendor_stop),
