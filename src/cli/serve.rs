@@ -1,8 +1,8 @@
 use super::{Failed, block_on, settings::ConfigFile, signals::Stop};
 use crate::{
     clock::SystemClock,
-    config::Config,
-    server::{Bound, Drained, Gateway, Reloader},
+    config::{Config, Fingerprint, Source},
+    server::{Bound, Drained, Gateway},
     telemetry::{self, events},
     upstream::left_beside,
 };
@@ -14,6 +14,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
+    // Before it is read: what changes meanwhile is seen as soon as the gateway serves.
+    let source = arguments.config.source();
+    let read = source.fingerprint();
     let loaded = arguments.config.load()?;
     let missing = loaded.config.missing_credentials();
     if !missing.is_empty() {
@@ -28,31 +31,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     if let Some(left) = loaded.config.upstream.password.file().and_then(left_beside) {
         events::password_left_beside(&left);
     }
-    block_on(serve(&arguments.config, &loaded.config))
-}
-
-/// Reads the configuration again. One that is not good changes nothing.
-fn reload(file: &ConfigFile, reloader: &Reloader) {
-    let loaded = match file.read() {
-        Ok(loaded) => loaded,
-        Err(faults) => return events::reload_refused(&faults),
-    };
-    match reloader.reload(&loaded.config) {
-        Ok(()) => {
-            loaded.warnings.iter().for_each(|warning| events::configuration_warning(warning));
-            events::reloaded(loaded.config.callers.len());
-        }
-        Err(no_callers) => events::reload_refused(&no_callers),
-    }
+    block_on(serve(&loaded.config, source, read))
 }
 
 /// Serves until the process is told to end.
-async fn serve(file: &ConfigFile, config: &Config) -> Result<(), Failed> {
+async fn serve(config: &Config, source: Source, read: Fingerprint) -> Result<(), Failed> {
     let stop = Stop::listen()?;
     let gateway = Gateway::new(config, SystemClock::shared())?;
+    gateway.reload_from(source, read);
     let reloader = gateway.reloader();
     let bound = Bound::bind(config).await?;
-    match gateway.serve(bound, stop.told(|| reload(file, &reloader))).await {
+    match gateway.serve(bound, stop.told(|| reloader.ask())).await {
         Drained { cut_off: 0 } => Ok(()),
         Drained { .. } => Err(Failed::Said),
     }

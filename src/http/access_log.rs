@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use super::{
     app::{App, Peer},
     code::Code,
+    recent_errors::RecentError,
 };
 use crate::{
     callers::Caller,
@@ -97,8 +98,20 @@ impl Drop for Line<'_> {
         let caller = self.caller.as_ref().map(|caller| &caller.name);
         let time = self.app.clock.now().since(self.began);
         self.app.metrics.request(&self.peer.counters, caller, self.template, status, self.cache(), time);
+        let request_id = self.request_id.to_str().unwrap_or("-");
+        if self.answer.is_none_or(|(_, code)| code.is_some()) {
+            self.app.recent_errors.add(RecentError {
+                at: self.app.clock.wall(),
+                request_id: request_id.to_owned(),
+                route: self.template,
+                code,
+                status,
+                caller: caller.map_or("-", CallerName::as_str).to_owned(),
+                times: 1,
+            });
+        }
         events::request(&Request {
-            request_id: self.request_id.to_str().unwrap_or("-"),
+            request_id,
             caller: caller.map_or("-", CallerName::as_str),
             method: self.method,
             route: self.template,

@@ -12,12 +12,17 @@ mod credential;
 mod extract;
 mod known;
 mod problem;
+mod recent_errors;
 mod request_id;
 mod router;
 mod routes;
 mod stack;
+mod status;
 
 pub use app::{App, Lifecycle, Peer};
+pub use recent_errors::RecentError;
+pub use routes::explain::explain;
 #[cfg(any(test, fuzzing))]
 pub(crate) use routes::properties::caller_request;
 pub use stack::answer;
+pub use status::Status;

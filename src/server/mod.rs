@@ -3,5 +3,8 @@
 mod connection;
 mod gateway;
 mod listener;
+mod operate;
+mod reload;
 
-pub use gateway::{Bound, Drained, Gateway, NoCallers, Reloader, StartError};
+pub use gateway::{Bound, Drained, Gateway, StartError};
+pub use reload::{Refused, Reloader};

@@ -116,6 +116,14 @@ impl Breaker {
         }
     }
 
+    /// How long until it lets a probe through, if it is not closed.
+    pub(super) fn probe_in(&self, now: Moment) -> Option<Duration> {
+        match self.state {
+            State::Closed { .. } => None,
+            State::Open { until: next, .. } | State::HalfOpen { next, .. } => Some(next.since(now)),
+        }
+    }
+
     pub(super) fn state(&self) -> BreakerState {
         match self.state {
             State::Closed { .. } => BreakerState::Closed,

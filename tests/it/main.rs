@@ -2,6 +2,7 @@
 //! hours in the test's hand.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, unreachable_pub)]
 
+mod admin;
 mod callers;
 mod fault_catalogue;
 mod freshness;
@@ -18,6 +19,7 @@ mod queue_parts;
 mod recovery;
 mod reference;
 mod reload;
+mod reload_file;
 mod sessions;
 mod smoke;
 mod stretch;
