@@ -43,8 +43,10 @@ impl Config {
     }
 }
 
+type Of = fn(&Config) -> &Secret;
+
 /// Masked where the settings are printed: compared apart.
-const SECRETS: [(&str, fn(&Config) -> &Secret); 2] =
+const SECRETS: [(&str, Of); 2] =
     [("admin.token", |config| &config.admin.token), ("sessions.secret", |config| &config.sessions.secret)];
 
 impl UpstreamConfig {
@@ -82,7 +84,7 @@ impl UpstreamConfig {
 
 fn is_live(name: &str) -> bool {
     let within = |table: &&str| name.strip_prefix(*table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    !FIXED.contains(&name) && LIVE.iter().any(|table| within(&table))
+    !FIXED.contains(&name) && LIVE.iter().any(within)
 }
 
 /// Every setting by its dotted name; a list is one setting.
