@@ -31,6 +31,11 @@ impl Moment {
     pub fn as_nanos(self) -> u64 {
         u64::try_from(self.0.as_nanos()).unwrap_or(u64::MAX)
     }
+
+    /// The moment so many nanoseconds after the clock was made.
+    pub fn from_nanos(nanos: u64) -> Self {
+        Self(Duration::from_nanos(nanos))
+    }
 }
 
 /// A pause that some clock ends.

@@ -42,6 +42,8 @@
 //!   is read only in `config` (and by the crates that speak to the service manager, in `server`); `rustls` is only in
 //!   `config` and `server`.
 //! - Pure files (freshness, breaker, retry, wire, words, the login's machine) hold no `async` and no clock.
+//! - A configuration is taken over whole while requests run (`server::reload`); each request takes its callers and limits
+//!   once, at its start. What was worked out under other policies, or before a purge, does not hold.
 //! - No secret type has `Debug`, `Display` or `Serialize`. No `unwrap`, `expect`, indexing or `panic!` in here.
 //! - Every queue, map, body, wait and label set has a bound; every spawned task has an owner and an end.
 //!

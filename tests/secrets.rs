@@ -151,6 +151,38 @@ impl Story {
     }
 }
 
+/// All that the admin listener says, each with a name for it.
+async fn operators_see(world: &World) -> Vec<(String, String)> {
+    let surveys = format!(
+        r#"{{"path": "/survey/queries/surveys", "body": {{"companyId": 100301, "filters": [{{"dimension": "agentName", "value": "{FILTER}"}}, {{"dimension": "queueName", "value": "{PHONE}"}}]}}}}"#
+    );
+    let queues = format!(r#"{{"path": "/analytics/runtime/queues/summary", "body": {{"queues": ["{SALES}"]}}}}"#);
+    let mut seen = Vec::new();
+    // Refused too: a configuration with a fault in the place of a secret.
+    let mut broken = world.config.clone();
+    broken.upstream.password = Secret::default();
+    assert!(world.reloader.reload(&broken).is_err());
+    for (method, path, body) in [
+        ("GET", "/admin/status", ""),
+        ("GET", "/admin/callers", ""),
+        ("GET", "/metrics", ""),
+        ("GET", "/readyz", ""),
+        ("POST", "/admin/cache/explain", &surveys),
+        ("POST", "/admin/cache/explain", &queues),
+        ("POST", "/admin/cache/explain", &format!(r#"{{"path": "{QUERY}"}}"#)),
+        ("POST", "/admin/cache/purge", &format!(r#"{{"queue": "{QUERY}"}}"#)),
+        ("POST", "/admin/cache/purge", &format!(r#"{{"{QUERY}": 1}}"#)),
+        ("POST", "/admin/reload", ""),
+        ("GET", "/admin/log-filter", ""),
+        ("GET", "/admin/status", ""),
+    ] {
+        let request = world.request_admin(method, path).header("authorization", format!("Bearer {ADMIN_TOKEN}"));
+        let answer = world.send(request.header("content-type", "application/json").body(body.to_owned())).await;
+        seen.push((format!("{method} {path}"), format!("{}{}", answer.head(), answer.text())));
+    }
+    seen
+}
+
 #[tokio::test]
 async fn no_secret_and_nothing_personal_is_logged_or_told_to_the_wrong() {
     let log = Log::default();
@@ -173,6 +205,13 @@ async fn no_secret_and_nothing_personal_is_logged_or_told_to_the_wrong() {
     world.vendor.set_answer("surveys", rows.clone());
     let key = world.key().to_owned();
 
+    let hashes: Vec<String> = world
+        .config
+        .callers
+        .iter()
+        .flat_map(|caller| &caller.key_hashes)
+        .map(|hash| serde_json::to_value(hash).unwrap().as_str().unwrap().trim_start_matches("sha256:").to_owned())
+        .collect();
     let mut story = Story { world, told: Vec::new() };
     story.every_route().await;
     let token = story.world.vendor.last_request("organization").unwrap().header("authorization").unwrap().to_owned();
@@ -194,6 +233,7 @@ async fn no_secret_and_nothing_personal_is_logged_or_told_to_the_wrong() {
     story.world.vendor.set_answer("questions", format!(r#"{{"success": false, "code": "X004", "message": "{told}"}}"#));
     let refused = story.get("/survey/queries/questions/100302").await;
     assert_eq!(refused.problem(), "upstream_rejected");
+    let shown = operators_see(&story.world).await;
     let ended = story.world.tell_to_stop();
     ended.await.unwrap();
 
@@ -209,6 +249,15 @@ async fn no_secret_and_nothing_personal_is_logged_or_told_to_the_wrong() {
     let credentials = [PASSWORD, CLIENT_ID, EMAIL, LOGIN_FIELD, ADMIN_TOKEN, NEW_PASSWORD, VERIFY_CODE, &token];
     let keys = [key.as_str(), &other_key, WRONG_KEY];
     let personal = [PHONE, AGENT, FILTER, QUERY, "canary-other-4711"];
+    for canary in
+        credentials.iter().chain(&keys).chain(&personal).chain(&hashes.iter().map(String::as_str).collect::<Vec<_>>())
+    {
+        for (what, said) in &shown {
+            assert!(!said.contains(canary), "{canary} is shown to operators by {what}: {said}");
+        }
+        assert_eq!(log.lines().find(|line| line.contains(canary)), None, "{canary} is logged");
+    }
+    assert!(shown.iter().all(|(_, said)| !said.contains("eyJ") && !said.contains("sha256:")));
     for canary in credentials.iter().chain(&keys).chain(&personal) {
         let line = log.lines().find(|line| line.contains(canary));
         assert_eq!(line, None, "{canary} is logged");

@@ -1,84 +1,156 @@
-//! The second listener: for who runs the gateway, not for callers.
+//! The second listener: for who runs the gateway, not for callers (`docs/admin.md`). `guard` says who may, `actions` does
+//! what is asked; what there is to see and to do is the [`Operator`]'s.
+
+mod actions;
+mod guard;
+mod problem;
 
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
-    extract::{Request, State},
-    http::{StatusCode, header},
-    middleware::{Next, from_fn_with_state},
+    Json,
+    extract::Request,
+    http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
 };
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use subtle::ConstantTimeEq;
 
-use crate::{callers::Caller, config::Secret, fetch::Readiness};
+use crate::{
+    callers::Caller,
+    clock::SharedClock,
+    config::Secret,
+    fetch::{Purge, Readiness},
+};
+use problem::Problem;
 
 /// The admin listener's state.
+#[derive(Clone)]
 pub struct Admin {
     token: Secret,
-    shown: Shown,
+    operator: Arc<dyn Operator>,
+    /// For the time that a body may take.
+    clock: SharedClock,
 }
 
-/// What it shows, each asked for when somebody looks.
-pub struct Shown {
+/// What there is to see, and to do. What is said here to take long runs apart from what answers.
+pub trait Operator: Send + Sync + 'static {
     /// Whether callers can be answered.
-    pub readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
+    fn readiness(&self) -> Readiness;
     /// The metrics' text.
-    pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+    fn metrics(&self) -> String;
     /// The callers.
-    pub callers: Box<dyn Fn() -> Vec<Arc<Caller>> + Send + Sync>,
+    fn callers(&self) -> Vec<Arc<Caller>>;
+    /// How all stands. Takes long.
+    fn status(&self) -> Value;
+    /// Purges, and gives how many parts were held of it. Takes long.
+    fn purge(&self, purge: &Purge) -> u64;
+    /// What would become of a request. Takes long.
+    fn explain(&self, asked: &[u8], request_id: &str) -> Response;
+    /// Reads the configuration again: the settings that need a restart, or why it was refused.
+    fn reload(&self) -> BoxFuture<'static, Result<Vec<String>, Vec<String>>>;
+}
+
+/// Something that can be asked for.
+#[derive(Clone, Copy)]
+enum Page {
+    Liveness,
+    Readiness,
+    Metrics,
+    Callers,
+    Status,
+    Purge,
+    Explain,
+    Reload,
+    LogFilter,
+}
+
+impl Page {
+    fn find(path: &str) -> Option<Self> {
+        Some(match path {
+            "/livez" => Self::Liveness,
+            "/readyz" => Self::Readiness,
+            "/metrics" => Self::Metrics,
+            "/admin/callers" => Self::Callers,
+            "/admin/status" => Self::Status,
+            "/admin/cache/purge" => Self::Purge,
+            "/admin/cache/explain" => Self::Explain,
+            "/admin/reload" => Self::Reload,
+            "/admin/log-filter" => Self::LogFilter,
+            _ => return None,
+        })
+    }
+
+    /// As `Allow` tells them.
+    fn allow(self) -> &'static str {
+        match self {
+            Self::Liveness | Self::Readiness | Self::Metrics | Self::Callers | Self::Status => "GET,HEAD",
+            Self::Purge | Self::Explain | Self::Reload => "POST",
+            Self::LogFilter => "GET,HEAD,PUT",
+        }
+    }
+
+    fn takes(self, method: &Method) -> bool {
+        self.allow().split(',').any(|allowed| allowed == method.as_str())
+    }
 }
 
 impl Admin {
     /// `token` is `admin.token`; where it is empty, nothing is asked for.
-    pub fn new(token: Secret, shown: Shown) -> Self {
-        Self { token, shown }
+    pub fn new(token: Secret, operator: Arc<dyn Operator>, clock: SharedClock) -> Self {
+        Self { token, operator, clock }
     }
-}
 
-/// The admin listener's service. Everything but the health checks wants the token.
-pub fn router(admin: Admin) -> Router {
-    let admin = Arc::new(admin);
-    Router::new()
-        .route("/livez", get("alive\n"))
-        .route("/readyz", get(get_readiness))
-        .merge(behind_the_token(&admin))
-        .with_state(admin)
-}
-
-fn behind_the_token(admin: &Arc<Admin>) -> Router<Arc<Admin>> {
-    Router::new()
-        .route("/metrics", get(get_metrics))
-        .route("/admin/callers", get(get_callers))
-        .fallback(get_nothing)
-        .layer(from_fn_with_state(Arc::clone(admin), admit))
-}
-
-async fn admit(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
-    if admin.admits(&request) {
-        return next.run(request).await;
+    /// Answers a request. Everything but the health checks is for who may operate.
+    pub async fn answer(&self, request: Request) -> Response {
+        let id = request_id();
+        let mut response = match self.work_on(request, &id).await {
+            Ok(response) => response,
+            Err(problem) => problem.render(&id),
+        };
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Ok(id) = HeaderValue::try_from(id) {
+            headers.insert("x-request-id", id);
+        }
+        response
     }
-    let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"wesal-gateway admin\"")];
-    let told = "Send the admin token, as Authorization: Bearer TOKEN.\n";
-    (StatusCode::UNAUTHORIZED, challenge, told).into_response()
-}
 
-async fn get_readiness(State(admin): State<Arc<Admin>>) -> Response {
-    let readiness = (admin.shown.readiness)();
-    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(readiness)).into_response()
-}
-
-/// The metrics, for Prometheus.
-async fn get_metrics(State(admin): State<Arc<Admin>>) -> Response {
-    let open_metrics = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
-    (open_metrics, (admin.shown.metrics)()).into_response()
+    async fn work_on(&self, request: Request, id: &str) -> Result<Response, Problem> {
+        let (head, body) = request.into_parts();
+        let page = Page::find(head.uri.path());
+        if !matches!(page, Some(Page::Liveness | Page::Readiness)) {
+            guard::admit(&self.token, &head.method, &head.uri, &head.headers)?;
+        }
+        let page = page.ok_or_else(|| Problem::not_found("There is no such path here; docs/admin.md lists them."))?;
+        if !page.takes(&head.method) {
+            return Err(Problem::method_not_allowed(page.allow()));
+        }
+        let operator = &self.operator;
+        match page {
+            Page::Liveness => Ok("alive\n".into_response()),
+            Page::Readiness => {
+                let readiness = operator.readiness();
+                let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+                Ok((status, Json(readiness)).into_response())
+            }
+            Page::Metrics => {
+                let open_metrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+                Ok(([(header::CONTENT_TYPE, open_metrics)], operator.metrics()).into_response())
+            }
+            Page::Callers => Ok(Json(json!({ "callers": callers(operator.as_ref()) })).into_response()),
+            Page::Status => actions::status(operator).await,
+            Page::LogFilter if head.method != Method::PUT => Ok(actions::get_log_filter()),
+            Page::LogFilter => actions::put_log_filter(&self.read(&head.headers, body).await?),
+            Page::Purge => actions::purge(operator, &self.read(&head.headers, body).await?).await,
+            Page::Explain => actions::explain(operator, self.read(&head.headers, body).await?, id).await,
+            Page::Reload => actions::reload(operator).await,
+        }
+    }
 }
 
 /// Who may call, and when each last did: a key that nobody uses can go.
-async fn get_callers(State(admin): State<Arc<Admin>>) -> Json<Value> {
+fn callers(operator: &dyn Operator) -> Vec<Value> {
     let caller = |caller: &Arc<Caller>| {
         json!({
             "name": caller.name.as_str(),
@@ -88,22 +160,11 @@ async fn get_callers(State(admin): State<Arc<Admin>>) -> Json<Value> {
             "lastUsed": caller.last_used().map(|at| at.to_string()),
         })
     };
-    let callers: Vec<Value> = (admin.shown.callers)().iter().map(caller).collect();
-    Json(json!({ "callers": callers }))
+    operator.callers().iter().map(caller).collect()
 }
 
-async fn get_nothing() -> (StatusCode, &'static str) {
-    (StatusCode::NOT_FOUND, "There is no such path here: /livez, /readyz, /metrics and /admin/callers are.\n")
-}
-
-impl Admin {
-    fn admits(&self, request: &Request) -> bool {
-        if self.token.is_empty() {
-            return true;
-        }
-        let sent = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let sent =
-            sent.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        sent.is_some_and(|(_, token)| token.trim().as_bytes().ct_eq(self.token.expose().as_bytes()).into())
-    }
+/// Without entropy ids repeat, which is no reason to fail a request.
+fn request_id() -> String {
+    let [high, low] = [(); 2].map(|()| getrandom::u64().unwrap_or_default());
+    format!("{high:016x}{low:016x}")
 }

@@ -1,6 +1,6 @@
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use bytes::Bytes;
@@ -23,17 +23,34 @@ pub struct Entry<T> {
     /// when.
     pub stretch: Stretch,
     left: AtomicBool,
+    /// In nanoseconds; the greatest number: never.
+    purged: AtomicU64,
 }
+
+const NEVER: u64 = u64::MAX;
 
 impl<T> Entry<T> {
     /// An entry that is to be held.
     pub fn new(content: T, began: Moment, phase: Phase, interest: Arc<Interest>, stretch: Stretch) -> Self {
-        Self { content, began, phase, interest, stretch, left: AtomicBool::new(false) }
+        Self { content, began, phase, interest, stretch, left: AtomicBool::new(false), purged: AtomicU64::new(NEVER) }
     }
 
-    /// Whether it is held no more: a newer one took its place, or it was dropped. What was made of it must be made anew.
+    /// Whether it is held no more, or no more as it was: a newer one took its place, it was dropped, or purged. What was
+    /// made of it must be made anew.
     pub fn has_left(&self) -> bool {
         self.left.load(Ordering::Relaxed)
+    }
+
+    /// From `now` on it is fresh no more, however young it is.
+    pub fn purge(&self, now: Moment) {
+        self.purged.fetch_min(now.as_nanos(), Ordering::Relaxed);
+        self.leave();
+    }
+
+    /// When it was purged, if it was.
+    pub fn purged(&self) -> Option<Moment> {
+        let purged = self.purged.load(Ordering::Relaxed);
+        (purged != NEVER).then(|| Moment::from_nanos(purged))
     }
 
     pub(super) fn leave(&self) {

@@ -29,15 +29,6 @@ impl Policy {
     pub fn fresh_for(&self, stretch: Stretch) -> Duration {
         if self.stretches { stretch.of(self.ttl) } else { self.ttl }
     }
-
-    /// How long after its call began a part may be of any use.
-    pub fn life(&self, stretch: Stretch) -> Duration {
-        if self.ttl.is_zero() {
-            return Duration::ZERO;
-        }
-        let stale = self.ttl.saturating_add(self.stale_while_revalidate.max(self.stale_if_error));
-        stale.max(self.fresh_for(stretch))
-    }
 }
 
 /// What a held part may be used for now. The ends are exclusive: at exactly `ttl` a part is stale.
@@ -64,17 +55,19 @@ pub enum Freshness {
     Gone,
 }
 
-/// Judges a part whose call began at `began`.
-pub fn freshness(began: Moment, now: Moment, policy: &Policy, stretch: Stretch) -> Freshness {
+/// Judges a part whose call began at `began`. One that was `purged` ceased to be fresh then at the latest, and its stale
+/// windows began.
+pub fn freshness(began: Moment, purged: Option<Moment>, now: Moment, policy: &Policy, stretch: Stretch) -> Freshness {
     if policy.ttl.is_zero() {
         return Freshness::Gone;
     }
     let age = now.since(began);
-    let fresh_for = policy.fresh_for(stretch);
+    let until_purged = purged.map_or(Duration::MAX, |purged| purged.since(began));
+    let fresh_for = policy.fresh_for(stretch).min(until_purged);
     if age < fresh_for {
         return Freshness::Fresh { left: fresh_for - age, stretched: age >= policy.ttl };
     }
-    let past = age - policy.ttl;
+    let past = age - policy.ttl.min(until_purged);
     if past < policy.stale_while_revalidate {
         Freshness::StaleWhileRevalidate { past }
     } else if past < policy.stale_if_error {
@@ -99,9 +92,18 @@ mod tests {
         Policy { ttl, stale_while_revalidate, stale_if_error, stretches: true }
     }
 
+    /// How long after its call began a part may be of any use.
+    fn life(policy: &Policy, stretch: Stretch) -> Duration {
+        if policy.ttl.is_zero() {
+            return Duration::ZERO;
+        }
+        let stale = policy.ttl + policy.stale_while_revalidate.max(policy.stale_if_error);
+        stale.max(policy.fresh_for(stretch))
+    }
+
     fn stretched(age: u64, policy: &Policy, stretch: Stretch) -> Freshness {
         let began = Moment::default().after(secs(1000));
-        freshness(began, began.after(secs(age)), policy, stretch)
+        freshness(began, None, began.after(secs(age)), policy, stretch)
     }
 
     fn at(age: u64, ttl: u64, revalidate: u64, error: u64) -> Freshness {
@@ -137,6 +139,24 @@ mod tests {
     }
 
     #[test]
+    fn what_was_purged_is_stale_at_once_and_its_windows_begin_then() {
+        use Freshness::{Fresh, Gone, StaleIfError, StaleWhileRevalidate};
+        let began = Moment::default().after(secs(1000));
+        let at = |purged, age, stretch| {
+            freshness(began, Some(began.after(secs(purged))), began.after(secs(age)), &policy(10, 5, 20), stretch)
+        };
+        let none = Stretch::NONE;
+        assert_eq!(at(0, 0, none), StaleWhileRevalidate { past: secs(0) });
+        assert_eq!(at(4, 4, none), StaleWhileRevalidate { past: secs(0) });
+        assert_eq!(at(4, 9, none), StaleIfError { past: secs(5) });
+        assert_eq!(at(4, 24, none), Gone);
+        assert_eq!(at(12, 12, Stretch::new(0, 2, 3.0)), StaleWhileRevalidate { past: secs(2) });
+        // Too late to change anything.
+        assert_eq!(at(15, 12, none), StaleWhileRevalidate { past: secs(2) });
+        assert_eq!(at(15, 9, none), Fresh { left: secs(1), stretched: false });
+    }
+
+    #[test]
     fn a_ttl_of_zero_keeps_nothing() {
         assert_eq!(at(0, 0, 5, 20), Freshness::Gone);
     }
@@ -156,7 +176,7 @@ mod tests {
             for stretch in [Stretch::NONE, Stretch::new(0, 2, 3.0)] {
                 let policy = policy(ttl, revalidate, error);
                 let gone = stretched(age, &policy, stretch) == Freshness::Gone;
-                prop_assert_eq!(gone, secs(age) >= policy.life(stretch));
+                prop_assert_eq!(gone, secs(age) >= life(&policy, stretch));
             }
         }
     }

@@ -1,10 +1,10 @@
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 use moka::{ops::compute::Op, policy::EvictionPolicy, sync::Cache};
 
 use super::{Entry, Weigh};
-use crate::model::PartKey;
+use crate::{clock::Moment, model::PartKey};
 
 /// Where parts are held, within a bound of bytes. Whether one may be served is not its business.
 pub struct Store<T: Send + Sync + 'static> {
@@ -12,15 +12,14 @@ pub struct Store<T: Send + Sync + 'static> {
 }
 
 impl<T: Weigh + Send + Sync + 'static> Store<T> {
-    /// Holds at most `capacity` bytes, keys and bookkeeping included. A part that has lain for `backstop` is dropped:
-    /// that is for memory, freshness is judged apart.
-    pub fn new(capacity: u64, backstop: Duration) -> Self {
+    /// Holds at most `capacity` bytes, keys and bookkeeping included. Nothing in here grows too old: how long a part is of
+    /// use can change while it is held, so that is for who [`sweep`](Self::sweep)s to say.
+    pub fn new(capacity: u64) -> Self {
         let weight =
             |key: &PartKey, entry: &Arc<Entry<T>>| u32::try_from(key.weight() + entry.weight()).unwrap_or(u32::MAX);
         let parts = Cache::builder()
             .max_capacity(capacity)
             .weigher(weight)
-            .time_to_live(backstop.max(Duration::from_secs(1)))
             // Least recently used: a new part is never refused, and the wallboards' parts, asked for every few
             // seconds, outlive any flood.
             .eviction_policy(EvictionPolicy::lru())
@@ -60,6 +59,31 @@ impl<T: Weigh + Send + Sync + 'static> Store<T> {
         }
     }
 
+    /// Drops the parts that `meant` says yes of, or ends only their freshness where `since` says when. Gives their number.
+    pub fn purge(&self, meant: impl Fn(&PartKey) -> bool, since: Option<Moment>) -> u64 {
+        let mut purged = 0;
+        for (key, entry) in self.parts.iter().filter(|(key, _)| meant(key)) {
+            purged += 1;
+            match since {
+                Some(now) => entry.purge(now),
+                None => {
+                    // Before it is gone: what was made of it must not outlive it.
+                    entry.leave();
+                    self.parts.entry_by_ref(key.as_ref()).and_compute_with(|held| match held {
+                        Some(held) if Arc::ptr_eq(held.value(), &entry) => Op::Remove,
+                        _ => Op::Nop,
+                    });
+                }
+            }
+        }
+        purged
+    }
+
+    /// Shows each part that is held. Looking is no use: what is dropped first does not change by it.
+    pub fn look(&self, mut at: impl FnMut(&PartKey, &Arc<Entry<T>>)) {
+        self.parts.iter().for_each(|(key, entry)| at(&key, &entry));
+    }
+
     /// Whether `usable` says yes of any part that is held.
     pub fn any(&self, usable: impl Fn(&PartKey, &Entry<T>) -> bool) -> bool {
         self.parts.iter().any(|(key, entry)| usable(&key, &entry))
@@ -78,14 +102,13 @@ impl<T: Weigh + Send + Sync + 'static> Store<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::{
         cache::{Phase, Stretch},
-        clock::Moment,
         model::{CompanyId, Forwarded, PartId, Query, QueueId, Subject},
     };
-
-    const DAY: Duration = Duration::from_secs(86_400);
 
     impl Weigh for &'static str {
         fn weight(&self) -> usize {
@@ -105,7 +128,7 @@ mod tests {
 
     #[test]
     fn an_older_fetch_never_overwrites_a_newer_one() {
-        let store = Store::new(1 << 20, DAY);
+        let store = Store::new(1 << 20);
         store.put(&key(1), entry("newer", 2));
         store.put(&key(1), entry("older", 1));
         assert_eq!(store.get(&key(1)).unwrap().content, "newer");
@@ -115,7 +138,7 @@ mod tests {
 
     #[test]
     fn an_entry_knows_at_once_that_it_is_held_no_more() {
-        let store = Store::new(1 << 20, DAY);
+        let store = Store::new(1 << 20);
         let (first, second) = (entry("first", 1), entry("second", 2));
         store.put(&key(1), Arc::clone(&first));
         assert!(!first.has_left());
@@ -130,7 +153,7 @@ mod tests {
     #[test]
     fn a_flood_of_keys_ends_at_the_bound() {
         let capacity = 1 << 20;
-        let store = Store::new(capacity, DAY);
+        let store = Store::new(capacity);
         let flooded = entry("x", 1);
         store.put(&key(1), Arc::clone(&flooded));
         let (shape, small) = (key(2).shape, entry("x", 1));

@@ -1,8 +1,8 @@
 use super::{Failed, block_on, settings::ConfigFile, signals::Stop};
 use crate::{
     clock::SystemClock,
-    config::Config,
-    server::{Bound, Drained, Gateway, Passed, Reloader, while_reloading},
+    config::{Config, Fingerprint, Source},
+    server::{Bound, Drained, Gateway, Passed},
     telemetry::{self, events},
     upstream::left_beside,
 };
@@ -15,6 +15,9 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let passed = Passed::to_this_process();
+    // Before it is read: what changes meanwhile is seen as soon as the gateway serves.
+    let source = arguments.config.source();
+    let read = source.fingerprint();
     let loaded = arguments.config.load()?;
     let missing = loaded.config.missing_credentials();
     if !missing.is_empty() {
@@ -32,31 +35,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     if loaded.config.upstream.login.state_dir.is_none() {
         events::refusals_not_remembered();
     }
-    block_on(serve(&arguments.config, &loaded.config, passed))
-}
-
-/// Reads the configuration again. One that is not good changes nothing.
-fn reload(file: &ConfigFile, reloader: &Reloader) {
-    let loaded = match file.read() {
-        Ok(loaded) => loaded,
-        Err(faults) => return events::reload_refused(&faults),
-    };
-    match reloader.reload(&loaded.config) {
-        Ok(()) => {
-            loaded.warnings.iter().for_each(|warning| events::configuration_warning(warning));
-            events::reloaded(loaded.config.callers.len());
-        }
-        Err(no_callers) => events::reload_refused(&no_callers),
-    }
+    block_on(serve(&loaded.config, source, read, passed))
 }
 
 /// Serves until the process is told to end.
-async fn serve(file: &ConfigFile, config: &Config, passed: Passed) -> Result<(), Failed> {
+async fn serve(config: &Config, source: Source, read: Fingerprint, passed: Passed) -> Result<(), Failed> {
     let (stop, again) = (Stop::listen()?, Stop::listen()?);
     let gateway = Gateway::new(config, SystemClock::shared())?;
+    gateway.reload_from(source, read);
     let reloader = gateway.reloader();
     let bound = Bound::take_over(config, passed).await?;
-    let told = stop.told(|| while_reloading(|| reload(file, &reloader)));
+    let told = stop.told(|| reloader.ask());
     tokio::select! {
         drained = gateway.serve(bound, told) => match drained {
             Drained { cut_off: 0 } => Ok(()),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::Failed;
 use crate::{
     clock::{Clock, SystemClock},
-    config::{Environment, Faults, Loaded, load},
+    config::{Environment, Loaded, Source},
 };
 
 /// Where the configuration is.
@@ -17,13 +17,15 @@ pub(super) struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// The checked configuration, or all that is wrong with it.
-    pub(super) fn read(&self) -> Result<Loaded, Faults> {
-        load(&self.config, &Environment::from_process(), SystemClock::new().wall())
+    /// Where it can be read, and read again.
+    pub(super) fn source(&self) -> Source {
+        Source::new(&self.config, Environment::from_process())
     }
 
-    /// The same, as a command's end.
+    /// The checked configuration, or all that is wrong with it.
     pub(super) fn load(&self) -> Result<Loaded, Failed> {
-        self.read().map_err(|faults| Failed::Configuration(format!("{}\n", faults.to_string().trim_end())))
+        self.source()
+            .load(SystemClock::new().wall())
+            .map_err(|faults| Failed::Configuration(format!("{}\n", faults.to_string().trim_end())))
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use zeroize::Zeroizing;
@@ -43,6 +43,15 @@ pub(super) fn make_way(tree: &mut Node, names: &[String]) {
             table.remove(&name);
         }
     }
+}
+
+/// The files with secrets that the settings name, as far as they can be read; relative ones start from `folder`.
+pub(super) fn named(tree: &Node, folder: &Path) -> Vec<PathBuf> {
+    let file = |(section, name): (&str, &str)| {
+        let steps = [Step::Name(section.to_owned()), Step::Name(format!("{name}_file"))];
+        tree.at(&steps).and_then(Node::text).map(|file| folder.join(file))
+    };
+    SECRETS.into_iter().filter_map(file).collect()
 }
 
 /// Reads the secrets that are given as files; paths are relative to the folder of the configuration file.

@@ -35,6 +35,8 @@ pub(super) struct Ahead {
     took: VecDeque<Duration>,
     /// After a failure nothing is fetched ahead until a fetch that somebody waits for succeeds.
     failing: bool,
+    /// Under which policies the parts were remembered.
+    policies: u64,
 }
 
 struct Seen {
@@ -103,8 +105,24 @@ impl Ahead {
         }
     }
 
+    /// Once there are other policies, what is known of the parts is judged anew.
+    pub(super) fn heed_policies(&mut self, calls: &Calls, shape: &Shape) {
+        let number = calls.policies_number();
+        if std::mem::replace(&mut self.policies, number) == number {
+            return;
+        }
+        for (part, _) in std::mem::take(&mut self.parts) {
+            if let Some(kept) = calls.store.get(&shape.part(part.clone())) {
+                self.remember(&part, &kept, calls.policy(shape, &kept));
+            }
+        }
+    }
+
     fn remember(&mut self, part: &PartId, kept: &Kept, policy: Policy) {
-        if !policy.ttl.is_zero() && (self.parts.len() < MOST_PARTS || self.parts.contains_key(part)) {
+        if policy.ttl.is_zero() {
+            // It is not kept: there is nothing to be fetched ahead of.
+            self.parts.remove(part);
+        } else if self.parts.len() < MOST_PARTS || self.parts.contains_key(part) {
             let seen = Seen { began: kept.began, policy, stretch: kept.stretch, interest: Arc::clone(&kept.interest) };
             self.parts.insert(part.clone(), seen);
         }

@@ -1,10 +1,19 @@
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
+use arc_swap::ArcSwap;
 use tokio::task::JoinSet;
 
 use super::{
     Policies,
     part::{Kept, Part},
+    purges::{Epoch, Purged, Purges},
     rows::{Row, TakenApart, no_row_failed, take_apart},
 };
 use crate::{
@@ -39,7 +48,10 @@ pub(super) struct Landed {
 /// Calls the vendor and keeps what comes.
 pub(super) struct Calls {
     pub(super) store: Store<Part>,
-    pub(super) policies: Policies,
+    pub(super) policies: ArcSwap<Policies>,
+    /// How many policies there were before these: what was worked out under others does not hold.
+    pub(super) policies_number: AtomicU64,
+    pub(super) purges: Purges,
     pub(super) clock: SharedClock,
     pub(super) max_queues_per_call: usize,
     /// How long a caller waits at most: it may have joined a group that waits for another to land.
@@ -122,7 +134,7 @@ impl Calls {
     /// How a held part may be served now.
     pub(super) fn judge(&self, key: &PartKey, kept: &Entry<Part>) -> Freshness {
         let stretch = kept.stretch.at_least(self.stretch());
-        freshness(kept.began, self.clock.now(), &self.policy(&key.shape, kept), stretch)
+        freshness(kept.began, kept.purged(), self.clock.now(), &self.policy(&key.shape, kept), stretch)
     }
 
     /// How far `ttl`s stretch now.
@@ -133,7 +145,33 @@ impl Calls {
 
     /// How long a part of `shape` may be served.
     pub(super) fn policy(&self, shape: &Shape, kept: &Entry<Part>) -> Policy {
-        kept.content.policy(self.policies.of(shape.route(), kept.phase), self.policies.negative_ttl())
+        let policies = self.policies.load();
+        kept.content.policy(policies.of(shape.route(), kept.phase), policies.negative_ttl())
+    }
+
+    /// From now on these hold, also for what is held.
+    pub(super) fn set_policies(&self, policies: Policies) {
+        self.policies.store(Arc::new(policies));
+        // After: who sees the new number sees the new policies.
+        self.policies_number.fetch_add(1, Ordering::Release);
+    }
+
+    /// Tells the policies of now from those of another time.
+    pub(super) fn policies_number(&self) -> u64 {
+        self.policies_number.load(Ordering::Acquire)
+    }
+
+    /// Puts what a call brought that began at `epoch` where it is held, if it is. What was purged since does not come back
+    /// as fresh.
+    fn hold(&self, key: &PartKey, kept: &Kept, epoch: Epoch) {
+        let log = self.purges.log();
+        let purged = log.since(epoch, key);
+        if let Some(Purged { at, .. }) = purged {
+            kept.purge(at);
+        }
+        if self.keeps(&key.shape, kept) && !purged.is_some_and(|purged| purged.hard) {
+            self.store.put(key, Arc::clone(kept));
+        }
     }
 
     /// Whether such a part is kept at all.
@@ -160,6 +198,7 @@ impl Errand {
             PartId::Document | PartId::Queue(_) => &[],
         };
         let calls = &self.calls;
+        let epoch = calls.purges.epoch();
         if queues.len() > calls.max_queues_per_call {
             let error = UpstreamError::InvalidResponse("its rows cannot be told apart; ask for fewer queues at once");
             let miss = self.failed(error, Effort::default());
@@ -168,11 +207,11 @@ impl Errand {
         let Called { result, effort } = calls.vendor.call(&self.shape, queues, self.patience).await;
         let outcome = match result {
             Ok(answer) => {
-                let phase = calls.policies.phase(self.interval, answer.began_at);
+                let phase = calls.policies.load().phase(self.interval, answer.began_at);
                 let succeeded = queues.is_empty() || no_row_failed(&answer.body);
-                Ok(self.keep(&part, Part::document(answer.body, succeeded), answer.began, phase))
+                Ok(self.keep(&part, Part::document(answer.body, succeeded), answer.began, phase, epoch))
             }
-            Err(UpstreamError::Rejected(rejection)) => Ok(self.refuse(&part, rejection)),
+            Err(UpstreamError::Rejected(rejection)) => Ok(self.refuse(&part, rejection, epoch)),
             Err(error) => Err(self.failed(error, effort)),
         };
         Landed { outcomes: HashMap::from([(part, outcome)]), effort }
@@ -190,17 +229,18 @@ impl Errand {
         let mut answered = false;
         let mut to_ask = vec![queues];
         while let Some(queues) = to_ask.pop() {
+            let epoch = self.calls.purges.epoch();
             let Called { result, effort } = self.calls.vendor.call(&self.shape, &queues, self.patience).await;
             landed.effort += effort;
             calls += 1;
             match result {
                 Ok(answer) => {
                     answered = true;
-                    self.sort(&queues, &answer, &mut landed);
+                    self.sort(&queues, &answer, epoch, &mut landed);
                 }
                 Err(UpstreamError::Rejected(rejection)) if queues.len() == 1 => {
                     for part in queues.into_iter().map(PartId::Queue) {
-                        let kept = self.refuse(&part, rejection.clone());
+                        let kept = self.refuse(&part, rejection.clone(), epoch);
                         landed.outcomes.insert(part, Ok(kept));
                     }
                 }
@@ -224,8 +264,8 @@ impl Errand {
     }
 
     /// What the vendor refuses is remembered, and takes the place of what was held until now.
-    fn refuse(&self, part: &PartId, rejection: Rejection) -> Kept {
-        self.keep(part, Part::Refused(rejection), self.calls.clock.now(), Phase::Open)
+    fn refuse(&self, part: &PartId, rejection: Rejection, epoch: Epoch) -> Kept {
+        self.keep(part, Part::Refused(rejection), self.calls.clock.now(), Phase::Open, epoch)
     }
 
     fn fail(&self, queues: Vec<QueueId>, error: UpstreamError, landed: &mut Landed) {
@@ -234,8 +274,8 @@ impl Errand {
     }
 
     /// Puts each row of an answer, or its absence, where it belongs.
-    fn sort(&self, queues: &[QueueId], answer: &Answer, landed: &mut Landed) {
-        let phase = self.calls.policies.phase(self.interval, answer.began_at);
+    fn sort(&self, queues: &[QueueId], answer: &Answer, epoch: Epoch, landed: &mut Landed) {
+        let phase = self.calls.policies.load().phase(self.interval, answer.began_at);
         let route = self.shape.route();
         let Some(TakenApart { frame, mut rows, is_anothers }) = take_apart(route, &answer.body, queues) else {
             events::not_taken_apart(route.template(), queues.len());
@@ -254,17 +294,15 @@ impl Errand {
                 None => Part::Absent { frame: Arc::clone(&frame) },
             };
             let part = PartId::Queue(queue.clone());
-            let kept = self.keep(&part, content, answer.began, phase);
+            let kept = self.keep(&part, content, answer.began, phase, epoch);
             landed.outcomes.insert(part, Ok(kept));
         }
     }
 
-    fn keep(&self, part: &PartId, content: Part, began: Moment, phase: Phase) -> Kept {
+    fn keep(&self, part: &PartId, content: Part, began: Moment, phase: Phase, epoch: Epoch) -> Kept {
         let interest = self.interests.get(part).cloned().unwrap_or_default();
         let kept = content.kept(began, phase, interest, self.calls.stretch());
-        if self.calls.keeps(&self.shape, &kept) {
-            self.calls.store.put(&self.shape.part(part.clone()), Arc::clone(&kept));
-        }
+        self.calls.hold(&self.shape.part(part.clone()), &kept, epoch);
         kept
     }
 

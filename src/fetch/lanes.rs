@@ -4,7 +4,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tokio::sync::{Notify, watch};
@@ -14,6 +17,7 @@ use super::{
     calls::{Calls, Landed, Wanted},
     demand::Demand,
     part::Kept,
+    purges::Epoch,
 };
 use crate::{
     cache::{Freshness, Interest},
@@ -26,7 +30,7 @@ use crate::{
 pub(super) struct Lanes {
     board: Mutex<HashMap<Shape, Lane>>,
     calls: Arc<Calls>,
-    most: usize,
+    most: AtomicUsize,
 }
 
 struct Lane {
@@ -63,7 +67,7 @@ impl Lane {
 
 fn nobody_waits() -> Gathering {
     let (sender, landing) = watch::channel(None);
-    let group = Group { parts: HashMap::new(), began: None, landing };
+    let group = Group { parts: HashMap::new(), began: None, epoch: Epoch::default(), landing };
     (group, sender, Wanted { parts: Vec::new(), patience: Patience::None, askers: 0 })
 }
 
@@ -72,6 +76,8 @@ struct Group {
     parts: HashMap<PartId, Arc<Interest>>,
     /// When it took off.
     began: Option<Moment>,
+    /// What was purged by then.
+    epoch: Epoch,
     landing: watch::Receiver<Option<Arc<Landed>>>,
 }
 
@@ -105,7 +111,28 @@ pub struct Lost;
 impl Lanes {
     /// At most `most` lanes.
     pub(super) fn new(calls: Arc<Calls>, most: usize) -> Arc<Self> {
-        Arc::new(Self { board: Mutex::default(), calls, most })
+        Arc::new(Self { board: Mutex::default(), calls, most: AtomicUsize::new(most) })
+    }
+
+    /// From now on at most so many. Those that are there stay.
+    pub(super) fn set_most(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
+    }
+
+    /// Has each lane look anew at what it is to fetch: the policies have changed.
+    pub(super) fn wake_all(&self) {
+        self.board().values().for_each(|lane| lane.wake.notify_one());
+    }
+
+    /// Those of `parts` that a call which is on its way will bring.
+    pub(super) fn under_way(&self, shape: &Shape, parts: &[PartId]) -> HashSet<PartId> {
+        let board = self.board();
+        let Some(group) = board.get(shape).and_then(|lane| lane.flying.as_ref()) else { return HashSet::new() };
+        let log = self.calls.purges.log();
+        let comes = |part: &&PartId| {
+            group.parts.contains_key(part) && log.since(group.epoch, &shape.part((*part).clone())).is_none()
+        };
+        parts.iter().filter(comes).cloned().collect()
     }
 
     /// Sees to it that the parts of `shape` that are `asked` for are fetched, each once whoever asks.
@@ -134,6 +161,7 @@ impl Lanes {
         for (part, interest) in asked.parts {
             if let Some(group) = lane.flying.as_ref().filter(|group| takes(group.began))
                 && let Some(first) = group.parts.get(&part)
+                && self.calls.purges.log().since(group.epoch, &shape.part(part.clone())).is_none()
             {
                 first.note(now);
                 let ticket = || Ticket { landing: group.landing.clone(), leads: false, parts: HashSet::new() };
@@ -167,7 +195,7 @@ impl Lanes {
 
     /// A lane that only waits to refresh ahead gives way to one that somebody waits for.
     fn make_room(&self, board: &mut HashMap<Shape, Lane>) -> Result<(), Full> {
-        if board.len() < self.most {
+        if board.len() < self.most.load(Ordering::Relaxed) {
             return Ok(());
         }
         let idle = |(_, lane): &(&Shape, &Lane)| lane.flying.is_none() && lane.gathering.is_none();
@@ -197,7 +225,7 @@ impl Ticket {
 async fn run(lane: OnBoard, interval: Option<Interval>) {
     let calls = Arc::clone(&lane.lanes.calls);
     let mut ahead = Ahead::default();
-    while lane.has_something_to_fetch(&ahead, &calls).await {
+    while lane.has_something_to_fetch(&mut ahead, &calls).await {
         let began = calls.clock.now();
         let Some((sender, wanted)) = lane.take_off(&ahead, began) else { return };
         if wanted.parts.is_empty() {
@@ -222,8 +250,9 @@ struct OnBoard {
 impl OnBoard {
     /// Waits until somebody waits, or until a part that is asked for steadily is about to expire. False when the lane is
     /// to end.
-    async fn has_something_to_fetch(&self, ahead: &Ahead, calls: &Calls) -> bool {
+    async fn has_something_to_fetch(&self, ahead: &mut Ahead, calls: &Calls) -> bool {
         loop {
+            ahead.heed_policies(calls, &self.shape);
             let now = calls.clock.now();
             let due = {
                 let mut board = self.lanes.board();
@@ -261,7 +290,7 @@ impl OnBoard {
                 wanted.parts.push((part, interest));
             }
         }
-        group.began = Some(now);
+        (group.began, group.epoch) = (Some(now), self.lanes.calls.purges.epoch());
         lane.flying = Some(group);
         Some((sender, wanted))
     }

@@ -5,13 +5,16 @@ mod ahead;
 mod assemble;
 mod calls;
 mod demand;
+mod explain;
 mod figures;
+mod ids;
 mod lanes;
 mod part;
 mod parts;
 mod policies;
 #[cfg(any(test, fuzzing))]
 mod properties;
+mod purges;
 mod question;
 mod readiness;
 mod rows;
@@ -19,12 +22,14 @@ mod served;
 mod together;
 
 pub use demand::Demand;
+pub use explain::{Explained, HotQueue, HotQueues};
 pub use figures::{QueueFigures, Watched};
 pub use lanes::{Full, Lost};
 pub use parts::{Held, Parts};
 pub use policies::Policies;
 #[cfg(any(test, fuzzing))]
 pub(crate) use properties::vendor_answer;
+pub use purges::Purge;
 pub use question::Question;
 pub use readiness::Readiness;
 pub use served::{Failure, FetchError, Forwarded, Found, Served, Tally};

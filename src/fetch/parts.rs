@@ -1,25 +1,29 @@
 use std::{
-    collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
+
+use arc_swap::ArcSwap;
 
 use super::{
     Policies,
     assemble::{Slot, Way, assemble},
     calls::{Calls, Miss, Wanted},
     demand::Demand,
+    ids::{parts_of, whole},
     lanes::{Joined, Lanes, Lost},
     part::{Kept, Part},
+    purges::Purges,
     question::{Question, Questions},
     served::{Failure, FetchError, Forwarded, Found, Served},
     together::Together,
 };
 use crate::{
-    cache::{Freshness, Store, Stretch},
+    cache::{Freshness, Store},
     clock::{Moment, SharedClock, before},
     config::Config,
-    model::{PartId, Query, QueueId, Shape},
+    model::{PartId, Query, Shape},
     telemetry::Metrics,
     upstream::{Effort, Patience, UpstreamError, Vendor},
 };
@@ -32,7 +36,7 @@ const MOST_WHOLE: usize = 1_000;
 /// Answers from parts: held, fetched once for all who wait, or served stale.
 pub struct Parts {
     pub(super) calls: Arc<Calls>,
-    lanes: Arc<Lanes>,
+    pub(super) lanes: Arc<Lanes>,
     questions: Questions,
     whole: Mutex<HashMap<Shape, Moment>>,
 }
@@ -56,22 +60,30 @@ impl Parts {
     pub fn new(config: &Config, vendor: Arc<dyn Vendor>, clock: SharedClock, metrics: Arc<Metrics>) -> Self {
         let policies = Policies::new(&config.cache);
         let capacity = config.cache.capacity.bytes();
-        let max_stretch = config.upstream.max_stretch;
-        let longest_life = policies.longest_life(Stretch::new(0, 1, max_stretch));
         let calls = Arc::new(Calls {
-            store: Store::new(capacity - capacity / SHARE_OF_QUESTIONS, longest_life),
-            policies,
+            store: Store::new(capacity - capacity / SHARE_OF_QUESTIONS),
+            policies: ArcSwap::from_pointee(policies),
+            policies_number: AtomicU64::new(0),
+            purges: Purges::default(),
             clock,
             max_queues_per_call: config.upstream.max_queues_per_call.get(),
             patience: config.upstream.request_timeout,
-            max_stretch,
+            max_stretch: config.upstream.max_stretch,
             vendor,
             metrics,
         });
-        // A fetch outlives its callers, so there may be a few more lanes than requests.
-        let most = config.limits.max_in_flight.get().saturating_mul(2);
         let questions = Questions::new(capacity / SHARE_OF_QUESTIONS);
-        Self { lanes: Lanes::new(Arc::clone(&calls), most), calls, questions, whole: Mutex::default() }
+        Self { lanes: Lanes::new(Arc::clone(&calls), most_lanes(config)), calls, questions, whole: Mutex::default() }
+    }
+
+    /// From now on the freshness and the limits of `config` hold, also for what is held.
+    pub fn take_over(&self, config: &Config) {
+        self.lanes.set_most(most_lanes(config));
+        let policies = Policies::new(&config.cache);
+        if **self.calls.policies.load() != policies {
+            self.calls.set_policies(policies);
+            self.lanes.wake_all();
+        }
     }
 
     /// The question that is asked in these words; `read` makes it of them where they were not heard lately.
@@ -97,11 +109,7 @@ impl Parts {
 
     async fn find(&self, question: &Arc<Question>, demand: Demand, may_be_whole: bool) -> Result<Served, Failure> {
         let Question { query, shape, .. } = question.as_ref();
-        let ids = match query.queues() {
-            [] => vec![PartId::Document],
-            _ if self.is_whole(shape) && may_be_whole => vec![whole(query)],
-            queues => once_each(queues).map(PartId::Queue).collect(),
-        };
+        let ids = parts_of(query, may_be_whole && self.is_whole(shape));
         match self.answer(question, ids, demand).await {
             Ok(served) => Ok(served),
             Err(Unanswered::Failed(failure)) => Err(failure),
@@ -323,7 +331,7 @@ impl Parts {
         Ok(effort)
     }
 
-    fn is_whole(&self, shape: &Shape) -> bool {
+    pub(super) fn is_whole(&self, shape: &Shape) -> bool {
         let now = self.calls.clock.now();
         self.whole().get(shape).is_some_and(|until| now < *until)
     }
@@ -341,20 +349,15 @@ impl Parts {
     }
 }
 
+/// A fetch outlives its callers, so there may be a few more lanes than requests.
+fn most_lanes(config: &Config) -> usize {
+    config.limits.max_in_flight.get().saturating_mul(2)
+}
+
 enum Unanswered {
     Failed(Failure),
     /// The rows cannot be told apart: ask for the whole.
     NotTakenApart,
-}
-
-/// The ids that were asked for, in their order, each once.
-fn once_each(queues: &[QueueId]) -> impl Iterator<Item = QueueId> {
-    let mut seen = HashSet::new();
-    queues.iter().filter(move |id| seen.insert(*id)).cloned()
-}
-
-fn whole(query: &Query) -> PartId {
-    PartId::Set(once_each(query.queues()).collect())
 }
 
 /// One refused part refuses the query. A queue's places are told as the caller counts them.

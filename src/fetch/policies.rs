@@ -1,12 +1,13 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    cache::{Phase, Policy, Stretch},
+    cache::{Phase, Policy},
     config::{CacheConfig, FreshnessConfig},
     model::{Interval, Route},
 };
 
 /// How long each route's parts may be served (CONTRACT, section 2). Pure.
+#[derive(PartialEq)]
 pub struct Policies(CacheConfig);
 
 impl Policies {
@@ -63,13 +64,6 @@ impl Policies {
     /// How long it is remembered that something is not there.
     pub fn negative_ttl(&self) -> std::time::Duration {
         self.0.negative_ttl
-    }
-
-    /// The longest that any part may be of use, if `ttl`s stretch as far as `most`.
-    pub fn longest_life(&self, most: Stretch) -> std::time::Duration {
-        let phases = [Phase::Open, Phase::Closed, Phase::Settled];
-        let all = Route::ALL.into_iter().flat_map(|route| phases.map(|phase| self.of(route, phase)));
-        all.map(|policy| policy.life(most)).max().unwrap_or_default()
     }
 }
 

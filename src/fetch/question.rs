@@ -96,12 +96,12 @@ impl Questions {
 
     /// Forgets questions that nobody asks any more, and answers that do not hold any more.
     pub(super) fn sweep(&self, calls: &Calls) {
-        let (now, stretch) = (calls.clock.now(), calls.stretch());
+        let (now, stretch, policies) = (calls.clock.now(), calls.stretch(), calls.policies_number());
         self.0.sweep(|question| {
             if question.asked.was_before(FORGET_AFTER, now) {
                 return Kept::No;
             }
-            match question.together().take_if(|together| !together.holds(now, stretch)) {
+            match question.together().take_if(|together| !together.holds(now, stretch, policies)) {
                 Some(_) => Kept::Changed,
                 None => Kept::AsItIs,
             }

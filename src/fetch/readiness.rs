@@ -8,6 +8,9 @@ pub struct Readiness {
     pub ready: bool,
     /// If not, why.
     pub reasons: Vec<&'static str>,
+    /// What somebody should see to, though callers are answered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<&'static str>,
 }
 
 impl Readiness {
@@ -30,6 +33,6 @@ impl Readiness {
         {
             reasons.push(reason);
         }
-        Self { ready: reasons.is_empty(), reasons }
+        Self { ready: reasons.is_empty(), reasons, warnings: Vec::new() }
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct Together {
     /// The same, `ttl`s being stretched as far as they were.
     fresh_until: Moment,
     stretch: Stretch,
+    /// Under which policies all this was worked out.
+    policies: u64,
     noted: Since,
     touched: Since,
 }
@@ -43,6 +45,8 @@ impl Together {
     /// Remembers an answer all of whose parts are held and fresh.
     pub(super) fn new(calls: &Calls, served: &Served, slots: Vec<Slot>, now: Moment) -> Option<Self> {
         let parts: Vec<_> = slots.into_iter().filter_map(|slot| Some((slot.key, slot.kept?))).collect();
+        // Before they are read: those that come meanwhile have another number.
+        let policies = calls.policies_number();
         let stretch = calls.stretch();
         let until = |stretch: &dyn Fn(&Kept) -> Stretch| {
             let end = |(key, kept): &(PartKey, Kept)| {
@@ -55,6 +59,7 @@ impl Together {
             ttl_until: until(&|_| Stretch::NONE)?,
             fresh_until: until(&|kept| kept.stretch.at_least(stretch))?,
             stretch,
+            policies,
             body: served.body.clone(),
             etag: served.etag.clone(),
             parts,
@@ -67,7 +72,7 @@ impl Together {
     /// The answer, if it still is what would be put together now. Notes the interest in its parts.
     pub(super) fn serve(&self, calls: &Calls) -> Option<Served> {
         let now = calls.clock.now();
-        if !self.holds(now, calls.stretch()) {
+        if !self.holds(now, calls.stretch(), calls.policies_number()) {
             return None;
         }
         if self.noted.is_over(NOTE_EACH, now) {
@@ -87,9 +92,12 @@ impl Together {
         })
     }
 
-    /// Whether no part has been fetched anew, and none has ceased to be fresh.
-    pub(super) fn holds(&self, now: Moment, stretch: Stretch) -> bool {
-        now < self.fresh_until && stretch == self.stretch && !self.parts.iter().any(|(_, part)| part.has_left())
+    /// Whether no part has been fetched anew or purged, and none has ceased to be fresh.
+    pub(super) fn holds(&self, now: Moment, stretch: Stretch, policies: u64) -> bool {
+        now < self.fresh_until
+            && stretch == self.stretch
+            && policies == self.policies
+            && !self.parts.iter().any(|(_, part)| part.has_left())
     }
 }
 

@@ -10,6 +10,7 @@ use axum::{
 use super::{
     app::{App, Peer},
     code::Code,
+    recent_errors::RecentError,
     trace_context::TraceId,
 };
 use crate::{
@@ -103,8 +104,20 @@ impl Drop for Line<'_> {
         let caller = self.caller.as_ref().map(|caller| &caller.name);
         let time = self.app.clock.now().since(self.began);
         self.app.metrics.request(&self.peer.counters, caller, self.template, status, self.cache(), time);
+        let request_id = self.request_id.to_str().unwrap_or("-");
+        if self.answer.is_none_or(|(_, code)| code.is_some()) {
+            self.app.recent_errors.add(RecentError {
+                at: self.app.clock.wall(),
+                request_id: request_id.to_owned(),
+                route: self.template,
+                code,
+                status,
+                caller: caller.map_or("-", CallerName::as_str).to_owned(),
+                times: 1,
+            });
+        }
         events::request(&events::Request {
-            request_id: self.request_id.to_str().unwrap_or("-"),
+            request_id,
             trace_id: self.trace.as_ref().map(TraceId::as_str),
             caller: caller.map_or("-", CallerName::as_str),
             method: self.method,

@@ -23,23 +23,23 @@ use crate::{
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Who calls `route`. Counts the request against the caller's limit.
+/// Who calls `route`, and how many queues a request may name. Counts the request against the caller's limit.
 pub(super) fn authenticate(
     app: &App,
     route: Route,
     peer: &Peer,
     headers: &HeaderMap,
     line: &mut Line<'_>,
-) -> Result<Identity, Problem> {
+) -> Result<(Identity, usize), Problem> {
     let credential = credential(route, headers)?;
     let known = app.known();
     let now = app.clock.wall();
     let identity = peer
         .acquaintance
         .identify(&known.callers, &app.sessions, credential, now)
-        .map_err(|failure| refuse(app, peer.address(headers), failure))?;
+        .map_err(|failure| refuse(app, &known, peer.address(headers), failure))?;
     count(app, &known, &identity.caller, line)?;
-    Ok(identity)
+    Ok((identity, known.max_queues))
 }
 
 /// Lets a known caller through to `route`, and gives it a place among the requests that are worked on.
@@ -65,11 +65,11 @@ pub(super) fn count(app: &App, known: &Known, caller: &Arc<Caller>, line: &mut L
 }
 
 /// The answer to a credential that is not good. Counts it against the address it came from.
-pub(super) fn refuse(app: &App, address: IpAddr, failure: AuthFailure) -> Problem {
+pub(super) fn refuse(app: &App, known: &Known, address: IpAddr, failure: AuthFailure) -> Problem {
     use AuthFailure as F;
     events::credential_refused(failure.as_str(), address);
     app.metrics.auth_failure(failure.as_str());
-    if let Err(wait) = app.auth_failures.count(address) {
+    if let Err(wait) = known.auth_failures.count(address) {
         let detail =
             "Too many wrong credentials came from this address. Check the key, and try again after Retry-After.";
         return Problem::new(Code::TooManyAuthFailures, detail).retry_after(wait);

@@ -1,4 +1,11 @@
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::{ArcSwap, Guard};
 use axum::http::HeaderMap;
@@ -6,13 +13,13 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::{client_address::client_address, known::Known};
+use super::{client_address::client_address, known::Known, recent_errors::RecentErrors};
 use crate::{
     callers::{Acquaintance, Caller, Sessions},
     clock::SharedClock,
-    config::{CallerConfig, Config, RateLimit},
-    fetch::{Held, Parts, Readiness, Watched},
-    limits::{AuthFailures, Places},
+    config::Config,
+    fetch::{Held, Parts, Purge, Readiness, Watched},
+    limits::Places,
     telemetry::{
         Metrics,
         metrics::{Figures, Present, RequestCounters},
@@ -25,7 +32,6 @@ pub struct App {
     pub(super) settings: Settings,
     known: ArcSwap<Known>,
     pub(super) sessions: Sessions,
-    pub(super) auth_failures: AuthFailures,
     pub(super) parts: Parts,
     watched: Watched,
     pub(super) wesal: Arc<Wesal>,
@@ -33,6 +39,8 @@ pub struct App {
     pub(super) in_flight: Places,
     pub(super) started_at: Timestamp,
     lifecycle: watch::Sender<Lifecycle>,
+    reload_refused: AtomicBool,
+    pub(super) recent_errors: RecentErrors,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -41,7 +49,6 @@ pub(super) struct Settings {
     pub(super) base_path: String,
     pub(super) max_body: usize,
     pub(super) body_timeout: Duration,
-    pub(super) max_queues: usize,
     pub(super) forward_query: Vec<String>,
     pub(super) forward_fields: Vec<String>,
 }
@@ -94,13 +101,11 @@ impl App {
                 base_path: config.server.base_path.clone(),
                 max_body: usize::try_from(config.server.max_body.bytes()).unwrap_or(usize::MAX),
                 body_timeout: config.server.body_timeout,
-                max_queues: config.limits.max_queues_per_request.get(),
                 forward_query: config.upstream.forward_query.clone(),
                 forward_fields: config.upstream.forward_fields.clone(),
             },
-            known: ArcSwap::from_pointee(Known::new(&config.callers, &config.limits.default, &clock, None)),
+            known: ArcSwap::from_pointee(Known::new(config, &clock, None)),
             sessions: Sessions::new(&config.sessions)?,
-            auth_failures: AuthFailures::new(&config.limits.auth_failures, clock.clone()),
             parts: Parts::new(config, wesal.clone(), clock.clone(), Arc::clone(&metrics)),
             watched: Watched::new(gauges.queues.clone(), gauges.fields.clone()),
             wesal,
@@ -108,20 +113,29 @@ impl App {
             started_at: clock.wall(),
             clock,
             lifecycle: watch::Sender::new(Lifecycle::Serving),
+            reload_refused: AtomicBool::new(false),
+            recent_errors: RecentErrors::default(),
             metrics,
         }))
     }
 
-    /// From now on these are the callers, and `default` the rate of those that have none of their own. Requests that are
-    /// worked on finish as they began.
-    pub fn set_callers(&self, callers: &[CallerConfig], default: &RateLimit) {
+    /// From now on the callers, limits and freshness of `config` hold. Requests that are worked on finish as they began.
+    pub fn take_over(&self, config: &Config) {
         let before = self.known.load();
-        self.known.store(Arc::new(Known::new(callers, default, &self.clock, Some(&before))));
+        self.known.store(Arc::new(Known::new(config, &self.clock, Some(&before))));
+        self.in_flight.set_most(config.limits.max_in_flight.get());
+        self.parts.take_over(config);
     }
 
     /// What there is to tell of each caller.
     pub fn callers(&self) -> Vec<Arc<Caller>> {
         self.known.load().callers.all().to_vec()
+    }
+
+    /// Purges what `purge` means, and gives how many parts were held of it. Looks at all that is held: not for a thread that
+    /// answers.
+    pub fn purge(&self, purge: &Purge) -> u64 {
+        self.parts.purge(purge)
     }
 
     /// The callers as they are now. Not to be held while waiting.
@@ -140,7 +154,16 @@ impl App {
 
     /// Whether callers can be answered now.
     pub fn readiness(&self) -> Readiness {
-        Readiness::now(&self.parts, &self.wesal, self.lifecycle() > Lifecycle::Serving)
+        let mut readiness = Readiness::now(&self.parts, &self.wesal, self.lifecycle() > Lifecycle::Serving);
+        if self.reload_refused.load(Ordering::Relaxed) {
+            readiness.warnings.push("configuration: the last reload was refused; what held before still holds");
+        }
+        readiness
+    }
+
+    /// Notes whether the last reload was refused.
+    pub fn note_reload(&self, refused: bool) {
+        self.reload_refused.store(refused, Ordering::Relaxed);
     }
 
     /// The metrics, with how things stand now.
@@ -180,7 +203,7 @@ impl App {
     /// Gives memory back. To be called about each second.
     pub fn tidy(&self) {
         self.parts.tidy();
-        self.auth_failures.tidy();
+        self.known.load().auth_failures.tidy();
         self.sessions.tidy(self.clock.wall());
     }
 

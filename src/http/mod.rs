@@ -14,15 +14,20 @@ mod known;
 mod problem;
 #[cfg(any(test, fuzzing))]
 mod properties;
+mod recent_errors;
 mod request_id;
 mod router;
 mod routes;
 mod stack;
+mod status;
 mod trace_context;
 
 pub use app::{App, Lifecycle, Peer};
 #[cfg(any(test, fuzzing))]
 pub(crate) use properties::caller_headers;
+pub use recent_errors::RecentError;
+pub use routes::explain::explain;
 #[cfg(any(test, fuzzing))]
 pub(crate) use routes::properties::caller_request;
 pub use stack::answer;
+pub use status::Status;

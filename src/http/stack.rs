@@ -81,7 +81,7 @@ async fn work_on(app: &App, peer: &Peer, request: Request, line: &mut Line<'_>) 
         }
         Endpoint::Mirrored(route) => route,
     };
-    let Identity { caller, session } = admit::authenticate(app, route, peer, &head.headers, line)?;
+    let (Identity { caller, session }, max_queues) = admit::authenticate(app, route, peer, &head.headers, line)?;
     let _place = admit::admit(app, route, &caller)?;
     match route {
         Route::Login | Route::Logout => auth::log_out(app, session.as_ref(), &head),
@@ -92,7 +92,7 @@ async fn work_on(app: &App, peer: &Peer, request: Request, line: &mut Line<'_>) 
         Route::Questions => questions::get_questions(app, &caller, &head, line).await,
         Route::Surveys => surveys::query_surveys(app, &caller, &head, body, line).await,
         Route::QueueSummary | Route::QueueActivity | Route::QueuePerformance => {
-            queues::query_queues(app, &caller, route, &head, body, line).await
+            queues::query_queues(app, &caller, (route, max_queues), &head, body, line).await
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::{
 /// refused: a good key passes from any address.
 pub struct AuthFailures {
     limiter: RateLimiter<IpAddr, DashMapStateStore<IpAddr>, GcraClock, NoOpMiddleware<Nanos>>,
+    limit: RateLimit,
     clock: SharedClock,
 }
 
@@ -24,7 +25,12 @@ impl AuthFailures {
     /// `limit` is `limits.auth_failures`.
     pub fn new(limit: &RateLimit, clock: SharedClock) -> Self {
         let limiter = RateLimiter::dashmap_with_clock(limit.quota(), GcraClock(clock.clone()));
-        Self { limiter, clock }
+        Self { limiter, limit: limit.clone(), clock }
+    }
+
+    /// What it was made of.
+    pub fn limit(&self) -> &RateLimit {
+        &self.limit
     }
 
     /// Counts a failure from `address`; says how long to wait if there were too many.

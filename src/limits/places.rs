@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// So many may be inside at once; who finds no place is told so at once, and none waits.
 pub struct Places {
     taken: AtomicUsize,
-    most: usize,
+    most: AtomicUsize,
 }
 
 /// A place that is free again when it is dropped.
@@ -12,12 +12,18 @@ pub struct Place<'a>(&'a Places);
 impl Places {
     /// `most` places.
     pub fn new(most: usize) -> Self {
-        Self { taken: AtomicUsize::new(0), most }
+        Self { taken: AtomicUsize::new(0), most: AtomicUsize::new(most) }
+    }
+
+    /// From now on so many. Those that are taken stay taken.
+    pub fn set_most(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
     }
 
     /// A place, if one is free.
     pub fn take(&self) -> Option<Place<'_>> {
-        let one_more = |taken| (taken < self.most).then_some(taken + 1);
+        let most = self.most.load(Ordering::Relaxed);
+        let one_more = |taken| (taken < most).then_some(taken + 1);
         self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok().map(|_| Place(self))
     }
 
@@ -36,6 +42,18 @@ impl Drop for Place<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fewer_places_take_none_away_and_more_are_there_at_once() {
+        let places = Places::new(2);
+        let taken = (places.take(), places.take());
+        places.set_most(1);
+        assert_eq!(places.taken(), 2);
+        assert!(places.take().is_none());
+        places.set_most(3);
+        assert!(places.take().is_some());
+        drop(taken);
+    }
 
     #[test]
     fn a_place_is_free_again_when_it_is_left_and_a_refusal_takes_none() {

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc};
 
-use super::{QueueId, Route, json::write_string};
+use super::{CompanyId, QueueId, Route, json::write_string};
 
 /// Everything that shapes a vendor answer except the queues' ids: the route, the path with its query, and every body
 /// field, in one canonical text.
@@ -9,6 +9,8 @@ pub struct Shape(Arc<Canonical>);
 
 #[derive(PartialEq, Eq, Hash)]
 struct Canonical {
+    /// For who purges by it. It stands in `target` or in `fields` too.
+    company: Option<CompanyId>,
     route: Route,
     target: Box<str>,
     fields: Option<Box<str>>,
@@ -38,13 +40,18 @@ pub struct PartKey {
 impl Shape {
     /// `target` is the path under the vendor's base URL, percent-encoded, with its query. `fields` are the body's
     /// members without braces and without `queues`; `None` if the request has no body.
-    pub(super) fn new(route: Route, target: String, fields: Option<String>) -> Self {
-        Self(Arc::new(Canonical { route, target: target.into(), fields: fields.map(Into::into) }))
+    pub(super) fn new(route: Route, company: Option<CompanyId>, target: String, fields: Option<String>) -> Self {
+        Self(Arc::new(Canonical { company, route, target: target.into(), fields: fields.map(Into::into) }))
     }
 
     /// The route it belongs to.
     pub fn route(&self) -> Route {
         self.0.route
+    }
+
+    /// The one company it is about, if it names one.
+    pub fn company(&self) -> Option<CompanyId> {
+        self.0.company
     }
 
     /// The path under the vendor's base URL, with its query.

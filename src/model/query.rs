@@ -126,7 +126,7 @@ impl Query {
 
     /// All of it but its queues: with their ids, what its parts are kept under and the vendor is asked for.
     pub fn shape(&self) -> Shape {
-        Shape::new(self.route(), self.target(), self.fields())
+        Shape::new(self.route(), self.company(), self.target(), self.fields())
     }
 
     fn target(&self) -> String {

@@ -1,20 +1,20 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
-use axum::{Router, extract::Request, response::Response};
-use futures_util::FutureExt;
+use axum::{extract::Request, response::Response};
 use tokio::{sync::watch, task::JoinSet};
-use tower::ServiceExt;
 
 use super::{
     bound::Bound,
     certificates::{Certificates, TlsError},
     listener::{Bounds, Door, Service},
+    operate::Process,
+    reload::Reloader,
     service_manager,
 };
 use crate::{
-    admin::{self, Admin, Shown},
+    admin::Admin,
     clock::{SharedClock, SystemClock},
-    config::{Config, ListenAddress},
+    config::{Config, Fingerprint, ListenAddress, Source},
     http::{self, App, Lifecycle, Peer},
     telemetry::{Metrics, events},
     upstream::{self, Wesal},
@@ -32,6 +32,7 @@ pub struct Gateway {
     public: Public,
     admin: Behind,
     certificates: Option<Arc<Certificates>>,
+    reloader: Reloader,
     bounds: Bounds,
     drain_delay: Duration,
     drain_timeout: Duration,
@@ -50,11 +51,11 @@ impl Service for Public {
 
 /// Operators' requests.
 #[derive(Clone)]
-struct Behind(Router);
+struct Behind(Admin);
 
 impl Service for Behind {
     fn answer(&self, _: &Peer, request: Request) -> impl Future<Output = Response> + Send {
-        self.0.clone().oneshot(request).map(|Ok(response)| response)
+        self.0.answer(request)
     }
 }
 
@@ -104,23 +105,18 @@ impl Gateway {
     pub fn new(config: &Config, clock: SharedClock) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new());
         let wesal = Wesal::new(&config.upstream, clock.clone(), Arc::clone(&metrics))?;
-        let app = App::new(config, Arc::clone(&wesal), clock.clone(), metrics)?;
-        let (ready, measured) = (Arc::clone(&app), Arc::clone(&app));
-        let known = Arc::clone(&app);
-        let admin = Admin::new(
-            config.admin.token.clone(),
-            Shown {
-                readiness: Box::new(move || ready.readiness()),
-                metrics: Box::new(move || measured.metrics()),
-                callers: Box::new(move || known.callers()),
-            },
-        );
+        let app = App::new(config, Arc::clone(&wesal), clock.clone(), Arc::clone(&metrics))?;
+        let reloader = Reloader::new(config, &app, &wesal, metrics, clock.clone());
+        let operator = Arc::new(Process { app: Arc::clone(&app), reloader: reloader.clone() });
+        // Its bodies come in real time, as its sockets' bytes do.
+        let admin = Admin::new(config.admin.token.clone(), operator, SystemClock::shared());
         Ok(Self {
             public: Public(Arc::clone(&app)),
-            admin: Behind(admin::router(admin)),
+            admin: Behind(admin),
             app,
             wesal,
             certificates: config.server.tls.as_ref().map(Certificates::load).transpose()?,
+            reloader,
             bounds: Bounds {
                 max_connections: config.server.max_connections.get(),
                 header_timeout: config.server.header_timeout,
@@ -135,7 +131,12 @@ impl Gateway {
 
     /// What takes over another configuration while the gateway runs.
     pub fn reloader(&self) -> Reloader {
-        Reloader(Arc::clone(&self.app))
+        self.reloader.clone()
+    }
+
+    /// From now on the configuration can be read again, and is when it changes: `read` tells what it was when it was read.
+    pub fn reload_from(&self, source: Source, read: Fingerprint) {
+        self.reloader.read_from(source, read);
     }
 
     /// Serves until `stop` completes, then drains.
@@ -143,6 +144,7 @@ impl Gateway {
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&self.wesal).keep_logged_in());
         tasks.spawn(tidy(Arc::clone(&self.app), self.clock.clone()));
+        tasks.spawn(self.reloader.clone().watch());
 
         if let Some(certificates) = &self.certificates {
             tasks.spawn(Arc::clone(certificates).follow_files(self.clock.clone()));
@@ -174,26 +176,6 @@ impl Gateway {
         }
         events::drained(cut_off);
         Drained { cut_off }
-    }
-}
-
-/// Takes over another configuration while the gateway runs.
-#[derive(Clone)]
-pub struct Reloader(Arc<App>);
-
-/// Every caller would be gone: the file is half written, or not the right one.
-#[derive(Debug, thiserror::Error)]
-#[error("it has no callers; nothing was changed")]
-pub struct NoCallers;
-
-impl Reloader {
-    /// Takes over callers and limits; no request is lost.
-    pub fn reload(&self, config: &Config) -> Result<(), NoCallers> {
-        if config.callers.is_empty() && !self.0.callers().is_empty() {
-            return Err(NoCallers);
-        }
-        self.0.set_callers(&config.callers, &config.limits.default);
-        Ok(())
     }
 }
 

@@ -5,10 +5,12 @@ mod certificates;
 mod connection;
 mod gateway;
 mod listener;
+mod operate;
+mod reload;
 mod service_manager;
 mod socket;
 
 pub use bound::{Bound, Passed};
 pub use certificates::TlsError;
-pub use gateway::{Drained, Gateway, NoCallers, Reloader, StartError};
-pub use service_manager::while_reloading;
+pub use gateway::{Drained, Gateway, StartError};
+pub use reload::{Refused, Reloader};

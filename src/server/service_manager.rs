@@ -20,14 +20,12 @@ pub(super) fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
-/// Tells that the configuration is being read again while `reload` does it (`Type=notify-reload`).
-pub fn while_reloading(reload: impl FnOnce()) {
+/// The configuration is being read again, until [`ready`] is told (`Type=notify-reload`).
+pub(super) fn reloading() {
     // systemd wants to know when, to tell this from an earlier time.
     let now = NotifyState::monotonic_usec_now().ok();
     let told: Vec<_> = [NotifyState::Reloading].into_iter().chain(now).collect();
     tell(&told);
-    reload();
-    ready();
 }
 
 /// Says twice in each `WatchdogSec=` that all is well, if the accept loops answer, and the runtime, which this runs on, goes

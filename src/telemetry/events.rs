@@ -177,17 +177,34 @@ pub fn draining(in_flight: usize) {
     tracing::info!(in_flight, "draining: requests in flight are finished, then the process ends");
 }
 
-/// The configuration was read again, and its callers and limits hold from now on.
+/// The configuration was read again: its callers, limits, freshness, vendor credentials and log filter hold from now on.
 pub fn reloaded(callers: usize) {
-    tracing::info!(
-        callers,
-        "reloaded: the callers and their rates are those of the file; other settings need a restart"
-    );
+    tracing::info!(callers, "the configuration was reloaded");
+}
+
+/// Settings of the configuration that was read again do not hold before a restart.
+pub fn restart_needed(settings: &str) {
+    tracing::warn!(settings, "these settings have changed, and need a restart to hold");
+}
+
+/// The configuration brought other credentials for the service login.
+pub fn credentials_taken_over() {
+    tracing::info!("the service login has other credentials: the gateway logs in with them");
 }
 
 /// The configuration was read again, and is not good: what held before still holds.
 pub fn reload_refused(reason: &(dyn std::error::Error + 'static)) {
     tracing::error!(reason, "the configuration was not reloaded: what held before still holds");
+}
+
+/// An operator purged kept answers.
+pub fn purged(parts: u64, hard: bool) {
+    tracing::info!(parts, hard, "kept answers were purged");
+}
+
+/// An operator chose which events are written.
+pub fn log_filter_changed() {
+    tracing::info!("the log filter was changed, until the configuration changes it or the process ends");
 }
 
 /// SIGHUP, where there is nothing to reload.

@@ -33,6 +33,7 @@ pub struct Metrics {
     vendor_calls: Family<CallLabels, Counter>,
     vendor_call_duration: Family<RouteLabel, Histogram, fn() -> Histogram>,
     logins: Family<OutcomeLabel, Counter>,
+    config_reloads: Family<OutcomeLabel, Counter>,
     /// By route, in the order of [`Route::ALL`].
     answers: [Answers; Route::ALL.len()],
     not_taken_apart: Family<RouteLabel, Counter>,
@@ -213,6 +214,7 @@ impl Metrics {
             vendor_calls: Family::default(),
             vendor_call_duration: Family::new_with_constructor(call_times),
             logins: Family::default(),
+            config_reloads: Family::default(),
             answers: std::array::from_fn(|_| Answers { saved: Counter::default(), parts: Default::default() }),
             not_taken_apart: Family::default(),
             rate_limited: Family::default(),
@@ -234,6 +236,8 @@ impl Metrics {
         let help = "From a vendor call's begin to its answer's end";
         registry.register("vendor_call_duration_seconds", help, self.vendor_call_duration.clone());
         registry.register("logins", "Logins at the vendor that came to an end", self.logins.clone());
+        let help = "Times that the configuration was read again";
+        registry.register("config_reloads", help, self.config_reloads.clone());
         let help = "1 for the state that the service login is in";
         registry.register("login_state", help, present.login_state.clone());
         let help = "1 for the state that the circuit breaker is in";
@@ -319,6 +323,11 @@ impl Metrics {
     /// A login at the vendor came to an end.
     pub fn login(&self, outcome: &'static str) {
         self.logins.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// The configuration was read again.
+    pub fn config_reload(&self, outcome: &'static str) {
+        self.config_reloads.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
     /// An answer was put together of so many parts that were hit, stale, fetched, joined and absent, in this order.

@@ -1,11 +1,15 @@
 //! What is told of the running process. All events of note stand in `events`, all metrics in `metrics`, start-up in `start`.
 
 pub mod events;
+mod filter;
 mod json_lines;
 pub mod metrics;
 mod sink;
 mod start;
+pub mod totals;
 
+pub use filter::{FilterError, change_log_filter, log_filter};
 pub use metrics::Metrics;
 pub use sink::LogWriter;
 pub use start::{StartError, start};
+pub use totals::Totals;

@@ -3,10 +3,11 @@ use std::{
     sync::OnceLock,
 };
 
-use tracing_subscriber::{EnvFilter, filter::ParseError, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{filter::ParseError, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use super::{
     events,
+    filter::changeable,
     json_lines::JsonLines,
     sink::{LogWriter, Sink},
 };
@@ -29,7 +30,7 @@ pub enum StartError {
 /// Begins to write events to standard error, in the form that the configuration names, until the writer is dropped.
 /// Once a process; a second call changes nothing.
 pub fn start(config: &TelemetryConfig) -> Result<LogWriter, StartError> {
-    let filter = EnvFilter::try_new(&config.log_filter)?;
+    let (filter, keep_filter) = changeable(&config.log_filter)?;
     // The default hook prints a panic's message, which can hold anything.
     std::panic::set_hook(Box::new(|panic| events::panicked(panic.location())));
     let terminal = io::stderr().is_terminal();
@@ -40,8 +41,7 @@ pub fn start(config: &TelemetryConfig) -> Result<LogWriter, StartError> {
     };
     let (sink, writer) = Sink::open(io::stderr())?;
     let registry = tracing_subscriber::registry().with(filter);
-    // Only a subscriber that stands already makes this fail, and then events are written.
-    let _ = if text {
+    let started = if text {
         registry.with(fmt::layer().with_writer(sink).with_ansi(terminal)).try_init()
     } else {
         let lines = JsonLines::new(sink, SystemClock::shared());
@@ -50,6 +50,10 @@ pub fn start(config: &TelemetryConfig) -> Result<LogWriter, StartError> {
             let _ = JSON_LINES.set(lines);
         })
     };
+    // Only a subscriber that stands already makes this fail, and then events are written.
+    if started.is_ok() {
+        keep_filter();
+    }
     Ok(writer)
 }
 

@@ -54,6 +54,18 @@ impl Barred {
         bar.wait
     }
 
+    /// Another account asks from now on.
+    pub(super) fn lift_all(&mut self) {
+        self.bars.clear();
+    }
+
+    /// The routes that are not asked for now, each with how long yet.
+    pub(super) fn all(&self, now: Moment) -> Vec<(Route, Duration)> {
+        let mut all: Vec<_> = self.bars.keys().filter_map(|route| Some((*route, self.left(*route, now)?))).collect();
+        all.sort();
+        all
+    }
+
     /// `route` was answered, and took the token of `generation`.
     pub(super) fn lift(&mut self, route: Route, generation: u64) {
         self.bars.remove(&route);

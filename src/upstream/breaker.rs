@@ -120,6 +120,15 @@ impl Breaker {
         }
     }
 
+    /// How long until it lets a probe through, if it is not closed.
+    pub(super) fn probe_in(&self, now: Moment) -> Option<Duration> {
+        match self.state {
+            State::Closed { .. } => None,
+            State::Open { until, .. } => Some(until.since(now)),
+            State::HalfOpen { since, pause } => Some(since.after(pause).since(now)),
+        }
+    }
+
     pub(super) fn state(&self) -> BreakerState {
         match self.state {
             State::Closed { .. } => BreakerState::Closed,

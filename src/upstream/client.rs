@@ -5,25 +5,26 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
-use reqwest::{Method, header::HeaderValue};
+use reqwest::Method;
 
 use super::{
     barred::Barred,
     breaker::{Breaker, BreakerState, Pass},
     budget::{CallBudget, Spent},
+    credentials::{Hidden, OwnAccount},
     error::{StartError, UpstreamError},
     login::{Login, LoginRequest, LoginState},
     retry::{self, RetryBudget},
-    secrets::secrets,
     transport::{Credential, SendError, Transport, sensitive},
     vendor::{Answer, Budget, Called, Effort, Patience, Vendor},
     wire::{self, Meaning, RawAnswer},
 };
 use crate::{
     clock::{Moment, SharedClock, before},
-    config::{Secret, UpstreamConfig},
+    config::UpstreamConfig,
     model::{QueueId, Route, Shape},
     telemetry::Metrics,
 };
@@ -34,22 +35,23 @@ pub struct Wesal {
     pub(super) login: Arc<Login>,
     /// One change of the service login's own password at a time.
     pub(super) password_changes: tokio::sync::Mutex<()>,
-    breaker: Mutex<Breaker>,
-    budget: CallBudget,
+    pub(super) breaker: Mutex<Breaker>,
+    pub(super) budget: CallBudget,
     retry_budget: Mutex<RetryBudget>,
     /// Until when the vendor asked all of us to wait.
-    paused_until: Mutex<Moment>,
-    barred: Mutex<Barred>,
-    client_id: HeaderValue,
+    pub(super) paused_until: Mutex<Moment>,
+    pub(super) barred: Mutex<Barred>,
+    pub(super) own: ArcSwap<OwnAccount>,
     authorization_prefix: String,
-    email: Secret,
     /// What never stands in words that callers are shown, the token of the moment apart.
-    secrets: Mutex<Vec<Secret>>,
+    pub(super) hidden: Mutex<Hidden>,
+    /// The settings that hold, its credentials being the last that were taken over.
+    pub(super) configured: Mutex<UpstreamConfig>,
     retries: u32,
     try_timeout: Duration,
     request_timeout: Duration,
     max_wait: Duration,
-    clock: SharedClock,
+    pub(super) clock: SharedClock,
     metrics: Arc<Metrics>,
 }
 
@@ -71,9 +73,9 @@ enum Failure {
 impl Wesal {
     /// Sets up the vendor's side; nothing is sent yet.
     pub fn new(config: &UpstreamConfig, clock: SharedClock, metrics: Arc<Metrics>) -> Result<Arc<Self>, StartError> {
-        let client_id = sensitive(config.client_id.expose()).ok_or(StartError::Header("upstream.client_id"))?;
+        let own = OwnAccount::new(config)?;
         let transport = Arc::new(Transport::new(config)?);
-        let request = LoginRequest::new(config, client_id.clone());
+        let request = LoginRequest::new(config, own.client_id.clone());
         let scheme = config.auth_scheme.as_str();
         Ok(Arc::new(Self {
             login: Login::new(config, request, Arc::clone(&transport), clock.clone(), Arc::clone(&metrics)),
@@ -83,10 +85,10 @@ impl Wesal {
             retry_budget: Mutex::new(RetryBudget::new(config.retry_budget)),
             paused_until: Mutex::default(),
             barred: Mutex::default(),
-            client_id,
+            own: ArcSwap::from_pointee(own),
             authorization_prefix: if scheme.is_empty() { String::new() } else { format!("{scheme} ") },
-            email: config.email.clone(),
-            secrets: Mutex::new(secrets(config)),
+            hidden: Mutex::new(Hidden::of(config)),
+            configured: Mutex::new(config.clone()),
             password_changes: tokio::sync::Mutex::default(),
             retries: config.retries,
             try_timeout: config.try_timeout,
@@ -112,16 +114,6 @@ impl Wesal {
         lock(&self.breaker).state()
     }
 
-    /// One more secret that callers are never shown in the vendor's words.
-    pub(super) fn hide(&self, secret: Secret) {
-        lock(&self.secrets).push(secret);
-    }
-
-    /// Whether `email` is the service login's own; letter case does not matter.
-    pub fn is_own_email(&self, email: &str) -> bool {
-        self.email.expose().trim().to_lowercase() == email.trim().to_lowercase()
-    }
-
     /// Calls `/auth/reset` or `/auth/verify`, once: they are not safe to repeat.
     pub async fn call_account(&self, route: Route, body: String) -> Called {
         let request = Request { route, target: route.template(), body: Some(body) };
@@ -132,7 +124,8 @@ impl Wesal {
             self.wait_out_pause(self.max_wait).await?;
             self.take_from_budget(self.max_wait).await?;
             self.wait_out_pause(self.max_wait).await?;
-            let credential = Credential::ClientId(&self.client_id);
+            let own = self.own.load_full();
+            let credential = Credential::ClientId(&own.client_id);
             self.try_once(&request, credential, None, deadline, pass, &mut effort).await.map_err(
                 |failure| match failure {
                     Failure::Passing(error) | Failure::Final(error) => error,
@@ -249,8 +242,8 @@ impl Wesal {
 
     fn read(&self, route: Route, answer: RawAnswer, token: Option<&str>) -> Result<Bytes, Failure> {
         let meaning = {
-            let secrets = lock(&self.secrets);
-            let secrets: Vec<&str> = secrets.iter().map(Secret::expose).chain(token).collect();
+            let hidden = lock(&self.hidden);
+            let secrets: Vec<&str> = hidden.all().chain(token).collect();
             wire::meaning(route, &answer, &secrets)
         };
         match meaning {
@@ -356,7 +349,7 @@ impl Drop for BreakerPass<'_> {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

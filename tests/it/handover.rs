@@ -38,7 +38,7 @@ async fn twenty_restarts_under_load_lose_no_request() {
     let mut config = world.config.clone();
     config.server.reuse_port = true;
     config.admin.listen = None;
-    let mut running = run(&config, &world.clock).await;
+    let mut running = run(&config, &world.clock, None).await;
     let address = running.address.unwrap();
     config.server.listen = address.into();
 
@@ -72,7 +72,7 @@ async fn twenty_restarts_under_load_lose_no_request() {
             assert!(!load.is_finished());
             tokio::task::yield_now().await;
         }
-        let next = run(&config, &world.clock).await;
+        let next = run(&config, &world.clock, None).await;
         let Running { stop, task, .. } = std::mem::replace(&mut running, next);
         drop(stop);
         assert_eq!(task.await.unwrap(), Drained { cut_off: 0 });

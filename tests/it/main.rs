@@ -2,6 +2,7 @@
 //! hours in the test's hand.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, unreachable_pub)]
 
+mod admin;
 mod callers;
 mod counts;
 mod fault_catalogue;
@@ -21,6 +22,7 @@ mod queue_parts;
 mod recovery;
 mod reference;
 mod reload;
+mod reload_file;
 mod service_manager;
 mod sessions;
 mod slow_clients;

@@ -43,7 +43,7 @@ async fn both_listeners_serve_through_files_that_go_with_them() {
     // What a process left behind that was killed.
     drop(std::os::unix::net::UnixListener::bind(&public).unwrap());
     assert!(public.exists());
-    let Running { address, stop, task, .. } = run(&config, &world.clock).await;
+    let Running { address, stop, task, .. } = run(&config, &world.clock, None).await;
     assert!(address.is_none());
     let answer = ask(&public, "/api/v1/queries/organization", world.key()).await;
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("organization"), "{answer}");
@@ -74,7 +74,7 @@ async fn a_file_that_another_took_over_is_not_removed() {
     let world = Setup::default().start().await;
     let mut config = world.config.clone();
     let (public, _) = sockets(&mut config, folder.path());
-    let Running { stop, task, .. } = run(&config, &world.clock).await;
+    let Running { stop, task, .. } = run(&config, &world.clock, None).await;
     std::fs::remove_file(&public).unwrap();
     let _another = std::os::unix::net::UnixListener::bind(&public).unwrap();
     drop(stop);
@@ -91,7 +91,7 @@ async fn wrong_credentials_are_counted_together_and_a_proxy_there_is_named_by_lo
         let (public, _) = sockets(&mut config, folder.path());
         config.limits.auth_failures = rate(1, 3600, 1);
         config.server.trusted_proxies = proxies;
-        let Running { stop, task, .. } = run(&config, &world.clock).await;
+        let Running { stop, task, .. } = run(&config, &world.clock, None).await;
         for (client, status) in [("192.0.2.1", "401"), ("192.0.2.2", second)] {
             let forged = format!("wrong\r\nX-Forwarded-For: {client}");
             let answer = ask(&public, "/api/v1/queries/organization", &forged).await;

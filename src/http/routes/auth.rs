@@ -36,7 +36,7 @@ pub(in crate::http) async fn log_in(
     let (email, password) = shown_at_login(read_fields(app, head, body).await?)?;
     let (known, now) = (app.known(), app.clock.wall());
     let found = known.callers.by_login(&email, &password, now);
-    let shown = found.map_err(|failure| refuse(app, peer.address(&head.headers), failure))?;
+    let shown = found.map_err(|failure| refuse(app, &known, peer.address(&head.headers), failure))?;
     count(app, &known, &shown.caller, line)?;
     let session = known.callers.begin_session(&app.sessions, &shown, now).map_err(|_| Problem::internal())?;
     Ok(no_store(login_answer(app, &shown.caller, &email, &session)))

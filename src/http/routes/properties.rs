@@ -69,7 +69,6 @@ fn settings() -> Settings {
         base_path: BASE.to_owned(),
         max_body: usize::MAX,
         body_timeout: Duration::MAX,
-        max_queues: MOST_QUEUES,
         forward_query: vec!["lang".to_owned(), "größe".to_owned()],
         forward_fields: vec!["zone".to_owned(), "a/b~c".to_owned()],
     }
@@ -101,7 +100,7 @@ fn read(route: Route, uri: &Uri, body: &[u8]) -> Result<Read, Problem> {
         }
         Route::Surveys => posted(&surveys::subject),
         Route::QueueSummary | Route::QueueActivity | Route::QueuePerformance => {
-            posted(&|fields| queues::subject(route, settings.max_queues, fields))
+            posted(&|fields| queues::subject(route, MOST_QUEUES, fields))
         }
     }
 }

@@ -13,17 +13,17 @@ use crate::{
 };
 
 /// `POST /analytics/runtime/queues/summary` and `…/activity`, and, where `route` is none of these,
-/// `POST /analytics/queues/performance`
+/// `POST /analytics/queues/performance`. `max_queues` may be named at once.
 pub(in crate::http) async fn query_queues(
     app: &App,
     caller: &Caller,
-    route: Route,
+    (route, max_queues): (Route, usize),
     head: &Parts,
     body: Body,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    let subject = |fields: &mut Fields| subject(route, app.settings.max_queues, fields);
-    let question = posted(app, route, head, body, subject).await?;
+    let subject = |fields: &mut Fields| subject(route, max_queues, fields);
+    let question = posted(app, (route, max_queues), head, body, subject).await?;
     answer_posted(app, caller, &question, head, line).await
 }
 

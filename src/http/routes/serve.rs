@@ -21,10 +21,11 @@ use crate::{
 };
 
 /// A query by POST: `subject` takes the fields it knows out of the body and notes what is wrong; it gives
-/// nothing only where something was.
+/// nothing only where something was. `most` is what it holds its queues to: what was found good under another bound is
+/// read anew.
 pub(super) async fn posted(
     app: &App,
-    route: Route,
+    (route, most): (Route, usize),
     head: &Parts,
     body: Body,
     subject: impl FnOnce(&mut Fields) -> Option<Subject>,
@@ -35,7 +36,7 @@ pub(super) async fn posted(
     let body = bytes_of(app, head, body).await?;
     let read = || read_posted(&app.settings, query, &body, subject);
     match remembered {
-        true => app.parts.question(&words(route, &body), read),
+        true => app.parts.question(&words(route, most, &body), read),
         false => Ok(Arc::new(Question::once(read()?))),
     }
 }
@@ -74,7 +75,7 @@ pub(super) fn gotten(
     subject: impl FnOnce() -> Result<Subject, Problem>,
 ) -> Result<Arc<Question>, Problem> {
     let target = head.uri.path_and_query().map_or("", |target| target.as_str());
-    app.parts.question(&words(route, target.as_bytes()), || read_gotten(&app.settings, &head.uri, subject))
+    app.parts.question(&words(route, 0, target.as_bytes()), || read_gotten(&app.settings, &head.uri, subject))
 }
 
 /// The query that a target is.
@@ -88,8 +89,9 @@ pub(super) fn read_gotten(
 }
 
 /// What makes two requests the same question without being read.
-fn words(route: Route, asked: &[u8]) -> Vec<u8> {
-    let mut words = Vec::with_capacity(asked.len() + 48);
+fn words(route: Route, most: usize, asked: &[u8]) -> Vec<u8> {
+    let mut words = Vec::with_capacity(asked.len() + 56);
+    words.extend_from_slice(&most.to_be_bytes());
     words.extend_from_slice(route.template().as_bytes());
     words.push(0);
     words.extend_from_slice(asked);

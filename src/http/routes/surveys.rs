@@ -20,7 +20,7 @@ pub(in crate::http) async fn query_surveys(
     body: Body,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    let question = posted(app, Route::Surveys, head, body, subject).await?;
+    let question = posted(app, (Route::Surveys, 0), head, body, subject).await?;
     answer_posted(app, caller, &question, head, line).await
 }
 

@@ -1,7 +1,4 @@
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use reqwest::{Method, header::HeaderValue};
 use serde_json::{Map, Value};
@@ -19,9 +16,10 @@ use crate::{
 };
 
 /// All that a login needs, from the configuration.
+#[derive(Clone)]
 pub(crate) struct LoginRequest {
     email: Secret,
-    password: Mutex<Secret>,
+    pub(super) password: Secret,
     client_id: HeaderValue,
     fields: Map<String, Value>,
     token_pointers: Vec<String>,
@@ -35,7 +33,7 @@ impl LoginRequest {
     pub(crate) fn new(config: &UpstreamConfig, client_id: HeaderValue) -> Self {
         Self {
             email: config.email.clone(),
-            password: Mutex::new(config.password.clone()),
+            password: config.password.clone(),
             client_id,
             fields: config.login.fields.clone().into_iter().collect(),
             token_pointers: config.login.token_pointers.clone(),
@@ -45,23 +43,22 @@ impl LoginRequest {
         }
     }
 
-    /// The password of the moment.
-    pub(super) fn password(&self) -> MutexGuard<'_, Secret> {
-        self.password.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The same with another password, as if it had come from where this one did.
+    pub(super) fn with_password(&self, password: Secret) -> Self {
+        Self { password: password.from_where(&self.password), ..self.clone() }
     }
 
-    /// Replaces the password, as if the new one had come from where the old one did, and gives the old one.
-    pub(super) fn replace_password(&self, password: Secret) -> Secret {
-        let mut current = self.password();
-        let password = password.from_where(&current);
-        std::mem::replace(&mut *current, password)
+    /// Whether both are of one account and look for the token at the same places, whatever their passwords.
+    pub(super) fn same_but_for_password(&self, other: &Self) -> bool {
+        let of = |request: &Self| (request.client_id.clone(), request.fields.clone(), request.token_pointers.clone());
+        self.email == other.email && of(self) == of(other)
     }
 
     /// The body of a login: all that the vendor judges it by, its address and the client id apart.
     pub(super) fn body(&self) -> String {
         let mut body = self.fields.clone();
         body.insert("email".to_owned(), self.email.expose().into());
-        body.insert("password".to_owned(), self.password().expose().into());
+        body.insert("password".to_owned(), self.password.expose().into());
         Value::Object(body).to_string()
     }
 }

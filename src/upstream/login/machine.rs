@@ -125,6 +125,17 @@ impl LoginState {
     }
 }
 
+/// The login's state, and what is known of its times. How far away they are, not when: the machine knows no calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoginStanding {
+    /// The state.
+    pub state: LoginState,
+    /// Until the next try, if the last one brought no token.
+    pub next_try: Option<Duration>,
+    /// Until the token's end, where that is known.
+    pub expires: Option<Duration>,
+}
+
 pub(super) struct Machine {
     state: State,
     /// Set by a login that brought no token: until then there is no other.
@@ -307,6 +318,19 @@ impl Machine {
             _ => {}
         }
         true
+    }
+
+    pub(super) fn standing(&self, now: Moment) -> LoginStanding {
+        let failed = |latch: &&Latch| !matches!(latch.why, Why::Young) && now < latch.until;
+        let good = match &self.state {
+            State::Good(good) | State::LoggingIn { previous: Some(good), .. } if good.usable(now) => Some(good),
+            _ => None,
+        };
+        LoginStanding {
+            state: self.state(now),
+            next_try: self.latch.as_ref().filter(failed).map(|latch| latch.until.since(now)),
+            expires: good.and_then(|good| good.expires_at).map(|end| end.since(now)),
+        }
     }
 
     pub(super) fn state(&self, now: Moment) -> LoginState {

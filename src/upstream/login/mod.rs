@@ -14,8 +14,8 @@ use std::{
 use tokio::sync::watch;
 
 pub(super) use attempt::LoginRequest;
-pub use machine::LoginState;
 use machine::{Held, Landed, Machine, Outcome, Unavailable, Want};
+pub use machine::{LoginStanding, LoginState};
 use record::Record;
 #[cfg(any(test, fuzzing))]
 pub(super) use token::Token;
@@ -31,14 +31,43 @@ use crate::{
 pub(super) struct Login {
     machine: Mutex<Machine>,
     changed: watch::Sender<()>,
-    request: LoginRequest,
-    /// After a change that no login has proved good yet: the other of the two passwords.
-    other: Mutex<Option<Other>>,
-    /// Where a refusal is remembered beyond the process, if anywhere.
-    record: Option<Record>,
+    account: Mutex<Account>,
     transport: Arc<Transport>,
     clock: SharedClock,
     metrics: Arc<Metrics>,
+}
+
+/// Who logs in, and with what.
+struct Account {
+    request: Arc<LoginRequest>,
+    /// After a change that no login has proved good yet: the other of the two passwords.
+    other: Option<Other>,
+    /// Where a refusal is remembered beyond the process, if anywhere.
+    record: Option<Arc<Record>>,
+}
+
+impl Account {
+    fn new(config: &UpstreamConfig, request: LoginRequest) -> Self {
+        let proxy = config.proxy.as_deref().unwrap_or_default();
+        let account = [config.base_url.as_str(), proxy, config.client_id.expose(), config.email.expose()];
+        let record = config.login.state_dir.as_ref().map(|folder| Arc::new(Record::of(&account, folder)));
+        Self { request: Arc::new(request), other: None, record }
+    }
+
+    /// Replaces the password, and gives the one before.
+    fn replace_password(&mut self, password: Secret) -> Secret {
+        let former = self.request.password.clone();
+        self.request = Arc::new(self.request.with_password(password));
+        former
+    }
+
+    /// Whether `request` is what is tried already: its password may have come into use by a change through the gateway,
+    /// which wrote it into the file that it is read from now.
+    fn tries(&self, request: &LoginRequest) -> bool {
+        let password = &request.password;
+        self.request.same_but_for_password(request)
+            && (self.request.password == *password || self.other.as_ref().is_some_and(|o| o.password == *password))
+    }
 }
 
 impl Login {
@@ -50,11 +79,9 @@ impl Login {
         clock: SharedClock,
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
-        let proxy = config.proxy.as_deref().unwrap_or_default();
-        let account = [config.base_url.as_str(), proxy, config.client_id.expose(), config.email.expose()];
-        let record = config.login.state_dir.as_ref().map(|folder| Record::of(&account, folder));
-        let refusal = record.as_ref().and_then(|record| record.read(&request.body(), clock.wall()));
-        if let Some(record) = &record {
+        let account = Account::new(config, request);
+        let refusal = account.record.as_ref().and_then(|record| record.read(&account.request.body(), clock.wall()));
+        if let Some(record) = &account.record {
             if let Err(reason) = record.make_folder() {
                 events::refusal_not_recorded(record.path(), &reason);
             }
@@ -69,9 +96,7 @@ impl Login {
         Arc::new(Self {
             machine: Mutex::new(machine),
             changed: watch::Sender::new(()),
-            request,
-            other: Mutex::default(),
-            record,
+            account: Mutex::new(account),
             transport,
             clock,
             metrics,
@@ -108,12 +133,36 @@ impl Login {
 
     /// The file that the password came from, if it came from one.
     pub(super) fn password_file(&self) -> Option<PathBuf> {
-        self.request.password().file().map(Path::to_owned)
+        self.account().request.password.file().map(Path::to_owned)
     }
 
     /// From now on the account has this password. Logs in with it at once; until then the old token serves.
-    pub(super) fn take_over(self: &Arc<Self>, password: Secret) {
-        *self.other() = Some(Other { password: self.request.replace_password(password), tried: false });
+    pub(super) fn take_over(&self, password: Secret) {
+        {
+            let mut account = self.account();
+            account.other = Some(Other { password: account.replace_password(password), tried: false });
+        }
+        self.renew();
+    }
+
+    /// From now on the configuration says that the account is this one. Logs in at once, whatever was refused; until then
+    /// the old token serves. False if it was this one already.
+    pub(super) fn adopt(&self, config: &UpstreamConfig, request: LoginRequest) -> bool {
+        {
+            let mut account = self.account();
+            if account.tries(&request) {
+                // Only where the password is written when it changes may be another place.
+                let current = account.request.password.clone();
+                account.request = Arc::new(request.with_password(current));
+                return false;
+            }
+            *account = Account::new(config, request);
+        }
+        self.renew();
+        true
+    }
+
+    fn renew(&self) {
         self.machine().renew(self.clock.now());
         self.changed.send_replace(());
     }
@@ -121,22 +170,28 @@ impl Login {
     /// The vendor refuses a login. After a change of the password that none has proved good yet, the other of the two
     /// takes its turn: at once the first time, then by turns, as often as logins are tried at all.
     fn take_turns(&self) -> bool {
-        let mut other = self.other();
-        let Some(Other { password, tried }) = other.as_mut() else { return false };
-        *password = self.request.replace_password(password.clone());
-        if !std::mem::replace(tried, true) {
+        let mut account = self.account();
+        let Some(Other { password, tried }) = account.other.take() else { return false };
+        account.other = Some(Other { password: account.replace_password(password), tried: true });
+        drop(account);
+        if !tried {
             self.machine().renew(self.clock.now());
         }
         true
     }
 
-    fn other(&self) -> MutexGuard<'_, Option<Other>> {
-        self.other.lock().unwrap_or_else(PoisonError::into_inner)
+    fn account(&self) -> MutexGuard<'_, Account> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the login is doing.
     pub(super) fn state(&self) -> LoginState {
         self.machine().state(self.clock.now())
+    }
+
+    /// The same, with what is known of its times.
+    pub(super) fn standing(&self) -> LoginStanding {
+        self.machine().standing(self.clock.now())
     }
 
     /// Keeps logged in for ever: at start, ahead of expiry, and after each failure's wait. Run as a task.
@@ -171,9 +226,10 @@ impl Login {
     fn begin(self: &Arc<Self>) {
         let landing = Landing { login: Arc::clone(self), outcome: None };
         let login = Arc::clone(self);
+        let request = Arc::clone(&self.account().request);
         tokio::spawn(async move {
             let mut landing = landing;
-            landing.outcome = Some(attempt::log_in(&login.request, &login.transport, login.clock.as_ref()).await);
+            landing.outcome = Some(attempt::log_in(&request, &login.transport, login.clock.as_ref()).await);
             drop(landing);
             login.remember().await;
         });
@@ -183,9 +239,13 @@ impl Login {
     async fn remember(self: Arc<Self>) {
         // Disks can be slow.
         let kept = tokio::task::spawn_blocking(move || {
-            let Some(record) = &self.record else { return };
+            let (record, request) = {
+                let account = self.account();
+                (account.record.clone(), Arc::clone(&account.request))
+            };
+            let Some(record) = record else { return };
             let refusal = || self.machine().refusal(self.clock.now());
-            if let Err(reason) = record.keep(|| self.request.body(), self.clock.as_ref(), refusal) {
+            if let Err(reason) = record.keep(|| request.body(), self.clock.as_ref(), refusal) {
                 events::refusal_not_recorded(record.path(), &reason);
             }
         });
@@ -219,7 +279,7 @@ impl Drop for Landing {
         self.login.metrics.login(told.as_str());
         match told {
             Landed::Good { life } => {
-                self.login.other().take();
+                self.login.account().other = None;
                 events::logged_in(life);
             }
             Landed::Refused { .. } if self.login.take_turns() => events::password_refused(),

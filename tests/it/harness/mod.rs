@@ -7,7 +7,7 @@ mod fault_proxy;
 mod routes;
 mod setup;
 
-use std::{future::Future, net::SocketAddr, time::Duration};
+use std::{future::Future, net::SocketAddr, path::PathBuf, time::Duration};
 
 #[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
 pub use acts::{Act, http};
@@ -19,7 +19,7 @@ pub use fault_proxy::FaultProxy;
 #[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
 pub use routes::{AUTH, DATA, Mirrored};
 #[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
-pub use setup::{Running, Setup, rate, run};
+pub use setup::{Running, Setup, rate, run, text_of};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -61,6 +61,8 @@ pub struct World {
     pub reloader: Reloader,
     /// What stands before the vendor, if the setup has one.
     pub proxy: Option<FaultProxy>,
+    /// What its settings are read again from, if the setup has it.
+    pub file: Option<PathBuf>,
     key: String,
     client: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
@@ -173,6 +175,17 @@ impl World {
         Answer::read(self.client.get(format!("http://{}{path}", self.admin)).send().await.unwrap()).await
     }
 
+    /// A request to the admin listener.
+    pub fn request_admin(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method.parse().unwrap(), format!("http://{}{path}", self.admin))
+    }
+
+    /// POST a JSON text to the admin listener.
+    pub async fn post_admin(&self, path: &str, body: &str) -> Answer {
+        let request = self.request_admin("POST", path).header("content-type", "application/json");
+        self.send(request.body(body.to_owned())).await
+    }
+
     /// A metric's value, by its name without the prefix and with its labels; zero if it is not there.
     pub async fn metric(&self, name: &str) -> f64 {
         let told = self.get_admin("/metrics").await;
@@ -238,7 +251,8 @@ impl World {
     /// The gateway's process ends, and another begins with `self.config`. Nothing that was only in memory remains.
     pub async fn restart_gateway(&mut self) {
         self.tell_to_stop().await.unwrap();
-        let setup::Running { address, admin, reloader, stop, task } = setup::run(&self.config, &self.clock).await;
+        let setup::Running { address, admin, reloader, stop, task } =
+            setup::run(&self.config, &self.clock, self.file.as_deref()).await;
         (self.address, self.admin, self.reloader) = (address.unwrap(), admin.unwrap(), reloader);
         (self.stop, self.gateway) = (Some(stop), Some(task));
     }

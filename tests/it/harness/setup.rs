@@ -1,11 +1,17 @@
-use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::SignedDuration;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use wesal_gateway::{
     callers::ApiKey,
     clock::{Clock, ManualClock},
-    config::{CallerConfig, Config, KeyHash, RateLimit, Secret},
+    config::{CallerConfig, Config, Environment, KeyHash, RateLimit, Secret, Source},
     model::{CallerName, CompanyId, QueueId, Scope},
     server::{Bound, Drained, Gateway, Reloader},
     simulator::{Options, Simulator},
@@ -26,6 +32,8 @@ pub struct Setup {
     pub proxy: Option<FaultProxy>,
     /// Where the gateway looks for the vendor, if not where it is.
     pub base_url: Option<String>,
+    /// The file that the settings are read again from, and that is written before the start.
+    pub file: Option<PathBuf>,
     key: String,
 }
 
@@ -46,6 +54,7 @@ impl Default for Setup {
             vendor_clock_off: SignedDuration::ZERO,
             proxy: None,
             base_url: None,
+            file: None,
             key: String::new(),
         };
         setup.key = setup.caller("app", |_| {});
@@ -108,7 +117,7 @@ impl Setup {
                 *secret = Secret::new(&text);
             }
         }
-        let Running { address, admin, reloader, stop, task } = run(&config, &clock).await;
+        let Running { address, admin, reloader, stop, task } = run(&config, &clock, self.file.as_deref()).await;
         World {
             vendor,
             clock,
@@ -119,6 +128,7 @@ impl Setup {
             config,
             reloader,
             proxy: self.proxy,
+            file: self.file,
             client: reqwest::Client::builder()
                 .no_proxy()
                 .tls_certs_only([])
@@ -143,16 +153,43 @@ pub struct Running {
     pub task: JoinHandle<Drained>,
 }
 
-pub async fn run(config: &Config, clock: &ManualClock) -> Running {
+pub async fn run(config: &Config, clock: &ManualClock, file: Option<&Path>) -> Running {
     let bound = Bound::bind(config).await.unwrap();
     let (address, admin) = (bound.public_address(), bound.admin_address());
     let gateway = Gateway::new(config, Arc::new(clock.clone())).unwrap();
     let reloader = gateway.reloader();
+    if let Some(file) = file {
+        // As it stands, where a test has put something else there on purpose.
+        if !file.exists() {
+            std::fs::write(file, text_of(config)).unwrap();
+        }
+        let source = Source::new(file, Environment::empty());
+        let read = source.fingerprint();
+        gateway.reload_from(source, read);
+    }
     let (stop, stopped) = oneshot::channel::<()>();
     let task = tokio::spawn(gateway.serve(bound, async {
         let _ = stopped.await;
     }));
     Running { address, admin, reloader, stop, task }
+}
+
+/// The settings as a file, with their secrets.
+pub fn text_of(config: &Config) -> String {
+    let mut text = config.effective();
+    let upstream = &config.upstream;
+    for (name, secret) in
+        [("client_id", &upstream.client_id), ("email", &upstream.email), ("password", &upstream.password)]
+    {
+        let line = match secret.file() {
+            Some(file) => format!("{name}_file = {:?}\n", file.display().to_string()),
+            None => format!("{name} = {:?}\n", secret.expose()),
+        };
+        let lines =
+            text.split_inclusive('\n').map(|old| if old.starts_with(&format!("{name} = ")) { &line } else { old });
+        text = lines.collect();
+    }
+    text
 }
 
 type Served = JoinHandle<std::io::Result<()>>;

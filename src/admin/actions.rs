@@ -1,0 +1,128 @@
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    body::{Body, Bytes},
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::task::spawn_blocking;
+
+use super::{Admin, Operator, problem::Problem};
+use crate::{
+    clock::before,
+    fetch::Purge,
+    model::{CompanyId, QueueId, Route},
+    telemetry::{FilterError, change_log_filter, events, log_filter},
+};
+
+const MOST_BODY: usize = 64 * 1024;
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Admin {
+    /// A body, which may be empty; else it must be JSON by its own word, which no form on a web page can say.
+    pub(super) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+        let deadline = self.clock.now().after(BODY_TIMEOUT);
+        let read = before(self.clock.as_ref(), deadline, Limited::new(body, MOST_BODY).collect()).await;
+        let body = match read.ok_or_else(Problem::too_slow)? {
+            Ok(body) => body.to_bytes(),
+            Err(error) if error.is::<LengthLimitError>() => return Err(Problem::too_large()),
+            Err(_) => return Err(Problem::invalid("The body ended too early. Send the request again.")),
+        };
+        let told = headers.get(header::CONTENT_TYPE).and_then(|told| told.to_str().ok()).unwrap_or_default();
+        let json = told.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json");
+        if json || body.is_empty() { Ok(body) } else { Err(Problem::unsupported_media_type()) }
+    }
+}
+
+/// A struct would be read out of a list too, by the places of its members.
+fn object<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Option<T> {
+    let object = body.trim_ascii_start().starts_with(b"{");
+    object.then(|| serde_json::from_slice(body).ok()).flatten()
+}
+
+pub(super) async fn status(operator: &Arc<dyn Operator>) -> Result<Response, Problem> {
+    let operator = Arc::clone(operator);
+    let status = spawn_blocking(move || operator.status()).await.map_err(|_| Problem::internal())?;
+    Ok(Json(status).into_response())
+}
+
+/// What `POST /admin/cache/purge` takes.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct PurgeAsked {
+    route: Option<String>,
+    company: Option<u64>,
+    queue: Option<String>,
+    hard: bool,
+}
+
+pub(super) async fn purge(operator: &Arc<dyn Operator>, body: &[u8]) -> Result<Response, Problem> {
+    let form = r#"The body must be {"route"?: a template, "company"?: a number, "queue"?: an id, "hard"?: a boolean}."#;
+    let asked: PurgeAsked = match body {
+        [] => PurgeAsked::default(),
+        body => object(body).ok_or_else(|| Problem::invalid(form))?,
+    };
+    let route = match asked.route {
+        None => None,
+        Some(name) => {
+            let kept = Route::ALL.into_iter().filter(|route| route.scope().is_some());
+            let found = kept.into_iter().find(|route| route.template() == name);
+            Some(found.ok_or_else(|| Problem::invalid("`route` must be a route's template, as the metrics name it."))?)
+        }
+    };
+    let company = asked.company.map(CompanyId::try_from).transpose();
+    let queue = asked.queue.map(QueueId::try_from).transpose();
+    let purge = Purge {
+        route,
+        company: company.map_err(|_| Problem::invalid("`company` must be a positive whole number."))?,
+        queue: queue.map_err(|_| Problem::invalid("`queue` must be a queue's id."))?,
+        hard: asked.hard,
+    };
+    let operator = Arc::clone(operator);
+    let hard = purge.hard;
+    let purged = spawn_blocking(move || operator.purge(&purge)).await.map_err(|_| Problem::internal())?;
+    events::purged(purged, hard);
+    Ok(Json(json!({ "purged": purged, "hard": hard })).into_response())
+}
+
+pub(super) async fn explain(operator: &Arc<dyn Operator>, body: Bytes, id: &str) -> Result<Response, Problem> {
+    let (operator, id) = (Arc::clone(operator), id.to_owned());
+    spawn_blocking(move || operator.explain(&body, &id)).await.map_err(|_| Problem::internal())
+}
+
+pub(super) async fn reload(operator: &Arc<dyn Operator>) -> Result<Response, Problem> {
+    match operator.reload().await {
+        Ok(needs_restart) => Ok(Json(json!({ "outcome": "good", "needsRestart": needs_restart })).into_response()),
+        Err(why) => Err(Problem::invalid(format!("The configuration was not reloaded: {}.", why.join("\n")))),
+    }
+}
+
+/// What `PUT /admin/log-filter` takes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FilterAsked {
+    filter: String,
+}
+
+pub(super) fn get_log_filter() -> Response {
+    Json(json!({ "filter": log_filter() })).into_response()
+}
+
+pub(super) fn put_log_filter(body: &[u8]) -> Result<Response, Problem> {
+    let asked: FilterAsked =
+        object(body).ok_or_else(|| Problem::invalid(r#"The body must be {"filter": "info"}, say."#))?;
+    match change_log_filter(&asked.filter) {
+        Ok(()) => {
+            events::log_filter_changed();
+            Ok(get_log_filter())
+        }
+        Err(FilterError::NoLog) => Err(Problem::not_found("This process writes no log.")),
+        Err(error @ (FilterError::Invalid(_) | FilterError::Empty)) => {
+            Err(Problem::invalid(format!("`filter`: {error}.")))
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What of a changed configuration holds at once, and what only after a restart.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Config, Secret, UpstreamConfig};
+
+/// The settings, and the tables of settings, that a reload takes over (CONTRACT, section 8).
+const LIVE: [&str; 9] = [
+    "callers",
+    "limits",
+    "cache",
+    "telemetry.log_filter",
+    "upstream.client_id",
+    "upstream.email",
+    "upstream.password",
+    "upstream.login.fields",
+    "upstream.login.token_pointers",
+];
+/// What of them it does not.
+const FIXED: [&str; 1] = ["cache.capacity"];
+
+impl Config {
+    /// The settings in which `next` differs from this one and that need a restart, by name, in order. What a reload takes
+    /// over is not among them.
+    pub fn waiting_for_restart(&self, next: &Self) -> Vec<String> {
+        let (running, wanted) = (leaves(self), leaves(next));
+        let mut names: Vec<String> = running
+            .keys()
+            .chain(wanted.keys())
+            .filter(|name| running.get(*name) != wanted.get(*name))
+            .cloned()
+            .collect();
+        names.retain(|name| !is_live(name) && !SECRETS.iter().any(|(secret, _)| secret == name));
+        names.extend(SECRETS.iter().filter(|(_, of)| of(self) != of(next)).map(|(name, _)| (*name).to_owned()));
+        if self.upstream.goes_elsewhere(&next.upstream) {
+            names.extend(self.upstream.other_credentials(&next.upstream).map(str::to_owned));
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+type Of = fn(&Config) -> &Secret;
+
+/// Masked where the settings are printed: compared apart.
+const SECRETS: [(&str, Of); 2] =
+    [("admin.token", |config| &config.admin.token), ("sessions.secret", |config| &config.sessions.secret)];
+
+impl UpstreamConfig {
+    /// This, with the credentials of `next`, unless `next` means them for another address: there they belong, and to
+    /// show them here would tell the old vendor the new secret, and lock an account.
+    pub fn with_credentials_of(&self, next: &Self) -> Self {
+        if self.goes_elsewhere(next) {
+            return self.clone();
+        }
+        let mut merged = self.clone();
+        (merged.client_id, merged.client_id_file) = (next.client_id.clone(), next.client_id_file.clone());
+        (merged.email, merged.email_file) = (next.email.clone(), next.email_file.clone());
+        (merged.password, merged.password_file) = (next.password.clone(), next.password_file.clone());
+        merged.login.fields = next.login.fields.clone();
+        merged.login.token_pointers = next.login.token_pointers.clone();
+        merged
+    }
+
+    fn goes_elsewhere(&self, next: &Self) -> bool {
+        (&self.base_url, &self.proxy, &self.ca_file) != (&next.base_url, &next.proxy, &next.ca_file)
+    }
+
+    fn other_credentials(&self, next: &Self) -> impl Iterator<Item = &'static str> {
+        let (login, next_login) = (&self.login, &next.login);
+        let differ = [
+            ("upstream.client_id", self.client_id != next.client_id),
+            ("upstream.email", self.email != next.email),
+            ("upstream.password", self.password != next.password),
+            ("upstream.login.fields", login.fields != next_login.fields),
+            ("upstream.login.token_pointers", login.token_pointers != next_login.token_pointers),
+        ];
+        differ.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name)
+    }
+}
+
+fn is_live(name: &str) -> bool {
+    let within = |table: &&str| name.strip_prefix(*table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    !FIXED.contains(&name) && LIVE.iter().any(within)
+}
+
+/// Every setting by its dotted name; a list is one setting.
+fn leaves(config: &Config) -> BTreeMap<String, Value> {
+    let mut leaves = BTreeMap::new();
+    // The settings always have a form in JSON: `check` prints them.
+    collect(String::new(), serde_json::to_value(config).unwrap_or_default(), &mut leaves);
+    leaves
+}
+
+fn collect(name: String, value: Value, leaves: &mut BTreeMap<String, Value>) {
+    match value {
+        Value::Object(members) if !members.is_empty() => {
+            for (member, value) in members {
+                let dot = if name.is_empty() { "" } else { "." };
+                collect(format!("{name}{dot}{member}"), value, leaves);
+            }
+        }
+        value => drop(leaves.insert(name, value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting(change: impl FnOnce(&mut Config)) -> Vec<String> {
+        let running = Config::default();
+        let mut next = running.clone();
+        change(&mut next);
+        running.waiting_for_restart(&next)
+    }
+
+    #[test]
+    fn what_a_reload_takes_over_waits_for_nothing() {
+        let none: Vec<String> = Vec::new();
+        assert_eq!(waiting(|_| {}), none);
+        let live = waiting(|next| {
+            next.limits.max_in_flight = super::super::at_least_one(7);
+            next.cache.surveys.ttl = std::time::Duration::from_secs(7);
+            next.cache.negative_ttl = std::time::Duration::from_secs(7);
+            next.telemetry.log_filter = "debug".to_owned();
+            next.upstream.password = Secret::new("another");
+            next.upstream.client_id = Secret::new("another");
+            next.upstream.login.fields.insert("company".to_owned(), "X".into());
+        });
+        assert_eq!(live, none);
+    }
+
+    #[test]
+    fn what_else_differs_is_named_secrets_too_and_never_shown() {
+        let names = waiting(|next| {
+            next.server.listen = "127.0.0.1:1".parse().unwrap();
+            next.cache.capacity = crate::config::Size::from_mib(1);
+            next.upstream.breaker.window = std::time::Duration::from_secs(1);
+            next.upstream.rate_limit.burst = None;
+            next.upstream.login.refresh_ahead = 0.5;
+            next.admin.token = Secret::new("canary");
+            next.sessions.secret = Secret::new("canary");
+        });
+        let expected = [
+            "admin.token",
+            "cache.capacity",
+            "server.listen",
+            "sessions.secret",
+            "upstream.breaker.window",
+            "upstream.login.refresh_ahead",
+            "upstream.rate_limit.burst",
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn a_secret_that_is_set_where_another_was_differs_although_both_are_masked() {
+        let mut running = Config::default();
+        running.admin.token = Secret::new("one");
+        let mut next = running.clone();
+        next.admin.token = Secret::new("two");
+        assert_eq!(running.waiting_for_restart(&next), ["admin.token"]);
+    }
+
+    #[test]
+    fn credentials_for_another_vendor_wait_for_its_address() {
+        let mut running = Config::default();
+        running.upstream.password = Secret::new("old");
+        let mut next = running.clone();
+        next.upstream.password = Secret::new("new");
+        assert_eq!(running.upstream.with_credentials_of(&next.upstream).password.expose(), "new");
+        next.upstream.base_url = "https://elsewhere.example".to_owned();
+        assert_eq!(running.waiting_for_restart(&next), ["upstream.base_url", "upstream.password"]);
+        assert_eq!(running.upstream.with_credentials_of(&next.upstream).password.expose(), "old");
+    }
+}

@@ -1,0 +1,134 @@
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{
+    app::{App, Lifecycle},
+    recent_errors::RecentError,
+};
+use crate::{
+    callers::Caller,
+    fetch::{Held, HotQueues, Readiness},
+    telemetry::{
+        Totals,
+        totals::{CallerTotals, RouteTotals},
+    },
+    upstream::VendorStanding,
+};
+
+/// How the process stands, for operators (`docs/admin.md`). Nothing in it is secret.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    version: &'static str,
+    started_at: Timestamp,
+    /// In seconds.
+    uptime: f64,
+    /// `serving`, `draining` or `ended`.
+    lifecycle: &'static str,
+    readiness: Readiness,
+    in_flight: usize,
+    callers: Vec<CallerTold>,
+    routes: BTreeMap<String, RouteTold>,
+    cache: CacheTold,
+    vendor: VendorStanding,
+    hot_queues: HotQueues,
+    recent_errors: Vec<RecentError>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CallerTold {
+    name: String,
+    enabled: bool,
+    expires: Option<Timestamp>,
+    scopes: Vec<&'static str>,
+    may_refresh: bool,
+    last_used: Option<Timestamp>,
+    requests: u64,
+    /// Of all requests of known callers, from 0 to 1.
+    share: f64,
+    /// Requests that were over its limit.
+    rate_limited: u64,
+    limit: Option<LimitTold>,
+}
+
+#[derive(Serialize)]
+struct LimitTold {
+    /// `default`, or `caller` for one of its own.
+    name: &'static str,
+    burst: u32,
+    /// Seconds in which a spent burst is whole again.
+    window: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RouteTold {
+    requests: BTreeMap<String, u64>,
+    vendor_calls: u64,
+    saved: u64,
+}
+
+#[derive(Serialize)]
+struct CacheTold {
+    parts: u64,
+    bytes: u64,
+    stretch: f64,
+}
+
+impl App {
+    /// How all stands now. Looks at all that is held: not for a thread that answers.
+    pub fn status(&self) -> Status {
+        let totals = Totals::of(&self.metrics());
+        let known = self.known();
+        let of = |caller: &Caller| totals.callers.get(caller.name.as_str()).copied().unwrap_or_default();
+        let all: u64 = known.callers.all().iter().map(|caller| of(caller).requests).sum();
+        let quotas: Vec<_> = known.limits.quotas().collect();
+        let told = |caller: &std::sync::Arc<Caller>| {
+            let CallerTotals { requests, rate_limited } = of(caller);
+            #[expect(clippy::cast_precision_loss, reason = "a share for human eyes")]
+            let share = if all == 0 { 0.0 } else { requests as f64 / all as f64 };
+            CallerTold {
+                name: caller.name.as_str().to_owned(),
+                enabled: caller.enabled(),
+                expires: caller.expires(),
+                scopes: caller.scopes().iter().map(|scope| scope.as_str()).collect(),
+                may_refresh: caller.may_refresh,
+                last_used: caller.last_used(),
+                requests,
+                share,
+                rate_limited,
+                limit: quotas.get(caller.index).map(|quota| LimitTold {
+                    name: quota.name,
+                    burst: quota.burst,
+                    window: quota.window,
+                }),
+            }
+        };
+        let Held { bytes, parts, stretch } = self.parts.held();
+        let uptime = self.clock.wall().duration_since(self.started_at).as_secs_f64().max(0.0);
+        let route = |(route, RouteTotals { requests, vendor_calls, saved })| {
+            (route, RouteTold { requests, vendor_calls, saved })
+        };
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            started_at: self.started_at,
+            uptime,
+            lifecycle: match self.lifecycle() {
+                Lifecycle::Serving => "serving",
+                Lifecycle::Draining => "draining",
+                Lifecycle::Ended => "ended",
+            },
+            readiness: self.readiness(),
+            in_flight: self.requests_in_flight(),
+            callers: known.callers.all().iter().map(told).collect(),
+            routes: totals.routes.into_iter().map(route).collect(),
+            cache: CacheTold { parts, bytes, stretch },
+            vendor: self.wesal.standing(),
+            hot_queues: self.parts.hot_queues(),
+            recent_errors: self.recent_errors.all(),
+        }
+    }
+}

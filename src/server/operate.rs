@@ -1,0 +1,58 @@
+//! What operators can see and do, put together.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use futures_util::{FutureExt, future::BoxFuture};
+use serde_json::Value;
+
+use super::reload::Reloader;
+use crate::{
+    admin::Operator,
+    callers::Caller,
+    fetch::{Purge, Readiness},
+    http::{self, App},
+};
+
+/// The one process, for its operators.
+pub(super) struct Process {
+    pub(super) app: Arc<App>,
+    pub(super) reloader: Reloader,
+}
+
+impl Operator for Process {
+    fn readiness(&self) -> Readiness {
+        self.app.readiness()
+    }
+
+    fn metrics(&self) -> String {
+        self.app.metrics()
+    }
+
+    fn callers(&self) -> Vec<Arc<Caller>> {
+        self.app.callers()
+    }
+
+    fn status(&self) -> Value {
+        // Structs of texts and numbers always have a form in JSON.
+        let mut status = serde_json::to_value(self.app.status()).unwrap_or_default();
+        if let Value::Object(members) = &mut status {
+            let configuration = serde_json::to_value(self.reloader.standing()).unwrap_or_default();
+            members.insert("configuration".to_owned(), configuration);
+        }
+        status
+    }
+
+    fn purge(&self, purge: &Purge) -> u64 {
+        self.app.purge(purge)
+    }
+
+    fn explain(&self, asked: &[u8], request_id: &str) -> Response {
+        http::explain(&self.app, asked, request_id)
+    }
+
+    fn reload(&self) -> BoxFuture<'static, Result<Vec<String>, Vec<String>>> {
+        let reloader = self.reloader.clone();
+        async move { reloader.reload_files().await.map_err(|refused| refused.said()) }.boxed()
+    }
+}

@@ -1,0 +1,241 @@
+//! Another configuration while the gateway runs: read whole, checked whole, then taken over, or not at all.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::{sync::Notify, task::spawn_blocking};
+
+use super::service_manager;
+use crate::{
+    clock::SharedClock,
+    config::{Config, Faults, Fingerprint, Loaded, Source},
+    http::App,
+    telemetry::{Metrics, change_log_filter, events},
+    upstream::{StartError, Wesal},
+};
+
+/// How often the files are compared with what was read. A change holds when it has been seen twice alike, so that a file
+/// that is being written is not read half.
+const LOOK_EACH: Duration = Duration::from_secs(2);
+
+/// Takes over another configuration while the gateway runs.
+#[derive(Clone)]
+pub struct Reloader(Arc<Shared>);
+
+struct Shared {
+    app: Arc<App>,
+    wesal: Arc<Wesal>,
+    metrics: Arc<Metrics>,
+    clock: SharedClock,
+    /// What the process was started with: what a reload does not take over still holds as it stands here.
+    started: Config,
+    /// The configuration that was taken over last. Held while another is: one at a time.
+    taken: Mutex<Config>,
+    standing: Mutex<Standing>,
+    source: OnceLock<Source>,
+    /// What the files were when they were read last.
+    read: Mutex<Option<Fingerprint>>,
+    asked: Notify,
+}
+
+/// How the configuration stands, for operators.
+#[derive(Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Standing {
+    /// Whether there is a file that can be read again.
+    from_file: bool,
+    last_reload: Option<LastReload>,
+    /// Settings of the last good configuration that do not hold yet.
+    needs_restart: Vec<String>,
+}
+
+#[derive(Clone, Serialize)]
+struct LastReload {
+    at: Timestamp,
+    /// `good` or `refused`.
+    outcome: &'static str,
+    /// Why it was refused, with file and line, or what is odd about it.
+    said: Vec<String>,
+}
+
+/// Why a configuration was not taken over. What held before still holds.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// It is not good.
+    #[error(transparent)]
+    Faults(#[from] Faults),
+    /// Every caller would be gone: the file is half written, or not the right one.
+    #[error("it has no callers; nothing was changed")]
+    NoCallers,
+    /// The gateway could not log in any more: likewise.
+    #[error("it lacks {0}; nothing was changed")]
+    NoCredentials(&'static str),
+    /// The vendor's side cannot use it.
+    #[error(transparent)]
+    Upstream(#[from] StartError),
+    /// The gateway was started without a file.
+    #[error("there is no configuration file to read again")]
+    NoFile,
+    /// The reload panicked, which is a bug.
+    #[error("the reload ended without a result")]
+    Lost,
+}
+
+impl Reloader {
+    pub(super) fn new(
+        config: &Config,
+        app: &Arc<App>,
+        wesal: &Arc<Wesal>,
+        metrics: Arc<Metrics>,
+        clock: SharedClock,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            app: Arc::clone(app),
+            wesal: Arc::clone(wesal),
+            metrics,
+            clock,
+            started: config.clone(),
+            taken: Mutex::new(config.clone()),
+            standing: Mutex::default(),
+            source: OnceLock::new(),
+            read: Mutex::default(),
+            asked: Notify::new(),
+        }))
+    }
+
+    pub(super) fn read_from(&self, source: Source, read: Fingerprint) {
+        *lock(&self.0.read) = Some(read);
+        lock(&self.0.standing).from_file = true;
+        // There is one source a process; a second is not heard.
+        let _ = self.0.source.set(source);
+    }
+
+    /// Asks for the files to be read again, soon and whether they have changed or not.
+    pub fn ask(&self) {
+        match self.0.source.get() {
+            Some(_) => self.0.asked.notify_one(),
+            None => events::nothing_to_reload(),
+        }
+    }
+
+    /// Takes over `config`; no request is lost. Gives the settings in it that need a restart.
+    pub fn reload(&self, config: &Config) -> Result<Vec<String>, Refused> {
+        self.settle(Ok(Loaded { config: config.clone(), warnings: Vec::new() }))
+    }
+
+    /// The same with what the files hold now.
+    pub(super) async fn reload_files(&self) -> Result<Vec<String>, Refused> {
+        let reloader = self.clone();
+        let work = move || {
+            let shared = &reloader.0;
+            let source = shared.source.get().ok_or(Refused::NoFile)?;
+            // Before they are read: what changes meanwhile is seen the next time.
+            *lock(&shared.read) = Some(source.fingerprint());
+            reloader.settle(source.load(shared.clock.wall()))
+        };
+        spawn_blocking(work).await.unwrap_or(Err(Refused::Lost))
+    }
+
+    /// How the configuration stands.
+    pub(super) fn standing(&self) -> Standing {
+        lock(&self.0.standing).clone()
+    }
+
+    /// Reads the files again when they change, and when somebody asks for it. For ever: to be run as one task.
+    pub(super) async fn watch(self) {
+        let shared = &self.0;
+        let Some(source) = shared.source.get() else { return };
+        let mut changed = None;
+        loop {
+            tokio::select! {
+                () = shared.asked.notified() => {
+                    service_manager::reloading();
+                    drop(self.reload_files().await);
+                    service_manager::ready();
+                }
+                () = shared.clock.sleep(LOOK_EACH) => {
+                    let source = source.clone();
+                    let Ok(now) = spawn_blocking(move || source.fingerprint()).await else { continue };
+                    if Some(&now) == lock(&shared.read).as_ref() {
+                        changed = None;
+                    } else if changed.as_ref() == Some(&now) {
+                        changed = None;
+                        // It was logged, whatever came of it.
+                        drop(self.reload_files().await);
+                    } else {
+                        changed = Some(now);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes a configuration over or refuses it, and says so wherever somebody may look.
+    fn settle(&self, loaded: Result<Loaded, Faults>) -> Result<Vec<String>, Refused> {
+        let shared = &self.0;
+        let done = loaded.map_err(Refused::from).and_then(|loaded| self.take_over(loaded));
+        shared.app.note_reload(done.is_err());
+        let at = shared.clock.wall();
+        let mut standing = lock(&shared.standing);
+        match done {
+            Ok((warnings, needs_restart)) => {
+                shared.metrics.config_reload("good");
+                warnings.iter().for_each(|warning| events::configuration_warning(warning));
+                if !needs_restart.is_empty() {
+                    events::restart_needed(&needs_restart.join(", "));
+                }
+                standing.last_reload = Some(LastReload { at, outcome: "good", said: warnings });
+                standing.needs_restart.clone_from(&needs_restart);
+                Ok(needs_restart)
+            }
+            Err(refused) => {
+                shared.metrics.config_reload("refused");
+                events::reload_refused(&refused);
+                standing.last_reload = Some(LastReload { at, outcome: "refused", said: refused.said() });
+                Err(refused)
+            }
+        }
+    }
+
+    fn take_over(&self, loaded: Loaded) -> Result<(Vec<String>, Vec<String>), Refused> {
+        let shared = &self.0;
+        let Loaded { config, warnings } = loaded;
+        let mut taken = lock(&shared.taken);
+        if config.callers.is_empty() && !taken.callers.is_empty() {
+            return Err(Refused::NoCallers);
+        }
+        if let Some(setting) = config.missing_credentials().first() {
+            return Err(Refused::NoCredentials(setting));
+        }
+        // First, as it alone can fail.
+        shared.wesal.take_over(&config.upstream)?;
+        shared.app.take_over(&config);
+        // What an operator has set meanwhile stands until the file says something new.
+        if taken.telemetry.log_filter != config.telemetry.log_filter {
+            // It was checked with the rest; and a process without a log has no filter.
+            let _ = change_log_filter(&config.telemetry.log_filter);
+        }
+        events::reloaded(config.callers.len());
+        let needs_restart = shared.started.waiting_for_restart(&config);
+        *taken = config;
+        Ok((warnings, needs_restart))
+    }
+}
+
+impl Refused {
+    /// What is wrong, each by itself.
+    pub(super) fn said(&self) -> Vec<String> {
+        match self {
+            Self::Faults(faults) => faults.iter().map(ToString::to_string).collect(),
+            other => vec![other.to_string()],
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,64 @@
+//! Which events are written, and how that changes while the process runs.
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use tracing_subscriber::{EnvFilter, Registry, filter::ParseError, reload};
+
+/// A filter that others can take the place of. What it makes of an event is remembered where the event stands in the code,
+/// as it is of a filter that cannot change: one that is written, or never is, costs no more.
+pub(super) type Changeable = reload::Layer<EnvFilter, Registry>;
+
+struct Current {
+    handle: reload::Handle<EnvFilter, Registry>,
+    text: Mutex<String>,
+}
+
+/// Of the whole process: there is one log.
+static CURRENT: OnceLock<Current> = OnceLock::new();
+
+/// Why there is no other filter now.
+#[derive(Debug, thiserror::Error)]
+pub enum FilterError {
+    /// It is none.
+    #[error("this is not a filter such as \"info\" or \"info,wesal_gateway::access=warn\": {0}")]
+    Invalid(#[from] ParseError),
+    /// It says nothing.
+    #[error("this is empty; \"off\" silences the log")]
+    Empty,
+    /// This process writes no log.
+    #[error("this process writes no log")]
+    NoLog,
+}
+
+/// A filter of this text, and what makes it the process's own.
+pub(super) fn changeable(text: &str) -> Result<(Changeable, impl FnOnce()), ParseError> {
+    let (layer, handle) = reload::Layer::new(EnvFilter::try_new(text)?);
+    let text = Mutex::new(text.to_owned());
+    let keep = || {
+        // Empty until now: a second subscriber would have been refused.
+        let _ = CURRENT.set(Current { handle, text });
+    };
+    Ok((layer, keep))
+}
+
+/// From now on the events that `text` names are written.
+///
+/// # Errors
+/// It is no filter, or there is no log; then nothing changes.
+pub fn change_log_filter(text: &str) -> Result<(), FilterError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(FilterError::Empty);
+    }
+    let filter = EnvFilter::try_new(text)?;
+    let current = CURRENT.get().ok_or(FilterError::NoLog)?;
+    let mut told = current.text.lock().unwrap_or_else(PoisonError::into_inner);
+    current.handle.reload(filter).map_err(|_| FilterError::NoLog)?;
+    text.clone_into(&mut told);
+    Ok(())
+}
+
+/// Which events are written now; nothing if there is no log.
+pub fn log_filter() -> Option<String> {
+    CURRENT.get().map(|current| current.text.lock().unwrap_or_else(PoisonError::into_inner).clone())
+}

@@ -1,0 +1,104 @@
+//! What was counted, summed up for human eyes. Read out of the metrics' own text: so the two cannot disagree, and a
+//! request is counted once only.
+
+use std::collections::BTreeMap;
+
+/// Sums over the requests since the process began.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// By caller; `-` for the unknown.
+    pub callers: BTreeMap<String, CallerTotals>,
+    /// By route.
+    pub routes: BTreeMap<String, RouteTotals>,
+}
+
+/// Of one caller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallerTotals {
+    /// Requests.
+    pub requests: u64,
+    /// Those that were answered with 429.
+    pub rate_limited: u64,
+}
+
+/// Of one route.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RouteTotals {
+    /// Requests by cache result.
+    pub requests: BTreeMap<String, u64>,
+    /// Requests sent to the vendor.
+    pub vendor_calls: u64,
+    /// Answers given without a vendor call of their own.
+    pub saved: u64,
+}
+
+impl Totals {
+    /// Sums up what [`Metrics::render`](super::Metrics::render) wrote.
+    pub fn of(text: &str) -> Self {
+        let mut totals = Self::default();
+        for line in text.lines().filter_map(|line| line.strip_prefix("wesal_gateway_")) {
+            // A template has braces of its own.
+            let Some((name, rest)) = line.split_once('{') else { continue };
+            let Some((labels, count)) = rest.rsplit_once("} ") else { continue };
+            let Ok(count) = count.parse::<u64>() else { continue };
+            let label = |name: &str| {
+                labels.split(',').find_map(|label| label.strip_prefix(name)?.strip_prefix("=\"")?.strip_suffix('"'))
+            };
+            let route = label("route").unwrap_or_default().to_owned();
+            match name {
+                "requests_total" => {
+                    let of_route = totals.routes.entry(route).or_default();
+                    *of_route.requests.entry(label("cache").unwrap_or_default().to_owned()).or_default() += count;
+                    let caller = totals.callers.entry(label("caller").unwrap_or_default().to_owned()).or_default();
+                    caller.requests += count;
+                    if label("status") == Some("429") {
+                        caller.rate_limited += count;
+                    }
+                }
+                "vendor_calls_total" => totals.routes.entry(route).or_default().vendor_calls += count,
+                "vendor_calls_saved_total" if count > 0 => totals.routes.entry(route).or_default().saved += count,
+                _ => {}
+            }
+        }
+        totals
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        model::{CallerName, Route},
+        telemetry::{
+            Metrics,
+            metrics::{Present, RequestCounters},
+        },
+    };
+
+    #[test]
+    fn what_is_counted_is_summed_up_by_caller_and_by_route() {
+        let metrics = Metrics::new();
+        let counters = RequestCounters::default();
+        let caller = CallerName::try_from("wall-board".to_owned()).unwrap();
+        let questions = Route::Questions.template();
+        for (caller, status, cache) in [
+            (Some(&caller), 200, "hit"),
+            (Some(&caller), 304, "hit"),
+            (Some(&caller), 429, "none"),
+            (None, 401, "none"),
+        ] {
+            metrics.request(&counters, caller, questions, status, cache, Duration::ZERO);
+        }
+        metrics.vendor_call(Route::Questions, "ok", Duration::ZERO);
+        metrics.vendor_call(Route::Questions, "timeout", Duration::ZERO);
+        metrics.answer(Route::Questions, [1, 0, 0, 0, 0], true);
+        let totals = Totals::of(&metrics.render(&Present::default()));
+        let requests = BTreeMap::from([("hit".to_owned(), 2), ("none".to_owned(), 2)]);
+        let route = RouteTotals { requests, vendor_calls: 2, saved: 1 };
+        assert_eq!(totals.routes, BTreeMap::from([(questions.to_owned(), route)]));
+        assert_eq!(totals.callers["wall-board"], CallerTotals { requests: 3, rate_limited: 1 });
+        assert_eq!(totals.callers["-"], CallerTotals { requests: 1, rate_limited: 0 });
+    }
+}

@@ -1,0 +1,94 @@
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{LoginStanding, Vendor, Wesal, client::lock};
+
+/// How the vendor's side stands, for operators. Times are in whole seconds, rounded up.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VendorStanding {
+    /// The service login.
+    pub login: LoginTold,
+    /// The circuit breaker.
+    pub breaker: BreakerTold,
+    /// The calls that may be made.
+    pub budget: BudgetTold,
+    /// How long the vendor asked to be left alone yet, if it did.
+    pub paused_for: Option<u64>,
+    /// The routes that the vendor refuses to our account.
+    pub barred: Vec<BarredTold>,
+}
+
+/// The service login, without anything secret.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoginTold {
+    /// As in the metric `login_state`.
+    pub state: &'static str,
+    /// Until the next try, after one that brought no token.
+    pub next_try_in: Option<u64>,
+    /// Until the token's end, where that is known.
+    pub token_ends_in: Option<u64>,
+}
+
+/// The circuit breaker.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BreakerTold {
+    /// As in the metric `breaker_state`.
+    pub state: &'static str,
+    /// Until a probe is let through, while it is not closed.
+    pub probe_in: Option<u64>,
+}
+
+/// What is left of `upstream.rate_limit`.
+#[derive(Clone, Debug, Serialize)]
+pub struct BudgetTold {
+    /// Calls that may be made at once now.
+    pub remaining: u32,
+    /// The same at best.
+    pub burst: u32,
+}
+
+/// A route that is not asked for now.
+#[derive(Clone, Debug, Serialize)]
+pub struct BarredTold {
+    /// Its template.
+    pub route: &'static str,
+    /// For how long yet.
+    pub seconds: u64,
+}
+
+impl Wesal {
+    /// How the vendor's side stands now.
+    pub fn standing(&self) -> VendorStanding {
+        let now = self.clock.now();
+        let LoginStanding { state, next_try, expires } = self.login.standing();
+        let breaker = {
+            let breaker = lock(&self.breaker);
+            BreakerTold { state: breaker.state().as_str(), probe_in: breaker.probe_in(now).map(seconds) }
+        };
+        let budget = self.budget();
+        let paused = lock(&self.paused_until).since(now);
+        let barred = lock(&self.barred).all(now);
+        VendorStanding {
+            login: LoginTold {
+                state: state.as_str(),
+                next_try_in: next_try.map(seconds),
+                token_ends_in: expires.map(seconds),
+            },
+            breaker,
+            budget: BudgetTold { remaining: budget.remaining, burst: budget.burst },
+            paused_for: (!paused.is_zero()).then(|| seconds(paused)),
+            barred: barred
+                .into_iter()
+                .map(|(route, left)| BarredTold { route: route.template(), seconds: seconds(left) })
+                .collect(),
+        }
+    }
+}
+
+fn seconds(length: Duration) -> u64 {
+    length.as_secs() + u64::from(length.subsec_nanos() > 0)
+}

@@ -1,0 +1,285 @@
+//! What operators see and do.
+
+use serde_json::{Value, json};
+use wesal_gateway::{config::Secret, model::Scope, simulator::Fault};
+
+use crate::harness::{Answer, SALES, SUPPORT, Setup, World, secs};
+
+const ORGANIZATION: &str = "/queries/organization";
+const QUESTIONS: &str = "/survey/queries/questions/100301";
+const SUMMARY: &str = "/analytics/runtime/queues/summary";
+const PURGE: &str = "/admin/cache/purge";
+const EXPLAIN: &str = "/admin/cache/explain";
+
+fn asking(ids: &[&str]) -> String {
+    json!({ "queues": ids }).to_string()
+}
+
+async fn purge(world: &World, what: &Value) -> u64 {
+    world.post_admin(PURGE, &what.to_string()).await.ok().json()["purged"].as_u64().unwrap()
+}
+
+fn told(answer: &Answer) -> &str {
+    answer.header("cache-status")
+}
+
+/// A gateway that holds two documents and two queues.
+async fn with_parts() -> World {
+    let world = World::new().await;
+    world.logged_in().await;
+    for path in [ORGANIZATION, QUESTIONS] {
+        world.get(path).await.ok();
+    }
+    world.post(SUMMARY, &asking(&[SALES, SUPPORT])).await.ok();
+    world
+}
+
+#[tokio::test]
+async fn what_is_purged_softly_is_stale_at_once_and_served_as_the_windows_allow() {
+    let world = with_parts().await;
+    assert_eq!(purge(&world, &json!({})).await, 4);
+    // The document while it is fetched again; the queue, which has no such window, is fetched first.
+    assert!(told(&world.get(ORGANIZATION).await.ok()).contains("fwd=stale") || world.vendor_calls("organization") == 2);
+    let hold = world.vendor.hold("questions");
+    let stale = world.get(QUESTIONS).await.ok();
+    assert!(told(&stale).contains("hit; ttl=-"), "{}", told(&stale));
+    hold.release();
+    world.post(SUMMARY, &asking(&[SALES])).await.ok();
+    assert_eq!(world.vendor_calls("summary"), 2);
+    // A vendor that fails is stood in for.
+    purge(&world, &json!({})).await;
+    world.vendor.script("summary", Fault::Failed);
+    assert!(told(&world.passing(world.post(SUMMARY, &asking(&[SALES]))).await.ok()).contains("fwd=stale"));
+}
+
+#[tokio::test]
+async fn what_is_purged_hard_is_gone() {
+    let mut world = with_parts().await;
+    assert_eq!(purge(&world, &json!({ "hard": true })).await, 4);
+    world.stop_vendor().await;
+    for path in [ORGANIZATION, QUESTIONS] {
+        assert_eq!(world.passing(world.get(path)).await.problem(), "upstream_unreachable");
+    }
+}
+
+#[tokio::test]
+async fn a_purge_by_route_company_or_queue_leaves_the_rest_fresh() {
+    for (what, purged, again) in [
+        (json!({"route": "/queries/organization"}), 1, [2, 1, 1]),
+        (json!({"company": 100_301}), 1, [1, 2, 1]),
+        (json!({ "queue": SALES }), 1, [1, 1, 2]),
+        (json!({"route": SUMMARY}), 2, [1, 1, 2]),
+        (json!({"route": SUMMARY, "company": 100_301}), 0, [1, 1, 1]),
+    ] {
+        let world = with_parts().await;
+        let mut what = what;
+        what["hard"] = true.into();
+        assert_eq!(purge(&world, &what).await, purged, "{what}");
+        for path in [ORGANIZATION, QUESTIONS] {
+            world.get(path).await.ok();
+        }
+        world.post(SUMMARY, &asking(&[SALES, SUPPORT])).await.ok();
+        let calls = ["organization", "questions", "summary"].map(|route| world.vendor_calls(route));
+        assert_eq!(calls, again, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_fetch_that_began_before_a_purge_brings_nothing_back_and_nobody_who_asks_after_waits_for_it() {
+    for hard in [false, true] {
+        let world = World::new().await;
+        world.logged_in().await;
+        let hold = world.vendor.hold("summary");
+        let before = world.begin_post(SUMMARY, &asking(&[SALES]));
+        world.vendor.arrived("summary", 1).await;
+        purge(&world, &json!({ "hard": hard })).await;
+        let after = world.begin_post(SUMMARY, &asking(&[SALES]));
+        hold.release();
+        before.await.unwrap().ok();
+        after.await.unwrap().ok();
+        assert_eq!(world.vendor_calls("summary"), 2, "the answer of before was good enough");
+        // What came after is held as ever.
+        assert!(told(&world.post(SUMMARY, &asking(&[SALES])).await.ok()).contains("hit"));
+        assert_eq!(world.vendor_calls("summary"), 2);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_was_fetched_before_a_purge_is_not_held_after_it() {
+    let world = World::new().await;
+    world.logged_in().await;
+    let hold = world.vendor.hold("questions");
+    let before = world.begin_get(QUESTIONS);
+    world.vendor.arrived("questions", 1).await;
+    purge(&world, &json!({"company": 100_301, "hard": true})).await;
+    hold.release();
+    before.await.unwrap().ok();
+    assert!(told(&world.get(QUESTIONS).await.ok()).contains("fwd=uri-miss"));
+    assert_eq!(world.vendor_calls("questions"), 2);
+}
+
+#[tokio::test]
+async fn what_would_become_of_a_question_is_told_and_nothing_is_fetched() {
+    let world = with_parts().await;
+    world.post(SUMMARY, &asking(&[SALES])).await.ok();
+    world.advance(secs(2));
+    let explain = async |asked: Value| world.post_admin(EXPLAIN, &asked.to_string()).await;
+    let asked = json!({"method": "POST", "path": SUMMARY, "body": {"queues": [SALES, "another"]}});
+    let told = explain(asked.clone()).await.ok().json();
+    assert_eq!(told["route"], SUMMARY);
+    let (held, missing) = (&told["parts"][0], &told["parts"][1]);
+    assert_eq!(
+        (&held["part"], &held["held"], &held["age"]),
+        (&json!(format!("queue {SALES}")), &json!("row"), &json!(2.0))
+    );
+    assert_eq!((&held["freshness"], &held["reason"]), (&json!("fresh"), &json!("it is fresh for 1.000 s more")));
+    assert_eq!((&missing["held"], &missing["freshness"]), (&Value::Null, &json!("gone")));
+    assert_eq!((&told["calls"], &told["waits"]), (&json!([["queue another"]]), &json!(true)));
+
+    let gotten = explain(json!({"path": format!("/api/v1{QUESTIONS}")})).await.ok().json();
+    assert_eq!((&gotten["asks"]["companyId"], &gotten["waits"]), (&json!("100301"), &json!(false)));
+    let survey = json!({"path": "/survey/queries/surveys", "body": {"companyId": 1, "filters": []}});
+    assert_eq!(explain(survey).await.ok().json()["asks"]["filters"], 0);
+
+    for (asked, pointer) in [
+        (json!({}), "/path"),
+        (json!({"path": "/auth/login"}), "/path"),
+        (json!({"path": "/no/such"}), "/path"),
+        (json!({"path": SUMMARY, "method": "GET"}), "/method"),
+        (json!({"path": SUMMARY, "body": {}}), "/queues"),
+        (json!({"path": SUMMARY, "other": 1}), "/other"),
+    ] {
+        let refused = explain(asked.clone()).await;
+        assert_eq!((refused.status, refused.pointers()), (400, vec![pointer.to_owned()]), "{asked}");
+    }
+    let hot = async || world.get_admin("/admin/status").await.ok().json()["hotQueues"]["count"].clone();
+    let before = hot().await;
+    for _ in 0..5 {
+        world.advance(std::time::Duration::from_millis(100));
+        explain(asked.clone()).await.ok();
+    }
+    assert_eq!((hot().await, world.vendor_calls("summary")), (before, 1));
+}
+
+#[tokio::test]
+async fn the_status_shows_how_all_stands() {
+    let mut setup = Setup::default();
+    setup.caller("idle", |caller| caller.scopes(&[Scope::Queues]));
+    let world = setup.start().await;
+    world.logged_in().await;
+    world.get(ORGANIZATION).await.ok();
+    world.get(ORGANIZATION).await.ok();
+    world.get("/survey/queries/questions/0").await.problem();
+    for _ in 0..3 {
+        world.advance(secs(1));
+        world.post(SUMMARY, &asking(&[SALES])).await.ok();
+    }
+    let status = world.get_admin("/admin/status").await.ok().json();
+    assert_eq!((&status["version"], &status["lifecycle"]), (&json!(env!("CARGO_PKG_VERSION")), &json!("serving")));
+    assert_eq!((&status["uptime"], &status["readiness"]["ready"]), (&json!(3.0), &json!(true)));
+    let (app, idle) = (&status["callers"][0], &status["callers"][1]);
+    assert_eq!((&app["requests"], &app["share"], &idle["requests"]), (&json!(6), &json!(1.0), &json!(0)));
+    assert_eq!((&idle["scopes"], &idle["lastUsed"]), (&json!(["queues"]), &Value::Null));
+    assert_eq!(app["limit"]["name"], "default");
+    let route = &status["routes"][ORGANIZATION];
+    assert_eq!(route, &json!({"requests": {"hit": 1, "miss": 1}, "vendorCalls": 1, "saved": 1}));
+    assert_eq!(
+        (&status["vendor"]["login"]["state"], &status["vendor"]["breaker"]["state"]),
+        (&json!("good"), &json!("closed"))
+    );
+    assert_eq!(status["vendor"]["pausedFor"], Value::Null);
+    let error = &status["recentErrors"][0];
+    assert_eq!(
+        (&error["code"], &error["status"], &error["caller"]),
+        (&json!("invalid_request"), &json!(400), &json!("app"))
+    );
+    assert_eq!(status["recentErrors"].as_array().unwrap().len(), 1);
+    let hot = &status["hotQueues"]["oldest"][0];
+    assert_eq!((&hot["queue"], &hot["route"]), (&json!(SALES), &json!(SUMMARY)));
+    assert_eq!(status["configuration"], json!({"fromFile": false, "lastReload": null, "needsRestart": []}));
+
+    let mut wrong = world.config.clone();
+    wrong.server.max_connections = 7.try_into().unwrap();
+    world.reloader.reload(&wrong).unwrap();
+    let configuration = world.get_admin("/admin/status").await.ok().json()["configuration"].clone();
+    assert_eq!(configuration["needsRestart"], json!(["server.max_connections"]));
+    assert_eq!(configuration["lastReload"]["outcome"], "good");
+}
+
+#[tokio::test]
+async fn a_refused_login_is_shown_with_its_next_try() {
+    let mut setup = Setup::default();
+    setup.config.upstream.password = Secret::new("wrong");
+    let world = setup.start().await;
+    while world.logins() != (0, 1) {
+        tokio::task::yield_now().await;
+    }
+    world.get(ORGANIZATION).await.problem();
+    world.advance(secs(10));
+    let login = world.get_admin("/admin/status").await.ok().json()["vendor"]["login"].clone();
+    assert_eq!(login, json!({"state": "refused", "nextTryIn": 20, "tokenEndsIn": null}));
+}
+
+#[tokio::test]
+async fn the_file_is_read_again_when_an_operator_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut setup = Setup::default();
+    setup.file = Some(folder.path().join("config.toml"));
+    let world = setup.start().await;
+    let good = world.post_admin("/admin/reload", "").await.ok().json();
+    assert_eq!(good, json!({"outcome": "good", "needsRestart": []}));
+    std::fs::write(folder.path().join("config.toml"), "[limits]\nmax_in_flight = \"many\"\n").unwrap();
+    let refused = world.post_admin("/admin/reload", "").await;
+    assert_eq!(refused.problem(), "invalid_request");
+    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("config.toml:2: limits.max_in_flight"), "{detail}");
+    let last = world.get_admin("/admin/status").await.ok().json()["configuration"]["lastReload"].clone();
+    assert_eq!(last["outcome"], "refused");
+    assert!(World::new().await.post_admin("/admin/reload", "").await.problem() == "invalid_request");
+}
+
+#[tokio::test]
+async fn paths_methods_and_bodies_are_refused_in_the_houses_words() {
+    let world = World::new().await;
+    for (method, path, allow) in [
+        ("POST", "/admin/status", "GET,HEAD"),
+        ("GET", PURGE, "POST"),
+        ("DELETE", "/admin/log-filter", "GET,HEAD,PUT"),
+        ("PUT", "/metrics", "GET,HEAD"),
+    ] {
+        let refused = world.send(world.request_admin(method, path)).await;
+        assert_eq!((refused.problem().as_str(), refused.header("allow")), ("method_not_allowed", allow), "{path}");
+    }
+    for path in ["/admin/status", "/metrics", "/livez", "/admin/log-filter"] {
+        let head = world.send(world.request_admin("HEAD", path)).await;
+        assert_eq!((head.status, head.body.len()), (200, 0), "{path}");
+    }
+    assert_eq!(world.get_admin("/admin").await.problem(), "not_found");
+    for body in [
+        "[]",
+        "{\"hard\": 1}",
+        "{\"other\": 1}",
+        "{\"route\": \"/auth/login\"}",
+        "{\"company\": 0}",
+        "{\"hard\":true,\"hard\":false}",
+    ] {
+        assert_eq!(world.post_admin(PURGE, body).await.problem(), "invalid_request", "{body}");
+    }
+    let form = world.request_admin("POST", PURGE).body("hard=true");
+    assert_eq!(world.send(form).await.problem(), "unsupported_media_type");
+    let large = world.request_admin("POST", PURGE).header("content-type", "application/json").body(vec![b' '; 70_000]);
+    assert_eq!(world.send(large).await.problem(), "payload_too_large");
+}
+
+#[tokio::test]
+async fn a_web_page_in_an_operators_browser_can_do_nothing() {
+    let world = with_parts().await;
+    for (name, value) in [("origin", "http://evil.example"), ("sec-fetch-site", "cross-site"), ("host", "evil.example")]
+    {
+        let request = world.request_admin("POST", PURGE).header(name, value);
+        assert_eq!(world.send(request).await.problem(), "forbidden", "{name}");
+    }
+    let rebound = world.request_admin("GET", "/admin/status").header("host", "evil.example:9090");
+    assert_eq!(world.send(rebound).await.problem(), "forbidden");
+    assert_eq!(world.post_admin(PURGE, "").await.ok().json()["purged"], 4);
+}
