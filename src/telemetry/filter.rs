@@ -62,3 +62,46 @@ pub fn change_log_filter(text: &str) -> Result<(), FilterError> {
 pub fn log_filter() -> Option<String> {
     CURRENT.get().map(|current| current.text.lock().unwrap_or_else(PoisonError::into_inner).clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+    use crate::{
+        clock::SystemClock,
+        telemetry::{
+            json_lines::JsonLines,
+            sink::{Sink, tests::Paper},
+        },
+    };
+
+    #[test]
+    fn another_filter_holds_from_the_next_event_on_and_one_that_is_none_changes_nothing() {
+        let paper = Paper::default();
+        let (sink, writer) = Sink::open(paper.clone()).unwrap();
+        let (layer, keep) = changeable("info").unwrap();
+        keep();
+        let lines = JsonLines::new(sink, SystemClock::shared());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer).with(lines), || {
+            let event = |number: u64| tracing::debug!(number, "an event");
+            let seen = || tracing::enabled!(tracing::Level::DEBUG);
+            event(1);
+            assert!(!seen());
+            change_log_filter(" debug ").unwrap();
+            event(2);
+            assert!(seen());
+            for none in ["", "  ", "debug=nothing=at=all"] {
+                assert!(change_log_filter(none).is_err(), "{none:?}");
+            }
+            assert_eq!(log_filter().as_deref(), Some("debug"));
+            event(3);
+            change_log_filter("off").unwrap();
+            event(4);
+            assert!(!seen());
+        });
+        drop(writer);
+        let numbers: Vec<_> = (1..=4).filter(|n| paper.text().contains(&format!("\"number\":{n}"))).collect();
+        assert_eq!(numbers, [2, 3], "{}", paper.text());
+    }
+}
