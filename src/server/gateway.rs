@@ -106,7 +106,7 @@ impl Gateway {
         let metrics = Arc::new(Metrics::new());
         let wesal = Wesal::new(&config.upstream, clock.clone(), Arc::clone(&metrics))?;
         let app = App::new(config, Arc::clone(&wesal), clock.clone(), Arc::clone(&metrics))?;
-        let reloader = Reloader::new(config, &app, &wesal, metrics, clock.clone());
+        let reloader = Reloader::new(config, &app, &wesal, Arc::clone(&metrics), clock.clone());
         let operator = Arc::new(Process { app: Arc::clone(&app), reloader: reloader.clone() });
         // Its bodies come in real time, as its sockets' bytes do.
         let admin = Admin::new(config.admin.token.clone(), operator, SystemClock::shared());
@@ -122,6 +122,7 @@ impl Gateway {
                 header_timeout: config.server.header_timeout,
                 idle_timeout: config.server.idle_timeout,
                 proxies: config.server.trusted_proxies.as_slice().into(),
+                metrics: Some(metrics),
             },
             drain_delay: config.server.drain_delay,
             drain_timeout: config.server.drain_timeout,
@@ -154,8 +155,9 @@ impl Gateway {
         let real_time = SystemClock::shared();
         let (bounds, clock) = (&self.bounds, &real_time);
         let public = Door::open("public", bound.public, self.certificates, self.public, bounds.clone(), clock.clone());
-        let admin =
-            bound.admin.map(|socket| Door::open("admin", socket, None, self.admin, bounds.clone(), clock.clone()));
+        // Operators are not counted among the callers.
+        let behind = Bounds { metrics: None, ..bounds.clone() };
+        let admin = bound.admin.map(|socket| Door::open("admin", socket, None, self.admin, behind, clock.clone()));
 
         let doors = std::iter::once(&public).chain(&admin).map(Door::pulse).collect();
         let (draining, is_draining) = watch::channel(false);

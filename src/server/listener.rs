@@ -17,7 +17,7 @@ use super::{
 use crate::{
     clock::{SharedClock, before},
     http::Peer,
-    telemetry::events,
+    telemetry::{Metrics, events},
 };
 
 /// After the machine ran out of descriptors, say: long enough for some to come free.
@@ -33,6 +33,8 @@ pub(super) struct Bounds {
     pub(super) idle_timeout: Duration,
     /// Who is believed where a request comes from.
     pub(super) proxies: Arc<[IpNet]>,
+    /// What counts the connections, if anything does.
+    pub(super) metrics: Option<Arc<Metrics>>,
 }
 
 /// What answers the requests of a listener.
@@ -182,10 +184,11 @@ impl<S: Service> Hall<S> {
             clock: self.clock.clone(),
             closing: Closing(self.connections.closing.subscribe()),
         };
+        let connected = self.bounds.metrics.as_ref().map(Metrics::connection);
         let serving = connection::serve(stream, self.certificates.clone(), self.service.clone(), terms);
         self.connections.open.spawn(async move {
             serving.await;
-            drop(place);
+            drop((place, connected));
         });
     }
 }

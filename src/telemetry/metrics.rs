@@ -2,16 +2,15 @@
 //! never from what a caller sends, so that their number has a bound.
 
 use std::{
-    fmt::Write as _,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text},
+    encoding::text,
     metrics::{
         counter::Counter,
         family::Family,
@@ -22,7 +21,13 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::sink;
+use super::{
+    labels::{
+        AnswerLabels, CallLabels, CallerLabel, CallerOnly, FigureLabels, OutcomeLabel, PartLabels, QueueLabel,
+        ReasonLabel, RequestLabels, RouteLabel, StateLabel,
+    },
+    sink,
+};
 use crate::model::{CallerName, Route};
 
 /// The counters, and what they are written with.
@@ -39,6 +44,8 @@ pub struct Metrics {
     not_taken_apart: Family<RouteLabel, Counter>,
     rate_limited: Family<CallerOnly, Counter>,
     auth_failures: Family<ReasonLabel, Counter>,
+    connections: Gauge,
+    malformed_requests: Counter,
     log_events_dropped: Counter,
     present: Gauges,
 }
@@ -116,84 +123,6 @@ pub struct Figures<'a> {
     pub figures: &'a [(String, f64)],
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    caller: CallerLabel,
-    route: &'static str,
-    status: u16,
-    cache: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct AnswerLabels {
-    route: &'static str,
-    cache: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CallLabels {
-    route: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PartLabels {
-    route: &'static str,
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RouteLabel {
-    route: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CallerOnly {
-    caller: CallerLabel,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReasonLabel {
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct QueueLabel {
-    queue: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FigureLabels {
-    queue: String,
-    field: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OutcomeLabel {
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StateLabel {
-    state: &'static str,
-}
-
-impl RequestLabels {
-    fn fit(&self, caller: Option<&CallerName>, route: &'static str, status: u16, cache: &'static str) -> bool {
-        self.status == status && self.route == route && self.cache == cache && self.caller.0.as_ref() == caller
-    }
-}
-
-/// `-` when the caller is unknown.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct CallerLabel(Option<CallerName>);
-
-impl EncodeLabelValue for CallerLabel {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
-        encoder.write_str(self.0.as_ref().map_or("-", CallerName::as_str))
-    }
-}
-
 /// A request's time: from 50 microseconds, a hit's, to the 20 seconds that a call with all its tries may take.
 fn request_times() -> Histogram {
     Histogram::new(exponential_buckets(0.000_05, 2.5, 15))
@@ -219,6 +148,8 @@ impl Metrics {
             not_taken_apart: Family::default(),
             rate_limited: Family::default(),
             auth_failures: Family::default(),
+            connections: Gauge::default(),
+            malformed_requests: Counter::default(),
             log_events_dropped: Counter::default(),
             present: Gauges::default(),
         };
@@ -261,6 +192,9 @@ impl Metrics {
         let help = "Requests that were refused because their caller made too many";
         registry.register("rate_limited", help, self.rate_limited.clone());
         registry.register("auth_failures", "Credentials that were refused", self.auth_failures.clone());
+        registry.register("connections", "Connections of callers that are open", self.connections.clone());
+        let help = "What came on callers' connections and is no HTTP request";
+        registry.register("malformed_requests", help, self.malformed_requests.clone());
         let help = "Log events that were dropped, because the log was not read fast enough";
         registry.register("log_events_dropped", help, self.log_events_dropped.clone());
         let help = "Bytes that kept answers take, keys and bookkeeping included";
@@ -320,6 +254,17 @@ impl Metrics {
         self.auth_failures.get_or_create(&ReasonLabel { reason }).inc();
     }
 
+    /// A caller's connection is open, until what this gives is dropped.
+    pub fn connection(self: &Arc<Self>) -> Connected {
+        self.connections.inc();
+        Connected(Arc::clone(self))
+    }
+
+    /// What came on a caller's connection is no HTTP request.
+    pub fn malformed_request(&self) {
+        self.malformed_requests.inc();
+    }
+
     /// A login at the vendor came to an end.
     pub fn login(&self, outcome: &'static str) {
         self.logins.get_or_create(&OutcomeLabel { outcome }).inc();
@@ -372,6 +317,15 @@ impl Metrics {
         // Writing to a String cannot fail.
         let _ = text::encode(&mut text, &self.registry);
         text
+    }
+}
+
+/// A connection that is open.
+pub struct Connected(Arc<Metrics>);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.connections.dec();
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod events;
 mod filter;
 mod json_lines;
+mod labels;
 pub mod metrics;
 mod sink;
 mod start;

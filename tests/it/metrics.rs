@@ -173,3 +173,14 @@ async fn refusals_are_counted_by_caller_and_by_reason() {
     assert_eq!(failures.len(), 1, "{failures:?}");
     assert!(failures[0].ends_with(" 1"), "{failures:?}");
 }
+
+#[tokio::test]
+async fn callers_connections_are_counted_while_they_are_open_and_what_is_no_request_is_counted_too() {
+    let world = World::new().await;
+    let stream = tokio::net::TcpStream::connect(world.address).await.unwrap();
+    while world.metric("connections").await < 1.0 {}
+    drop(stream);
+    while world.metric("connections").await > 0.0 {}
+    assert!(world.raw(b"GET / HTTP/9.9\r\n\r\n").await.starts_with("HTTP/1.1 400"));
+    while world.metric("malformed_requests_total").await < 1.0 {}
+}

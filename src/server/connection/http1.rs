@@ -76,25 +76,28 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: 
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     tokio::select! {
-        ended = connection.as_mut() => return tell(ended),
+        ended = connection.as_mut() => return tell(ended, &bounds),
         () = watch.expired(&bounds) => return,
         () = watch.between_requests(&mut closing) => {}
     }
     // hyper closes at once what seems idle to it, half a head included: hence not before.
     connection.as_mut().graceful_shutdown();
     tokio::select! {
-        ended = connection => tell(ended),
+        ended = connection => tell(ended, &bounds),
         () = watch.expired(&bounds) => {}
     }
 }
 
 /// How a connection ends is the peer's affair, but for what hyper answers by itself: such an answer (400, 414 or 431) has no
 /// body, and no line of its own in the log.
-fn tell(ended: hyper::Result<()>) {
+fn tell(ended: hyper::Result<()>, bounds: &Bounds) {
     if let Err(reason) = ended
         && reason.is_parse()
     {
         events::malformed_request(&reason);
+        if let Some(metrics) = &bounds.metrics {
+            metrics.malformed_request();
+        }
     }
 }
 
