@@ -5,6 +5,16 @@ use super::{
     tree::{Node, State, Step, Value, steps},
 };
 
+/// What settings are read for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To begin with: the files that they name must be good.
+    Start,
+    /// While the process runs. Certificates in files are not taken over with the settings: whether those are good now, as
+    /// between the two steps of a renewal they are not, is no reason to refuse the rest.
+    Reload,
+}
+
 /// Gathers what the sections' `validate` find, and knows where each setting was written.
 pub(super) struct Check<'a> {
     file: &'a Path,
@@ -12,14 +22,22 @@ pub(super) struct Check<'a> {
     written: &'a Node,
     at: Vec<Step>,
     pub(super) now: jiff::Timestamp,
+    /// What the settings are read for.
+    pub(super) purpose: Purpose,
     pub(super) faults: Vec<Fault>,
     pub(super) warnings: Vec<String>,
 }
 
 impl<'a> Check<'a> {
     /// `written` is the tree before anything in it was marked: it has the names to show.
-    pub(super) fn new(file: &'a Path, tree: &'a Node, written: &'a Node, now: jiff::Timestamp) -> Self {
-        Self { file, tree, written, at: Vec::new(), now, faults: Vec::new(), warnings: Vec::new() }
+    pub(super) fn new(
+        file: &'a Path,
+        tree: &'a Node,
+        written: &'a Node,
+        now: jiff::Timestamp,
+        purpose: Purpose,
+    ) -> Self {
+        Self { file, tree, written, at: Vec::new(), now, purpose, faults: Vec::new(), warnings: Vec::new() }
     }
 
     /// Checks what is in the table of this name.

@@ -5,7 +5,7 @@ use toml::de::DeTable;
 
 use super::{
     Config, Environment, Fault, Faults, Loaded,
-    check::Check,
+    check::{Check, Purpose},
     misfit::Kind,
     reader::Reader,
     secret_files,
@@ -18,11 +18,20 @@ use super::{
 /// # Errors
 /// Every fault there is, at once.
 pub fn load(path: &Path, environment: &Environment, now: jiff::Timestamp) -> Result<Loaded, Faults> {
+    load_for(Purpose::Start, path, environment, now)
+}
+
+pub(super) fn load_for(
+    purpose: Purpose,
+    path: &Path,
+    environment: &Environment,
+    now: jiff::Timestamp,
+) -> Result<Loaded, Faults> {
     let text = fs::read_to_string(path).map_err(|error| {
         let remedy = "name the configuration file with --config, and see that this user may read it";
         Fault::new(path, Origin::Nowhere, "", &format!("cannot be read: {error}"), remedy)
     })?;
-    parse(&text, path, environment, now)
+    parse_for(purpose, &text, path, environment, now)
 }
 
 /// As [`load`], from a text: `origin` is the file it stands for, which names it in faults, and whose folder
@@ -31,6 +40,16 @@ pub fn load(path: &Path, environment: &Environment, now: jiff::Timestamp) -> Res
 /// # Errors
 /// Every fault there is, at once.
 pub fn parse(text: &str, origin: &Path, environment: &Environment, now: jiff::Timestamp) -> Result<Loaded, Faults> {
+    parse_for(Purpose::Start, text, origin, environment, now)
+}
+
+fn parse_for(
+    purpose: Purpose,
+    text: &str,
+    origin: &Path,
+    environment: &Environment,
+    now: jiff::Timestamp,
+) -> Result<Loaded, Faults> {
     let (table, errors) = DeTable::parse_recoverable(text);
     let mut faults: Vec<Fault> = errors.iter().map(|error| syntax_fault(text, origin, error)).collect();
     let spoilt: Vec<Option<usize>> = faults.iter().map(Fault::line).collect();
@@ -54,7 +73,7 @@ pub fn parse(text: &str, origin: &Path, environment: &Environment, now: jiff::Ti
     secret_files::read(&mut config, &mut tree, origin, &mut faults);
     config.server.settle_paths(origin.parent().unwrap_or(Path::new("")));
     config.upstream.settle_paths(origin.parent().unwrap_or(Path::new("")), environment.state_dir());
-    let mut check = Check::new(origin, &tree, &written, now);
+    let mut check = Check::new(origin, &tree, &written, now, purpose);
     config.validate(&mut check);
     let warnings = check.warnings;
     faults.extend(check.faults);

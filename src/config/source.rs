@@ -7,7 +7,7 @@ use std::{
 use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
-use super::{Environment, Faults, Loaded, load, secret_files, tree::Node};
+use super::{Environment, Faults, Loaded, check::Purpose, load, load::load_for, secret_files, tree::Node};
 
 /// Where the settings come from, so that they can be read again while the process runs.
 #[derive(Clone)]
@@ -35,6 +35,14 @@ impl Source {
     /// Every fault there is, at once.
     pub fn load(&self, now: jiff::Timestamp) -> Result<Loaded, Faults> {
         load(&self.path, &self.environment, now)
+    }
+
+    /// The same for a process that runs. Certificates in files are not looked at: they are not taken over with this.
+    ///
+    /// # Errors
+    /// Every fault there is, at once.
+    pub fn load_again(&self, now: jiff::Timestamp) -> Result<Loaded, Faults> {
+        load_for(Purpose::Reload, &self.path, &self.environment, now)
     }
 
     /// Of the contents of the file and of the files with secrets that it names. By contents, because orchestrators swap

@@ -7,7 +7,11 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{BreakerConfig, DurationText, LoginConfig, RateLimit, Secret, Size, check::Check, secret, web_address};
+use super::{
+    BreakerConfig, DurationText, LoginConfig, RateLimit, Secret, Size,
+    check::{Check, Purpose},
+    secret, web_address,
+};
 
 /// `[upstream]`: the vendor, how the gateway logs in there, and how it is spared.
 // It holds secrets: no `Debug`.
@@ -164,7 +168,7 @@ impl UpstreamConfig {
 
     pub(super) fn validate(&self, check: &mut Check<'_>) {
         web_address::validate_vendor(&self.base_url, self.allow_http, check);
-        if let Some(file) = &self.ca_file {
+        if let Some(file) = self.ca_file.as_ref().filter(|_| check.purpose == Purpose::Start) {
             let pem =
                 std::fs::read(file).is_ok_and(|text| String::from_utf8_lossy(&text).contains("BEGIN CERTIFICATE"));
             let reason = format!("{} is not a readable file with certificates in PEM form", file.display());

@@ -62,6 +62,8 @@ pub(super) struct Log {
     recent: VecDeque<(Epoch, Moment, Purge)>,
     /// The newest that is forgotten: whatever began before it counts as purged.
     forgotten: Option<(Epoch, Moment)>,
+    /// Whether any that is forgotten was hard.
+    forgot_hard: bool,
 }
 
 /// Purges that are remembered one by one.
@@ -86,9 +88,10 @@ impl Purges {
         let epoch = log.now;
         log.recent.push_back((epoch, now, purge));
         if log.recent.len() > MOST
-            && let Some((epoch, at, _)) = log.recent.pop_front()
+            && let Some((epoch, at, purge)) = log.recent.pop_front()
         {
             log.forgotten = Some((epoch, at));
+            log.forgot_hard |= purge.hard;
         }
     }
 }
@@ -100,7 +103,8 @@ impl Log {
             return None;
         }
         let meant = self.recent.iter().filter(|(purged, _, purge)| epoch < *purged && purge.means(key));
-        let forgotten = self.forgotten.filter(|(purged, _)| epoch < *purged).map(|(_, at)| Purged { at, hard: false });
+        let forgotten =
+            self.forgotten.filter(|(purged, _)| epoch < *purged).map(|(_, at)| Purged { at, hard: self.forgot_hard });
         meant
             .map(|(_, at, purge)| Purged { at: *at, hard: purge.hard })
             .chain(forgotten)
@@ -179,7 +183,11 @@ mod tests {
             purges.note(Purge { company: one.shape.company(), ..Purge::default() }, Moment::default());
         }
         assert_eq!(purges.log().recent.len(), MOST);
-        assert!(purges.log().since(before, &other).is_some());
+        assert!(purges.log().since(before, &other).is_some_and(|purged| !purged.hard));
         assert!(purges.log().since(purges.epoch(), &one).is_none());
+        for _ in 0..=MOST {
+            purges.note(Purge { hard: true, ..Purge::default() }, Moment::default());
+        }
+        assert!(purges.log().since(before, &other).is_some_and(|purged| purged.hard), "what is gone came back");
     }
 }

@@ -145,8 +145,6 @@ impl Gateway {
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&self.wesal).keep_logged_in());
         tasks.spawn(tidy(Arc::clone(&self.app), self.clock.clone()));
-        tasks.spawn(self.reloader.clone().watch());
-
         if let Some(certificates) = &self.certificates {
             tasks.spawn(Arc::clone(certificates).follow_files(self.clock.clone()));
         }
@@ -163,8 +161,11 @@ impl Gateway {
         let (draining, is_draining) = watch::channel(false);
         tasks.spawn(service_manager::feed_the_watchdog(doors, is_draining, real_time.clone()));
         service_manager::ready();
+        // After that, and not into the drain: the service manager is told of one thing after the other.
+        let watching = tasks.spawn(self.reloader.clone().watch());
 
         stop.await;
+        watching.abort();
         self.app.enter(Lifecycle::Draining);
         draining.send_replace(true);
         service_manager::stopping();

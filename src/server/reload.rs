@@ -40,6 +40,8 @@ struct Shared {
     /// What the files were when they were read last.
     read: Mutex<Option<Fingerprint>>,
     asked: Notify,
+    /// Held while the files are read and taken over.
+    reloading: Mutex<()>,
 }
 
 /// How the configuration stands, for operators.
@@ -104,6 +106,7 @@ impl Reloader {
             source: OnceLock::new(),
             read: Mutex::default(),
             asked: Notify::new(),
+            reloading: Mutex::default(),
         }))
     }
 
@@ -133,11 +136,13 @@ impl Reloader {
         let work = move || {
             let shared = &reloader.0;
             let source = shared.source.get().ok_or(Refused::NoFile)?;
+            // Over all of it: what was read first must not be taken over last.
+            let _alone = lock(&shared.reloading);
             // Before they are read: what changes meanwhile is seen the next time.
             *lock(&shared.read) = Some(source.fingerprint());
-            reloader.settle(source.load(shared.clock.wall()))
+            reloader.settle(source.load_again(shared.clock.wall()))
         };
-        spawn_blocking(work).await.unwrap_or(Err(Refused::Lost))
+        spawn_blocking(work).await.unwrap_or_else(|_| Err(self.refuse(Refused::Lost)))
     }
 
     /// How the configuration stands.
@@ -178,27 +183,27 @@ impl Reloader {
     fn settle(&self, loaded: Result<Loaded, Faults>) -> Result<Vec<String>, Refused> {
         let shared = &self.0;
         let done = loaded.map_err(Refused::from).and_then(|loaded| self.take_over(loaded));
-        shared.app.note_reload(done.is_err());
-        let at = shared.clock.wall();
-        let mut standing = lock(&shared.standing);
-        match done {
-            Ok((warnings, needs_restart)) => {
-                shared.metrics.config_reload("good");
-                warnings.iter().for_each(|warning| events::configuration_warning(warning));
-                if !needs_restart.is_empty() {
-                    events::restart_needed(&needs_restart.join(", "));
-                }
-                standing.last_reload = Some(LastReload { at, outcome: "good", said: warnings });
-                standing.needs_restart.clone_from(&needs_restart);
-                Ok(needs_restart)
-            }
-            Err(refused) => {
-                shared.metrics.config_reload("refused");
-                events::reload_refused(&refused);
-                standing.last_reload = Some(LastReload { at, outcome: "refused", said: refused.said() });
-                Err(refused)
-            }
+        let (warnings, needs_restart) = done.map_err(|refused| self.refuse(refused))?;
+        shared.app.note_reload(false);
+        shared.metrics.config_reload("good");
+        warnings.iter().for_each(|warning| events::configuration_warning(warning));
+        if !needs_restart.is_empty() {
+            events::restart_needed(&needs_restart.join(", "));
         }
+        let mut standing = lock(&shared.standing);
+        standing.last_reload = Some(LastReload { at: shared.clock.wall(), outcome: "good", said: warnings });
+        standing.needs_restart.clone_from(&needs_restart);
+        Ok(needs_restart)
+    }
+
+    fn refuse(&self, refused: Refused) -> Refused {
+        let shared = &self.0;
+        shared.app.note_reload(true);
+        shared.metrics.config_reload("refused");
+        events::reload_refused(&refused);
+        let (at, said) = (shared.clock.wall(), refused.said());
+        lock(&shared.standing).last_reload = Some(LastReload { at, outcome: "refused", said });
+        refused
     }
 
     fn take_over(&self, loaded: Loaded) -> Result<(Vec<String>, Vec<String>), Refused> {

@@ -72,6 +72,28 @@ async fn a_drain_with_nothing_to_do_closes_idle_connections_at_once() {
 }
 
 #[tokio::test]
+async fn a_request_that_is_on_its_way_on_a_kept_connection_when_the_drain_begins_is_answered() {
+    // It has a moment for that; a machine that pauses longer than that between two lines here is tried again.
+    for _ in 0..10 {
+        let mut world = World::new().await;
+        let mut kept = TcpStream::connect(world.address).await.unwrap();
+        kept.write_all(ALIVE).await.unwrap();
+        read_alive(&mut kept).await;
+        let drained = world.tell_to_stop();
+        while TcpStream::connect(world.address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        let mut answer = String::new();
+        if kept.write_all(ALIVE).await.is_ok() && kept.read_to_string(&mut answer).await.is_ok() && !answer.is_empty() {
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
+            assert_eq!(drained.await.unwrap(), Drained { cut_off: 0 });
+            return;
+        }
+    }
+    panic!("never answered");
+}
+
+#[tokio::test]
 async fn a_connection_that_is_slow_or_silent_too_long_is_closed() {
     const SOON: Duration = Duration::from_millis(50);
     const NEVER: Duration = Duration::from_secs(3600);

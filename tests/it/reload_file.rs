@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::symlink, path::Path};
 
 use wesal_gateway::config::Secret;
 
-use crate::harness::{Setup, World, secs, text_of};
+use crate::harness::{Authority, Setup, World, secs, text_of};
 
 const ORGANIZATION: &str = "/queries/organization";
 const GOOD: &str = "config_reloads_total{outcome=\"good\"}";
@@ -100,4 +100,16 @@ async fn who_asks_has_the_file_read_at_once() {
     let world = with_file(folder.path(), |_| {}).await;
     world.reloader.ask();
     while world.metric(GOOD).await < 1.0 {}
+}
+
+#[tokio::test]
+async fn certificates_that_are_half_renewed_are_no_reason_to_refuse_the_rest() {
+    let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let world = with_file(folder.path(), |setup| setup.config.upstream.ca_file = Some(authority.file.clone())).await;
+    fs::remove_file(&authority.file).unwrap();
+    let longer =
+        text_of(&world.config).replace("[cache.organization]\nttl = \"10m\"", "[cache.organization]\nttl = \"20m\"");
+    fs::write(world.file.as_ref().unwrap(), longer).unwrap();
+    comes_to(&world, GOOD, 1.0).await;
+    assert_eq!(world.metric(REFUSED).await, 0.0);
 }

@@ -21,7 +21,7 @@ use tokio::{
     sync::Notify,
 };
 
-use super::{Bounds, Closing, FIRST_WORDS, MAX_HEADERS_BYTES, Service, Terms};
+use super::{Bounds, Closing, FIRST_WORDS, MAX_HEADERS_BYTES, NEXT_WORDS, Service, Terms};
 use crate::{
     clock::{Moment, SharedClock, before},
     telemetry::events,
@@ -151,16 +151,21 @@ impl Watch {
     /// Ends when the listener is closing and no request is cut in two, or missed, by closing the connection.
     async fn between_requests(&self, closing: &mut Closing) {
         closing.begun().await;
+        let begun = self.clock.now();
         loop {
             let changed = self.changed.notified();
-            match self.stage() {
-                Stage::New(since) => {
-                    if before(self.clock.as_ref(), since.after(FIRST_WORDS), changed).await.is_none() {
-                        return;
-                    }
+            let last_call = match self.stage() {
+                Stage::New(since) => since.after(FIRST_WORDS),
+                // A request may be on its way on a connection that was kept.
+                Stage::Idle(_) => begun.after(NEXT_WORDS),
+                Stage::Head(_) => {
+                    changed.await;
+                    continue;
                 }
-                Stage::Head(_) => changed.await,
-                Stage::Idle(_) | Stage::Working | Stage::Answering(_) => return,
+                Stage::Working | Stage::Answering(_) => return,
+            };
+            if before(self.clock.as_ref(), last_call, changed).await.is_none() {
+                return;
             }
         }
     }

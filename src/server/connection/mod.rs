@@ -28,6 +28,8 @@ const MAX_HEADERS_BYTES: u32 = 64 * 1024;
 /// How long a new connection may wait for its first request once the listener closes: the client may not know yet, and
 /// its request be on its way.
 const FIRST_WORDS: Duration = Duration::from_secs(1);
+/// How long a connection that is kept between requests may still send one while the listener closes.
+const NEXT_WORDS: Duration = Duration::from_millis(250);
 
 /// What a connection is served by and with.
 pub(super) struct Terms {
