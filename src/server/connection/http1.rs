@@ -3,10 +3,8 @@
 
 use std::{
     convert::Infallible,
-    io,
-    pin::{Pin, pin},
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -17,11 +15,14 @@ use axum::{
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite},
     sync::Notify,
 };
 
-use super::{Bounds, Closing, FIRST_WORDS, MAX_HEADERS_BYTES, NEXT_WORDS, Service, Terms};
+use super::{
+    Bounds, Closing, FIRST_WORDS, MAX_HEADERS_BYTES, NEXT_WORDS, Service, Terms,
+    watched::{Watched, Watcher},
+};
 use crate::{
     clock::{Moment, SharedClock, before},
     telemetry::events,
@@ -111,22 +112,6 @@ impl Watch {
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn bytes_came(&self) {
-        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Stage::New(_) | Stage::Idle(_) = *stage {
-            *stage = Stage::Head(self.clock.now());
-            drop(stage);
-            self.changed.notify_waiters();
-        }
-    }
-
-    fn flushed(&self) {
-        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Stage::Answering(_) = *stage {
-            *stage = Stage::Idle(self.clock.now());
-        }
-    }
-
     /// Ends when the head, or the silence, has lasted too long. A request costs no timer of its own: this looks as often
     /// as the shorter bound lasts, and sleeps to the end of what it then finds begun.
     async fn expired(&self, bounds: &Bounds) {
@@ -171,48 +156,20 @@ impl Watch {
     }
 }
 
-struct Watched<S> {
-    stream: S,
-    watch: Arc<Watch>,
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.watch.bytes_came();
+impl Watcher for Watch {
+    fn bytes_came(&self, _: &[u8]) {
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Stage::New(_) | Stage::Idle(_) = *stage {
+            *stage = Stage::Head(self.clock.now());
+            drop(stage);
+            self.changed.notify_waiters();
         }
-        polled
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.stream).poll_flush(cx);
-        if polled.is_ready() {
-            self.watch.flushed();
+    fn flushed(&self) {
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Stage::Answering(_) = *stage {
+            *stage = Stage::Idle(self.clock.now());
         }
-        polled
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

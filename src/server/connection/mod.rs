@@ -5,6 +5,7 @@ mod frames;
 mod http1;
 mod http2;
 mod streams;
+mod watched;
 
 use std::{sync::Arc, time::Duration};
 

@@ -19,7 +19,7 @@ use hyper::{
 };
 use tokio::{sync::Notify, task::JoinSet};
 
-use super::{Bounds, Closing, FIRST_WORDS, frames::Frames};
+use super::{Bounds, Closing, FIRST_WORDS, frames::Frames, watched::Watcher};
 use crate::clock::{Moment, SharedClock, before};
 
 /// Requests that a client may give up before it is taken for one that only wants to cause work (CVE-2023-44487), if it lets
@@ -59,6 +59,20 @@ pub(super) enum End {
     Now,
 }
 
+impl Watcher for Watch {
+    fn bytes_came(&self, bytes: &[u8]) {
+        let mut state = self.state();
+        let finished = state.incoming.take(bytes);
+        let owes = state.incoming.owes();
+        if finished || !owes {
+            state.owing = None;
+        }
+        if owes && state.owing.is_none() {
+            state.owing = Some(self.clock.now());
+        }
+    }
+}
+
 impl Watch {
     pub(super) fn new(clock: SharedClock) -> Self {
         let now = clock.now();
@@ -78,18 +92,6 @@ impl Watch {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn bytes_came(&self, bytes: &[u8]) {
-        let mut state = self.state();
-        let finished = state.incoming.take(bytes);
-        let owes = state.incoming.owes();
-        if finished || !owes {
-            state.owing = None;
-        }
-        if owes && state.owing.is_none() {
-            state.owing = Some(self.clock.now());
-        }
     }
 
     /// A request has come.

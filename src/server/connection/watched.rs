@@ -1,0 +1,66 @@
+//! The bytes of a connection, and who watches them go by.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Who wants to know what goes on on a connection.
+pub(super) trait Watcher {
+    /// These bytes came from the peer; never none.
+    fn bytes_came(&self, came: &[u8]);
+
+    /// All that was written has gone out.
+    fn flushed(&self) {}
+}
+
+/// A connection's bytes under the eyes of a watcher.
+pub(super) struct Watched<S, W> {
+    pub(super) stream: S,
+    pub(super) watch: Arc<W>,
+}
+
+impl<S: AsyncRead + Unpin, W: Watcher> AsyncRead for Watched<S, W> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if let Some(came) = buf.filled().get(before..).filter(|came| !came.is_empty()) {
+            self.watch.bytes_came(came);
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin, W: Watcher> AsyncWrite for Watched<S, W> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        if polled.is_ready() {
+            self.watch.flushed();
+        }
+        polled
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
