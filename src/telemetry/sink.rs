@@ -285,7 +285,8 @@ pub(super) mod tests {
         // Before anything can fail: the writer's end waits for its reader.
         drop(release);
         drop(writer);
-        assert_eq!(waiting, MOST_PENDING);
+        // Not always as many: the writer may take its first lines late, and fewer come after them.
+        assert!(waiting <= MOST_PENDING, "{waiting}");
         // At least: what other tests lose in the same moment is counted too.
         assert!(lost >= 2 * 2048, "{lost}");
     }
