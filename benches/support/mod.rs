@@ -39,19 +39,19 @@ pub(crate) async fn start_vendor() -> (Simulator, String) {
 
 /// A gateway with one caller, and its base URL. `settings` are `[upstream]` and whatever else.
 pub(crate) fn start_gateway(work: &Path, settings: &str, key: &ApiKey) -> (Server, String) {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let [port, admin] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
     let config = format!(
         "{settings}
 [server]
 listen = \"127.0.0.1:{port}\"
 [admin]
-listen = \"\"
+listen = \"127.0.0.1:{admin}\"
 [limits]
 default = {{ requests = 1000000, per = \"1s\" }}
 [[callers]]
 name = \"bench\"
 key_hashes = [\"{}\"]
-scopes = [\"questions\", \"queues\"]
+scopes = [\"organization\", \"questions\", \"surveys\", \"queues\"]
 ",
         KeyHash::new(key.hash())
     );

@@ -1,7 +1,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::{extract::Request, response::Response};
-use tokio::{sync::watch, task::JoinSet};
+use tokio::sync::watch;
 
 use super::{
     bound::Bound,
@@ -10,6 +10,7 @@ use super::{
     operate::Process,
     reload::Reloader,
     service_manager,
+    vitals::House,
 };
 use crate::{
     admin::Admin,
@@ -33,6 +34,7 @@ pub struct Gateway {
     admin: Behind,
     certificates: Option<Arc<Certificates>>,
     reloader: Reloader,
+    metrics: Arc<Metrics>,
     bounds: Bounds,
     drain_delay: Duration,
     drain_timeout: Duration,
@@ -122,8 +124,9 @@ impl Gateway {
                 header_timeout: config.server.header_timeout,
                 idle_timeout: config.server.idle_timeout,
                 proxies: config.server.trusted_proxies.as_slice().into(),
-                metrics: Some(metrics),
+                metrics: Some(Arc::clone(&metrics)),
             },
+            metrics,
             drain_delay: config.server.drain_delay,
             drain_timeout: config.server.drain_timeout,
             clock,
@@ -142,30 +145,37 @@ impl Gateway {
 
     /// Serves until `stop` completes, then drains.
     pub async fn serve(self, bound: Bound, stop: impl Future<Output = ()>) -> Drained {
-        let mut tasks = JoinSet::new();
-        tasks.spawn(Arc::clone(&self.wesal).keep_logged_in());
-        tasks.spawn(tidy(Arc::clone(&self.app), self.clock.clone()));
-        if let Some(certificates) = &self.certificates {
-            tasks.spawn(Arc::clone(certificates).follow_files(self.clock.clone()));
-        }
-
         // Sockets live in real time, whatever clock the answers are judged by.
         let real_time = SystemClock::shared();
-        let (bounds, clock) = (&self.bounds, &real_time);
+        let mut house = House::new(Arc::clone(&self.metrics), real_time.clone());
+        let (wesal, app, clock) = (self.wesal, Arc::clone(&self.app), self.clock.clone());
+        house.keep("login", move || Arc::clone(&wesal).keep_logged_in());
+        house.keep("tidy", move || tidy(Arc::clone(&app), clock.clone()));
+        if let Some(certificates) = self.certificates.clone() {
+            let clock = self.clock.clone();
+            house.keep("certificates", move || Arc::clone(&certificates).follow_files(clock.clone()));
+        }
+
+        let (bounds, clock) = (&self.bounds, real_time.clone());
         let public = Door::open("public", bound.public, self.certificates, self.public, bounds.clone(), clock.clone());
         // Operators are not counted among the callers.
         let behind = Bounds { metrics: None, ..bounds.clone() };
         let admin = bound.admin.map(|socket| Door::open("admin", socket, None, self.admin, behind, clock.clone()));
 
-        let doors = std::iter::once(&public).chain(&admin).map(Door::pulse).collect();
+        let doors: Vec<_> = std::iter::once(&public).chain(&admin).map(|door| (door.what(), door.pulse())).collect();
+        let watched = house.watch(doors.clone());
         let (draining, is_draining) = watch::channel(false);
-        tasks.spawn(service_manager::feed_the_watchdog(doors, is_draining, real_time.clone()));
+        let watchdog = move || service_manager::feed_the_watchdog(doors.clone(), is_draining.clone(), clock.clone());
+        house.keep("watchdog", watchdog);
         service_manager::ready();
         // After that, and not into the drain: the service manager is told of one thing after the other.
-        let watching = tasks.spawn(self.reloader.clone().watch());
+        let reloader = self.reloader;
+        let following = house.keep("reload", move || reloader.clone().watch());
 
         stop.await;
-        watching.abort();
+        following.abort();
+        // Accept loops end now.
+        watched.abort();
         self.app.enter(Lifecycle::Draining);
         draining.send_replace(true);
         service_manager::stopping();

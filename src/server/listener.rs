@@ -45,6 +45,7 @@ pub(super) trait Service: Clone + Send + Sync + 'static {
 
 /// One listening socket, served by a task.
 pub(super) struct Door {
+    what: &'static str,
     close: oneshot::Sender<()>,
     accepting: JoinHandle<Connections>,
     pulse: Pulse,
@@ -87,7 +88,12 @@ impl Door {
         let connections = Connections { open: JoinSet::new(), closing: watch::Sender::new(false) };
         let hall = Hall { service, certificates, bounds, clock: clock.clone(), connections };
         let accepting = tokio::spawn(accept(socket, hall, closed, felt));
-        Self { close, accepting, pulse: Pulse(pulse), clock }
+        Self { what, close, accepting, pulse: Pulse(pulse), clock }
+    }
+
+    /// Its name.
+    pub(super) fn what(&self) -> &'static str {
+        self.what
     }
 
     /// What tells whether it still accepts.

@@ -9,6 +9,7 @@ mod operate;
 mod reload;
 mod service_manager;
 mod socket;
+mod vitals;
 
 pub use bound::{Bound, Passed};
 pub use certificates::TlsError;

@@ -30,13 +30,17 @@ pub(super) fn reloading() {
 
 /// Says twice in each `WatchdogSec=` that all is well, if the accept loops answer, and the runtime, which this runs on, goes
 /// round. While it drains they have ended, and only the runtime is asked.
-pub(super) async fn feed_the_watchdog(doors: Vec<Pulse>, mut draining: watch::Receiver<bool>, clock: SharedClock) {
+pub(super) async fn feed_the_watchdog(
+    doors: Vec<(&'static str, Pulse)>,
+    mut draining: watch::Receiver<bool>,
+    clock: SharedClock,
+) {
     let Some(limit) = sd_notify::watchdog_enabled() else { return };
     let each = limit / 2;
     loop {
         clock.sleep(each).await;
         let all_answer = async {
-            for door in &doors {
+            for (_, door) in &doors {
                 door.felt().await;
             }
         };

@@ -167,6 +167,21 @@ pub fn panicked(location: Option<&std::panic::Location<'_>>) {
     tracing::error!(file, line, "panicked");
 }
 
+/// A task that keeps house panicked.
+pub fn task_restarted(task: &'static str) {
+    tracing::error!(task, "a task that keeps house panicked, which is a bug: it begins anew");
+}
+
+/// So many of `what`, threads of the runtime or an accept loop, have not come round for so long.
+pub fn stuck(what: &'static str, many: usize, length: Duration) {
+    tracing::error!(what, many, seconds = length.as_secs(), "stuck, which is a bug: requests may wait for it");
+}
+
+/// They do again.
+pub fn stuck_no_more(what: &'static str) {
+    tracing::info!(what, "no longer stuck");
+}
+
 /// A listener serves.
 pub fn listening(what: &'static str, address: &dyn std::fmt::Display) {
     tracing::info!(%address, "{what} listens");

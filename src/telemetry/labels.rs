@@ -68,6 +68,16 @@ pub(super) struct StateLabel {
     pub(super) state: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct TaskLabel {
+    pub(super) task: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct WhatLabel {
+    pub(super) what: &'static str,
+}
+
 impl RequestLabels {
     pub(super) fn fit(
         &self,
