@@ -1,7 +1,8 @@
 //! The second listener: for who runs the gateway, not for callers (`docs/admin.md`). `guard` says who may, `actions` does
-//! what is asked; what there is to see and to do is the [`Operator`]'s.
+//! what is asked, `exposition` writes the metrics; what there is to see and to do is the [`Operator`]'s.
 
 mod actions;
+mod exposition;
 mod guard;
 mod problem;
 
@@ -37,7 +38,7 @@ pub struct Admin {
 pub trait Operator: Send + Sync + 'static {
     /// Whether callers can be answered.
     fn readiness(&self) -> Readiness;
-    /// The metrics' text.
+    /// The metrics, as OpenMetrics text.
     fn metrics(&self) -> String;
     /// The callers.
     fn callers(&self) -> Vec<Arc<Caller>>;
@@ -134,10 +135,7 @@ impl Admin {
                 let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
                 Ok((status, Json(readiness)).into_response())
             }
-            Page::Metrics => {
-                let open_metrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-                Ok(([(header::CONTENT_TYPE, open_metrics)], operator.metrics()).into_response())
-            }
+            Page::Metrics => Ok(exposition::answer(operator.metrics(), &head.headers)),
             Page::Callers => Ok(Json(json!({ "callers": callers(operator.as_ref()) })).into_response()),
             Page::Status => actions::status(operator).await,
             Page::LogFilter if head.method != Method::PUT => Ok(actions::get_log_filter()),

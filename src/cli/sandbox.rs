@@ -8,7 +8,7 @@ use crate::{
     callers::ApiKey,
     clock::{Clock, SystemClock},
     config::{CallerConfig, Config, KeyHash, Secret},
-    model::{CallerName, Scope},
+    model::{CallerName, QueueId, Scope},
     server::{Bound, Drained, Gateway},
     simulator::{Latency, Options, Simulator},
     telemetry::{self, events},
@@ -70,6 +70,11 @@ fn configuration(simulator: &Simulator, vendor: SocketAddr, port: u16, key: &Api
     config.upstream.client_id = Secret::new(&credentials.client_id);
     config.upstream.email = Secret::new(&credentials.email);
     config.upstream.password = Secret::new(&credentials.password);
+    // What `/metrics` tells of queues, to look at.
+    let ids = simulator.queue_ids();
+    config.telemetry.queue_gauges.queues =
+        ids.iter().take(3).map(|id| QueueId::try_from(id.clone())).collect::<Result<_, _>>()?;
+    config.telemetry.queue_gauges.fields = ["onQueue", "waiting"].map(str::to_owned).to_vec();
     config.callers = vec![CallerConfig {
         name: CallerName::try_from("demo".to_owned())?,
         key_hashes: vec![KeyHash::new(key.hash())],
@@ -93,6 +98,7 @@ fn greeting(simulator: &Simulator, gateway: SocketAddr, vendor: SocketAddr, admi
   demo key         {}
   vendor's page    http://{vendor}/   (how often the gateway really asked)
   health           http://{gateway}/readyz, and for operators http://{admin}/readyz
+  metrics          http://{admin}/metrics   (of three queues also how many wait)
 
 Paste any of these; the second time, look at Cache-Status:
 

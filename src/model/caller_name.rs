@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct CallerName(Arc<str>);
 
-/// What is wrong with a text that should name a caller.
+/// A text that cannot name a caller. It does not repeat the text: that may be anything, also a secret.
 #[derive(Debug, thiserror::Error)]
-#[error("a caller's name is 1 to 64 of a-z, 0-9, '-' and '_', not {0:?}")]
-pub struct InvalidCallerName(String);
+#[error("a caller's name is 1 to 64 of a-z, 0-9, '-' and '_'")]
+pub struct InvalidCallerName;
 
 impl CallerName {
     const MAX_CHARS: usize = 64;
@@ -29,7 +29,7 @@ impl TryFrom<String> for CallerName {
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let allowed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-' || c == b'_';
         if text.is_empty() || text.len() > Self::MAX_CHARS || !text.bytes().all(allowed) {
-            return Err(InvalidCallerName(text));
+            return Err(InvalidCallerName);
         }
         Ok(Self(text.into()))
     }

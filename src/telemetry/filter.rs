@@ -2,11 +2,27 @@
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use tracing_subscriber::{EnvFilter, Registry, filter::ParseError, reload};
+use tracing::{Metadata, Subscriber};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    filter::{ParseError, filter_fn},
+    reload,
+};
 
 /// A filter that others can take the place of. What it makes of an event is remembered where the event stands in the code,
 /// as it is of a filter that cannot change: one that is written, or never is, costs no more.
 pub(super) type Changeable = reload::Layer<EnvFilter, Registry>;
+
+/// Lets through what this program says itself, whatever the changeable filter asks for. Its events stand in `events`, and hold
+/// nothing secret; what libraries write for their own authors (h2 tells headers and paths, at `debug` and `trace`) can hold
+/// anything, and is never written.
+pub(super) fn ours_only<S: Subscriber>() -> impl Layer<S> {
+    filter_fn(|metadata: &Metadata<'_>| is_ours(metadata.target()))
+}
+
+fn is_ours(target: &str) -> bool {
+    target.strip_prefix(env!("CARGO_CRATE_NAME")).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
 
 struct Current {
     handle: reload::Handle<EnvFilter, Registry>,
@@ -75,6 +91,26 @@ mod tests {
             sink::{Sink, tests::Paper},
         },
     };
+
+    #[test]
+    fn a_library_is_not_heard_whatever_the_filter_asks_for() {
+        let paper = Paper::default();
+        let (sink, writer) = Sink::open(paper.clone()).unwrap();
+        let lines = JsonLines::new(sink, SystemClock::shared());
+        let filter = EnvFilter::try_new("trace,h2=trace").unwrap();
+        let registry = tracing_subscriber::registry().with(filter).with(ours_only()).with(lines);
+        tracing::subscriber::with_default(registry, || {
+            tracing::error!(target: "h2::server", "theirs");
+            tracing::trace!(target: "wesal_gateway_not::events", "theirs");
+            let _span = tracing::error_span!(target: "h2", "theirs").entered();
+            tracing::trace!(target: "wesal_gateway", "ours, first");
+            tracing::trace!("ours, second");
+            assert!(!tracing::enabled!(target: "hyper", tracing::Level::ERROR));
+        });
+        drop(writer);
+        assert!(!paper.text().contains("theirs"), "{}", paper.text());
+        assert_eq!(paper.text().matches("ours").count(), 2);
+    }
 
     #[test]
     fn another_filter_holds_from_the_next_event_on_and_one_that_is_none_changes_nothing() {

@@ -1,14 +1,18 @@
 //! What is told of the running process. All events of note stand in `events`, all metrics in `metrics`, start-up in `start`.
 
+mod classic;
 pub mod events;
 mod filter;
 mod json_lines;
 mod labels;
 pub mod metrics;
+#[cfg(test)]
+mod page;
 mod sink;
 mod start;
 pub mod totals;
 
+pub use classic::classic;
 pub use filter::{FilterError, change_log_filter, log_filter};
 pub use metrics::Metrics;
 pub use sink::LogWriter;

@@ -7,7 +7,7 @@ use tracing_subscriber::{filter::ParseError, fmt, layer::SubscriberExt, util::Su
 
 use super::{
     events,
-    filter::changeable,
+    filter::{changeable, ours_only},
     json_lines::JsonLines,
     sink::{LogWriter, Sink},
 };
@@ -40,7 +40,7 @@ pub fn start(config: &TelemetryConfig) -> Result<LogWriter, StartError> {
         LogFormat::Json => false,
     };
     let (sink, writer) = Sink::open(io::stderr())?;
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter).with(ours_only());
     let started = if text {
         registry.with(fmt::layer().with_writer(sink).with_ansi(terminal)).try_init()
     } else {

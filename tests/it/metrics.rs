@@ -77,9 +77,34 @@ async fn requests_and_vendor_calls_are_counted_by_what_came_of_them() {
     assert_eq!(world.metric(&calls).await, 1.0);
     assert_eq!(world.metric("in_flight_requests").await, 0.0);
     let told = world.get_admin("/metrics").await;
-    assert!(told.header("content-type").starts_with("application/openmetrics-text; version=1.0.0"));
-    assert!(!told.text().contains("4711") && told.text().ends_with("# EOF\n"));
+    assert!(!told.text().contains("4711"));
     assert!(told.text().contains(&format!("wesal_gateway_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))));
+}
+
+/// The samples, without what is said of them.
+fn samples(text: &str) -> Vec<&str> {
+    text.lines().filter(|line| !line.starts_with('#')).collect()
+}
+
+#[tokio::test]
+async fn metrics_are_told_in_the_format_that_is_asked_for() {
+    let world = World::new().await;
+    world.logged_in().await;
+    world.post(SUMMARY, &asking(&[SALES])).await.ok();
+    let classic = world.get_admin("/metrics").await;
+    assert_eq!(classic.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    let prometheus = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+    let open = world.send(world.request_admin("GET", "/metrics").header("accept", prometheus)).await;
+    assert_eq!(open.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    for (told, requests, build, end) in [
+        (&classic, "# TYPE wesal_gateway_requests_total counter\n", "# TYPE wesal_gateway_build_info gauge\n", false),
+        (&open, "# TYPE wesal_gateway_requests counter\n", "# TYPE wesal_gateway_build info\n", true),
+    ] {
+        assert_eq!(told.header("vary"), "accept");
+        assert!(told.text().contains(requests) && told.text().contains(build), "{}", told.text());
+        assert_eq!(told.text().ends_with("# EOF\n"), end);
+    }
+    assert_eq!(samples(classic.text()), samples(open.text()));
 }
 
 #[tokio::test]
