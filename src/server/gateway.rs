@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     admin::Admin,
-    clock::{SharedClock, SystemClock},
+    clock::{SharedClock, SystemClock, before},
     config::{Config, Fingerprint, ListenAddress, Source},
     http::{self, App, Lifecycle, Peer},
     telemetry::{Metrics, events},
@@ -22,6 +22,8 @@ use crate::{
 
 /// How long those who are cut off have to read that they are.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long a login that is under way has to end, after everything else has.
+const LOGIN_ENDS: Duration = Duration::from_secs(5);
 const TIDY_EACH: Duration = Duration::from_secs(1);
 const TIDIES_A_SWEEP: u32 = 20;
 
@@ -143,7 +145,7 @@ impl Gateway {
     /// Serves until `stop` completes, then drains.
     pub async fn serve(self, bound: Bound, stop: impl Future<Output = ()>) -> Drained {
         let mut tasks = JoinSet::new();
-        tasks.spawn(Arc::clone(&self.wesal).keep_logged_in());
+        let keeping_logged_in = tasks.spawn(Arc::clone(&self.wesal).keep_logged_in());
         tasks.spawn(tidy(Arc::clone(&self.app), self.clock.clone()));
         if let Some(certificates) = &self.certificates {
             tasks.spawn(Arc::clone(certificates).follow_files(self.clock.clone()));
@@ -177,6 +179,10 @@ impl Gateway {
         if let Some(admin) = admin {
             admin.close(last_words, || {}, Duration::ZERO).await;
         }
+        // Where the end comes first, the login counts as refused: a process that starts now waits before it asks.
+        keeping_logged_in.abort();
+        let settled = self.wesal.login_settled();
+        before(real_time.as_ref(), real_time.now().after(LOGIN_ENDS), settled).await;
         events::drained(cut_off);
         Drained { cut_off }
     }
