@@ -253,6 +253,7 @@ async fn a_login_whose_end_nobody_lived_to_see_counts_as_refused() {
     let login = world.vendor.hold("login");
     world.vendor.arrived("login", 1).await;
     world.kill_gateway_and_start_again().await;
+    assert!(world.get_admin("/readyz").await.text().contains("refuses the service login"));
     assert_refused_for(&world, 30).await;
     assert_eq!(world.vendor_calls("login"), 1);
     login.release();
