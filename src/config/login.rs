@@ -20,8 +20,8 @@ pub struct LoginConfig {
     /// The share of a token's known life after which a new one is got: above 0, at most 1.
     #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
     pub refresh_ahead: f64,
-    /// A folder in which it is remembered that the vendor refused the login, so that a process that is started again does
-    /// not ask again at once and lock the account. Left out: `$STATE_DIRECTORY`, which a service manager sets, else the
+    /// A folder in which it is remembered that the vendor refused the login, or was being asked, so that a process that is
+    /// started again does not ask again at once and lock the account. Left out: `$STATE_DIRECTORY`, which a service manager sets, else the
     /// user's own folder for state. Empty: nothing is remembered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state_dir: Option<PathBuf>,

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     admin::Admin,
-    clock::{SharedClock, SystemClock},
+    clock::{SharedClock, SystemClock, before},
     config::{Config, Fingerprint, ListenAddress, Source},
     http::{self, App, Lifecycle, Peer},
     telemetry::{Metrics, events},
@@ -23,6 +23,8 @@ use crate::{
 
 /// How long those who are cut off have to read that they are.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long a login that is under way has to end, after everything else has.
+const LOGIN_ENDS: Duration = Duration::from_secs(5);
 const TIDY_EACH: Duration = Duration::from_secs(1);
 const TIDIES_A_SWEEP: u32 = 20;
 
@@ -148,8 +150,8 @@ impl Gateway {
         // Sockets live in real time, whatever clock the answers are judged by.
         let real_time = SystemClock::shared();
         let mut house = House::new(Arc::clone(&self.metrics), real_time.clone());
-        let (wesal, app, clock) = (self.wesal, Arc::clone(&self.app), self.clock.clone());
-        house.keep("login", move || Arc::clone(&wesal).keep_logged_in());
+        let (wesal, app, clock) = (Arc::clone(&self.wesal), Arc::clone(&self.app), self.clock.clone());
+        let keeping_logged_in = house.keep("login", move || Arc::clone(&wesal).keep_logged_in());
         house.keep("tidy", move || tidy(Arc::clone(&app), clock.clone()));
         if let Some(certificates) = self.certificates.clone() {
             let clock = self.clock.clone();
@@ -187,6 +189,10 @@ impl Gateway {
         if let Some(admin) = admin {
             admin.close(last_words, || {}, Duration::ZERO).await;
         }
+        // Where the end comes first, the login counts as refused: a process that starts now waits before it asks.
+        keeping_logged_in.abort();
+        let settled = self.wesal.login_settled();
+        before(real_time.as_ref(), real_time.now().after(LOGIN_ENDS), settled).await;
         events::drained(cut_off);
         Drained { cut_off }
     }

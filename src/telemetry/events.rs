@@ -90,13 +90,15 @@ pub fn login_refused(next_try: Duration) {
     );
 }
 
-/// The vendor refused the service login before this process began, with the same credentials.
+/// The vendor refused the service login before this process began, with the same credentials, or may have: the process of
+/// before ended while it was being asked.
 pub fn login_refused_before(next_try: Duration, file: &std::path::Path) {
     tracing::error!(
         next_try_seconds = next_try.as_secs(),
         file = %file.display(),
-        "the vendor refused the service login before this start, and asking again soon locks accounts: check \
-         upstream.client_id, upstream.email and its password; if they are good now, remove this file and start again"
+        "the vendor refused the service login before this start, or was being asked when the process ended, and asking again \
+         soon locks accounts: check upstream.client_id, upstream.email and its password; if they are good now, remove \
+         this file and start again"
     );
 }
 

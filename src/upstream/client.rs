@@ -104,6 +104,11 @@ impl Wesal {
         Arc::clone(&self.login).keep().await;
     }
 
+    /// Ends when no login is under way and the outcome of the last one is written down, as is due before the process ends.
+    pub async fn login_settled(&self) {
+        self.login.settled().await;
+    }
+
     /// What the service login is doing.
     pub fn login_state(&self) -> LoginState {
         self.login.state()

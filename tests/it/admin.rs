@@ -220,6 +220,83 @@ async fn a_refused_login_is_shown_with_its_next_try() {
     assert_eq!(login, json!({"state": "refused", "nextTryIn": 20, "tokenEndsIn": null}));
 }
 
+async fn vendor_standing(world: &World) -> Value {
+    world.get_admin("/admin/status").await.ok().json()["vendor"].clone()
+}
+
+#[tokio::test]
+async fn a_breaker_that_opened_is_shown_with_the_time_to_its_probe() {
+    let mut setup = Setup::default();
+    setup.config.upstream.retries = 0;
+    let world = setup.start().await;
+    world.logged_in().await;
+    let breaker = async || vendor_standing(&world).await["breaker"].clone();
+    assert_eq!(breaker().await, json!({"state": "closed", "probeIn": null}));
+    let fail = async |companies: std::ops::Range<u64>| {
+        for company in companies {
+            world.vendor.script("questions", Fault::Error);
+            assert_eq!(world.get(&format!("/survey/queries/questions/{company}")).await.problem(), "upstream_error");
+        }
+    };
+    fail(1..10).await;
+    assert_eq!(breaker().await["state"], "closed", "too few calls to judge by");
+    fail(10..11).await;
+    assert_eq!(breaker().await, json!({"state": "open", "probeIn": 5}));
+    world.advance(secs(2));
+    assert_eq!(world.get(QUESTIONS).await.problem(), "upstream_unavailable");
+    assert_eq!(breaker().await, json!({"state": "open", "probeIn": 3}));
+    world.advance(secs(3));
+    assert_eq!(breaker().await["probeIn"], 0);
+    fail(11..12).await;
+    assert_eq!(breaker().await, json!({"state": "open", "probeIn": 8}), "a probe that failed");
+
+    world.advance(secs(8));
+    let hold = world.vendor.hold("questions");
+    let probe = world.begin_get(QUESTIONS);
+    world.vendor.arrived("questions", 12).await;
+    world.advance(secs(1));
+    assert_eq!(breaker().await, json!({"state": "half_open", "probeIn": 7}));
+    hold.release();
+    probe.await.unwrap().ok();
+    assert_eq!(breaker().await, json!({"state": "closed", "probeIn": null}));
+}
+
+#[tokio::test]
+async fn a_vendor_who_asked_to_be_left_alone_is_shown_for_how_long_yet() {
+    let world = World::new().await;
+    world.logged_in().await;
+    assert_eq!(vendor_standing(&world).await["pausedFor"], Value::Null);
+    world.vendor.script("questions", Fault::RateLimitedBare);
+    assert_eq!(world.get(QUESTIONS).await.problem(), "upstream_rate_limited");
+    assert_eq!(vendor_standing(&world).await["pausedFor"], 5);
+    world.advance(secs(1) + std::time::Duration::from_millis(1));
+    assert_eq!(vendor_standing(&world).await["pausedFor"], 4, "rounded up");
+    world.advance(secs(4));
+    assert_eq!(vendor_standing(&world).await["pausedFor"], Value::Null);
+    world.get(QUESTIONS).await.ok();
+}
+
+#[tokio::test]
+async fn a_route_that_the_vendor_bars_is_shown_until_it_is_asked_for_again() {
+    let world = World::new().await;
+    world.logged_in().await;
+    let barred = async || vendor_standing(&world).await["barred"].clone();
+    for seconds in [2, 4] {
+        world.advance(secs(3));
+        assert_eq!(barred().await, json!([]));
+        // Also with the token that is got for its sake.
+        (0..2).for_each(|_| world.vendor.script("questions", Fault::WrongDomain));
+        assert_eq!(world.get(QUESTIONS).await.problem(), "upstream_login_failed");
+        world.vendor.unscript("questions");
+        assert_eq!(barred().await, json!([{"route": "/survey/queries/questions/{companyId}", "seconds": seconds}]));
+        assert_eq!(world.get(QUESTIONS).await.problem(), "upstream_login_failed");
+        world.get("/auth/logout").await.ok();
+    }
+    world.advance(secs(4));
+    assert_eq!(barred().await, json!([]));
+    world.get(QUESTIONS).await.ok();
+}
+
 #[tokio::test]
 async fn the_file_is_read_again_when_an_operator_says_so() {
     let folder = tempfile::tempdir().unwrap();

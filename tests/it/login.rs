@@ -136,38 +136,128 @@ async fn a_refused_login_is_asked_half_a_minute_later_and_then_ever_more_seldom(
     assert_eq!((world.logins(), world.vendor_calls("questions")), ((1, 4), 0));
 }
 
+/// A gateway that remembers refusals in a folder.
+async fn that_remembers(folder: &tempfile::TempDir) -> World {
+    let mut setup = Setup::default();
+    setup.config.upstream.login.state_dir = Some(folder.path().join("state"));
+    setup.start().await
+}
+
+/// What stands in the files of that folder.
+fn remembered(folder: &tempfile::TempDir) -> String {
+    let files = folder.path().join("state").read_dir().into_iter().flatten();
+    files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap_or_default()).collect()
+}
+
+async fn assert_refused_for(world: &World, left: u64) {
+    let answer = world.get("/queries/organization").await;
+    let told = (answer.problem(), answer.header("retry-after").to_owned());
+    assert_eq!(told, ("upstream_login_failed".to_owned(), left.to_string()));
+}
+
 #[tokio::test]
 async fn a_restart_does_not_ask_again_before_the_wait_is_over_unless_the_credentials_have_changed() {
     let folder = tempfile::tempdir().unwrap();
-    let mut setup = Setup::default();
-    setup.config.upstream.login.state_dir = Some(folder.path().join("state"));
-    let mut world = setup.start().await;
+    let mut world = that_remembers(&folder).await;
     let right = world.vendor.credentials().password;
     world.vendor.set_password("another one");
-    assert_eq!(world.get("/queries/organization").await.problem(), "upstream_login_failed");
-    let written = || folder.path().join("state").read_dir().is_ok_and(|mut files| files.next().is_some());
-    until(written).await;
+    assert_refused_for(&world, 30).await;
     for left in [30, 20, 10] {
         world.restart_gateway().await;
-        let answer = world.get("/queries/organization").await;
-        assert_eq!(
-            (answer.problem().as_str(), answer.header("retry-after")),
-            ("upstream_login_failed", left.to_string().as_str())
-        );
+        assert_refused_for(&world, left).await;
         assert_eq!(world.logins(), (0, 1), "asked again {left} seconds too soon");
         assert!(world.get_admin("/readyz").await.text().contains("refuses the service login"));
+        let text = remembered(&folder);
+        assert!(!text.is_empty() && !text.contains(&right), "{text}");
         world.advance(secs(10));
     }
     until(|| world.logins() == (0, 2)).await;
-    assert_eq!(world.get("/queries/organization").await.header("retry-after"), "60");
+    assert_refused_for(&world, 60).await;
     let password = std::mem::replace(&mut world.config.upstream.password, Secret::new("another one"));
     world.restart_gateway().await;
     world.get("/queries/organization").await.ok();
     assert_eq!(world.logins(), (1, 2), "a changed password is tried at once");
-    until(|| !written()).await;
+    // Whatever is good meanwhile: what was refused is not tried sooner for it.
     world.vendor.set_password(&right);
     world.config.upstream.password = password;
     world.restart_gateway().await;
+    assert_refused_for(&world, 60).await;
+    world.advance(secs(60));
+    world.get("/queries/organization").await.ok();
+    until(|| remembered(&folder).is_empty()).await;
+    assert_eq!(world.logins(), (2, 2));
+}
+
+#[tokio::test]
+async fn who_goes_to_and_fro_between_two_wrong_passwords_tries_none_before_its_wait_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = that_remembers(&folder).await;
+    let right = world.config.upstream.password.clone();
+    world.logged_in().await;
+    for restarts in [false, true] {
+        for (password, logins, left) in [("wrong", 1, 30), ("as wrong", 2, 60), ("wrong", 2, 30), ("as wrong", 2, 60)] {
+            world.config.upstream.password = Secret::new(&format!("{password} {restarts}"));
+            if restarts {
+                world.restart_gateway().await;
+            } else {
+                world.vendor.expire_tokens();
+                world.advance(secs(2));
+                world.reloader.reload(&world.config).unwrap();
+            }
+            let before = if restarts { 2 } else { 0 };
+            until(|| world.logins().1 == before + logins).await;
+            let refused = world.get("/survey/queries/questions/100301").await;
+            assert_eq!(refused.problem(), "upstream_login_failed");
+            let told: u64 = refused.header("retry-after").parse().unwrap();
+            assert!(told <= left && told + 8 > left, "{told} of {left}");
+            assert_eq!(world.logins().1, before + logins, "{password}");
+        }
+        world.config.upstream.password = right.clone();
+        if restarts {
+            world.restart_gateway().await;
+        } else {
+            world.reloader.reload(&world.config).unwrap();
+        }
+        world.get("/survey/queries/questions/100301").await.ok();
+    }
+    assert_eq!(world.logins(), (3, 4), "the good one at once, and no wrong one more");
+}
+
+#[tokio::test]
+async fn a_login_under_way_when_the_process_ends_is_waited_for() {
+    for right in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut world = that_remembers(&folder).await;
+        let login = world.vendor.hold("login");
+        if !right {
+            world.vendor.set_password("another one");
+        }
+        world.vendor.arrived("login", 1).await;
+        let ending = world.tell_to_stop();
+        login.release();
+        ending.await.unwrap();
+        assert_eq!((world.logins(), remembered(&folder).is_empty()), (if right { (1, 0) } else { (0, 1) }, right));
+        world.start_gateway().await;
+        if right {
+            world.get("/queries/organization").await.ok();
+        } else {
+            assert_refused_for(&world, 30).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_login_whose_end_nobody_lived_to_see_counts_as_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = that_remembers(&folder).await;
+    let login = world.vendor.hold("login");
+    world.vendor.arrived("login", 1).await;
+    world.kill_gateway_and_start_again().await;
+    assert!(world.get_admin("/readyz").await.text().contains("refuses the service login"));
+    assert_refused_for(&world, 30).await;
+    assert_eq!(world.vendor_calls("login"), 1);
+    login.release();
+    world.advance(secs(30));
     world.get("/queries/organization").await.ok();
 }
 

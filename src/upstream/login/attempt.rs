@@ -48,14 +48,22 @@ impl LoginRequest {
         Self { password: password.from_where(&self.password), ..self.clone() }
     }
 
-    /// Whether both are of one account and look for the token at the same places, whatever their passwords.
-    pub(super) fn same_but_for_password(&self, other: &Self) -> bool {
-        let of = |request: &Self| (request.client_id.clone(), request.fields.clone(), request.token_pointers.clone());
-        self.email == other.email && of(self) == of(other)
+    /// Whether both are of one account, whatever their passwords.
+    pub(super) fn same_account(&self, other: &Self) -> bool {
+        self.email == other.email
     }
 
-    /// The body of a login: all that the vendor judges it by, its address and the client id apart.
-    pub(super) fn body(&self) -> String {
+    /// Whether the vendor would see no difference between the two, nor we between its answers.
+    pub(super) fn same(&self, other: &Self) -> bool {
+        self.credentials() == other.credentials() && self.token_pointers == other.token_pointers
+    }
+
+    /// All that the vendor judges a login by, its address apart. It is secret.
+    pub(super) fn credentials(&self) -> String {
+        format!("{}\n{}", String::from_utf8_lossy(self.client_id.as_bytes()), self.body())
+    }
+
+    fn body(&self) -> String {
         let mut body = self.fields.clone();
         body.insert("email".to_owned(), self.email.expose().into());
         body.insert("password".to_owned(), self.password.expose().into());

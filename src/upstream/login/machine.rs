@@ -1,21 +1,22 @@
 //! The states of the service login, and every way from one to another. Pure: `now` is an argument.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use super::token::Token;
-use crate::{clock::Moment, upstream::error::UpstreamError};
+use super::{
+    account::Account,
+    attempt::LoginRequest,
+    refusals::{Refusals, Remembered},
+    state::{LoginStanding, LoginState},
+    token::Token,
+};
+use crate::{clock::Moment, config::Secret, upstream::error::UpstreamError};
 
-/// A wrong password or client id: asking again soon would lock the account.
-const REFUSED_WAIT: Waits = Waits { first: Duration::from_secs(30), longest: Duration::from_secs(15 * 60) };
-/// Any other failure: 5xx, no token, no answer. Short enough that a vendor who is back is found within ten seconds.
-const FAILED_WAIT: Waits = Waits { first: Duration::from_secs(1), longest: Duration::from_secs(8) };
+/// After a failure that is no refusal: 5xx, no token, no answer. Short enough that a vendor who is back is found within ten
+/// seconds.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(8);
 /// A token refused sooner than this after its login does not cause another login at once.
 const YOUNG: Duration = Duration::from_secs(2);
-
-struct Waits {
-    first: Duration,
-    longest: Duration,
-}
 
 /// A token in use, and which login it came from.
 #[derive(Clone)]
@@ -50,12 +51,14 @@ pub(super) enum Landed {
     },
     Refused {
         wait: Duration,
+        /// Whether the password was changed and it is not known which of the two is good.
+        in_doubt: bool,
     },
     Failed {
         wait: Duration,
         error: UpstreamError,
     },
-    /// It failed with a password that is no longer the account's.
+    /// It was begun with credentials that have been replaced, and tells nothing of those that hold.
     Superseded,
 }
 
@@ -71,86 +74,43 @@ impl Landed {
     }
 }
 
-/// The vendor refuses the account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    /// How long it is still to be left alone.
-    pub(super) left: Duration,
-    /// How long that was at first.
-    pub(super) wait: Duration,
-}
-
 /// What who needs a token is to do.
 pub(super) enum Want {
     /// Use this one. The next login is due at `refresh_at`, where that is known.
     Use { held: Held, refresh_at: Option<Moment> },
-    /// Use this one, and run a login: the machine counts it as begun.
-    UseAndRefresh(Held),
-    /// Run a login: the machine counts it as begun.
-    Begin,
+    /// Use this one, and run this login: the machine counts it as begun.
+    UseAndRefresh(Held, Arc<LoginRequest>),
+    /// Run this login: the machine counts it as begun.
+    Begin(Arc<LoginRequest>),
     /// One is under way.
     Wait,
     /// Not now.
     Refuse(Unavailable),
 }
 
-/// The login's state as the outside sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoginState {
-    /// Not tried yet, or the token died.
-    Absent,
-    /// The first login, or the one after a token died, is under way.
-    LoggingIn,
-    /// There is a token.
-    Good,
-    /// The vendor refuses the account; it is tried again after a wait.
-    Refused,
-    /// The last login failed for another cause; it is tried again after a wait.
-    Failed,
-}
-
-impl LoginState {
-    /// Every state.
-    pub const ALL: [Self; 5] = [Self::Absent, Self::LoggingIn, Self::Good, Self::Refused, Self::Failed];
-
-    /// The state's name in metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Absent => "absent",
-            Self::LoggingIn => "logging_in",
-            Self::Good => "good",
-            Self::Refused => "refused",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-/// The login's state, and what is known of its times. How far away they are, not when: the machine knows no calendar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoginStanding {
-    /// The state.
-    pub state: LoginState,
-    /// Until the next try, if the last one brought no token.
-    pub next_try: Option<Duration>,
-    /// Until the token's end, where that is known.
-    pub expires: Option<Duration>,
-}
-
 pub(super) struct Machine {
+    account: Account,
     state: State,
-    /// Set by a login that brought no token: until then there is no other.
+    /// Set by a login that brought no token for another cause than a refusal, or one just now: until then there is no other.
     latch: Option<Latch>,
     generation: u64,
-    /// Whether the login that runs was begun with a password that is no longer the account's.
-    superseded: bool,
-    refused_wait: Duration,
     failed_wait: Duration,
 }
 
 enum State {
     Absent,
-    LoggingIn { previous: Option<Good>, since: Moment },
+    LoggingIn(Attempt),
     Good(Good),
+}
+
+/// A login under way.
+struct Attempt {
+    with: Arc<LoginRequest>,
+    /// Whether other credentials have taken the place of those it was begun with.
+    superseded: bool,
+    /// The token from the login before.
+    previous: Option<Good>,
+    since: Moment,
 }
 
 struct Latch {
@@ -159,11 +119,28 @@ struct Latch {
 }
 
 enum Why {
-    /// The vendor refuses the account.
-    Refused,
-    /// A token died too soon after its login.
+    /// A token came just now.
     Young,
     Failed(UpstreamError),
+}
+
+/// Why no login may begin now, and until when.
+struct Blocked<'a> {
+    until: Moment,
+    /// All that may be tried was refused, where there is none.
+    latch: Option<&'a Why>,
+}
+
+impl Blocked<'_> {
+    fn unavailable(&self, now: Moment) -> Unavailable {
+        let retry_after = self.until.since(now);
+        let error = match self.latch {
+            None | Some(Why::Young) => UpstreamError::LoginFailed { retry_after },
+            Some(Why::Failed(UpstreamError::RateLimited { .. })) => UpstreamError::RateLimited { retry_after },
+            Some(Why::Failed(error)) => error.clone(),
+        };
+        Unavailable { retry_after, error }
+    }
 }
 
 #[derive(Clone)]
@@ -181,124 +158,167 @@ impl Good {
 }
 
 impl Machine {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(request: LoginRequest, refusals: Refusals) -> Self {
         Self {
+            account: Account::new(request, refusals),
             state: State::Absent,
             latch: None,
             generation: 0,
-            superseded: false,
-            refused_wait: Duration::ZERO,
             failed_wait: Duration::ZERO,
         }
     }
 
-    /// As it was after `refusal`.
-    pub(super) fn refused_before(refusal: Refusal, now: Moment) -> Self {
-        let left = refusal.left.min(REFUSED_WAIT.longest);
-        let latch = (!left.is_zero()).then(|| Latch { until: now.after(left), why: Why::Refused });
-        Self { latch, refused_wait: refusal.wait.min(REFUSED_WAIT.longest), ..Self::new() }
+    /// With what the next login is made, if nothing of it was refused.
+    pub(super) const fn current(&self) -> &Arc<LoginRequest> {
+        self.account.current()
     }
 
-    /// What is to be remembered of the vendor's refusals since the last good login, if there were any.
-    pub(super) fn refusal(&self, now: Moment) -> Option<Refusal> {
-        let latch = self.latch.as_ref().filter(|latch| matches!(latch.why, Why::Refused));
-        let left = latch.map_or(Duration::ZERO, |latch| latch.until.since(now));
-        (!self.refused_wait.is_zero()).then_some(Refusal { left, wait: self.refused_wait })
+    /// Whether the last good login was made with `request`.
+    pub(super) fn proven(&self, request: &LoginRequest) -> bool {
+        self.account.proven(request)
+    }
+
+    /// What is to be remembered of the account's refusals beyond the process, if anything. It has to be written down before
+    /// a login that is not [`proven`](Self::proven) is sent, and after it.
+    pub(super) fn remembered(&self, now: Moment) -> Option<Remembered> {
+        let under_way = match &self.state {
+            State::LoggingIn(attempt) if !self.proven(&attempt.with) => Some(attempt.with.credentials()),
+            _ => None,
+        };
+        self.account.refusals.remembered(under_way.as_deref(), now)
     }
 
     /// Says what to do for a token. Where the answer is to run a login, the caller must run it, and report
     /// by [`landed`](Self::landed).
     pub(super) fn want(&mut self, now: Moment) -> Want {
-        let latch = self.latch.as_ref().filter(|latch| now < latch.until);
         match &self.state {
             State::Good(good) if good.usable(now) => {
                 let good = good.clone();
-                let refresh_at = good.refresh_at.map(|due| latch.map_or(due, |latch| due.max(latch.until)));
-                if refresh_at.is_none_or(|due| now < due) {
-                    return Want::Use { held: good.held, refresh_at };
+                let Some(due) = good.refresh_at else { return Want::Use { held: good.held, refresh_at: None } };
+                let next = if now < due { Err(due) } else { self.next(now).map_err(|blocked| blocked.until) };
+                match next {
+                    Err(refresh_at) => Want::Use { held: good.held, refresh_at: Some(refresh_at) },
+                    Ok(with) => {
+                        let held = good.held.clone();
+                        self.begin(&with, Some(good), now);
+                        Want::UseAndRefresh(held, with)
+                    }
                 }
-                self.state = State::LoggingIn { previous: Some(good.clone()), since: now };
-                Want::UseAndRefresh(good.held)
             }
             // A slow login does not hold up those whose token still works.
-            State::LoggingIn { previous: Some(good), .. } if good.usable(now) => {
+            State::LoggingIn(Attempt { previous: Some(good), .. }) if good.usable(now) => {
                 Want::Use { held: good.held.clone(), refresh_at: None }
             }
-            State::LoggingIn { .. } => Want::Wait,
-            State::Absent | State::Good(_) => match latch {
-                Some(latch) => Want::Refuse(latch.unavailable(now)),
-                None => {
-                    self.state = State::LoggingIn { previous: None, since: now };
-                    Want::Begin
+            State::LoggingIn(_) => Want::Wait,
+            State::Absent | State::Good(_) => match self.next(now) {
+                Err(blocked) => Want::Refuse(blocked.unavailable(now)),
+                Ok(with) => {
+                    self.begin(&with, None, now);
+                    Want::Begin(with)
                 }
             },
         }
     }
 
-    /// The account has another password: what was refused may be taken now. A token that works stays in use until the
-    /// next login.
-    pub(super) fn renew(&mut self, now: Moment) {
-        self.latch = None;
-        (self.refused_wait, self.failed_wait) = (Duration::ZERO, Duration::ZERO);
+    fn begin(&mut self, with: &Arc<LoginRequest>, previous: Option<Good>, now: Moment) {
+        let with = Arc::clone(with);
+        self.state = State::LoggingIn(Attempt { with, superseded: false, previous, since: now });
+    }
+
+    /// What a login may be made with now.
+    fn next(&self, now: Moment) -> Result<Arc<LoginRequest>, Blocked<'_>> {
+        let latch = self.latch.as_ref().filter(|latch| now < latch.until);
+        let latched = latch.map(|latch| Blocked { until: latch.until, latch: Some(&latch.why) });
+        match (self.account.next(now), latched) {
+            (Ok(with), None) => Ok(with),
+            (Ok(_), Some(latched)) => Err(latched),
+            (Err(until), Some(latched)) if until <= latched.until => Err(latched),
+            (Err(until), _) => Err(Blocked { until, latch: None }),
+        }
+    }
+
+    /// From now on the account has this password: it is tried at once, whatever was refused. A token that works stays in use
+    /// until the next login.
+    pub(super) fn change_password(&mut self, password: Secret, now: Moment) {
+        self.account.change_password(password);
+        self.renew(now);
+    }
+
+    /// From now on the configuration says that the account is this one; `refusals` are those of another account. It is tried
+    /// at once, unless just this was refused. False if it was this one already.
+    pub(super) fn adopt(&mut self, request: LoginRequest, refusals: Option<Refusals>, now: Moment) -> bool {
+        let new = self.account.adopt(request, refusals);
+        if new {
+            self.renew(now);
+        }
+        new
+    }
+
+    fn renew(&mut self, now: Moment) {
+        // A vendor that has asked for patience, or does not answer, does so whatever the credentials are.
+        self.latch.take_if(|latch| matches!(latch.why, Why::Young));
+        let current = self.account.current();
         match &mut self.state {
             State::Good(good) => good.refresh_at = Some(now),
-            State::LoggingIn { .. } => self.superseded = true,
+            State::LoggingIn(attempt) => attempt.superseded = !attempt.with.same(current),
             State::Absent => {}
         }
     }
 
     /// The login that was begun has ended.
     pub(super) fn landed(&mut self, outcome: Outcome, now: Moment) -> Landed {
-        let (previous, since) = match std::mem::replace(&mut self.state, State::Absent) {
-            State::LoggingIn { previous, since } => (previous, since),
-            State::Absent | State::Good(_) => (None, now),
-        };
-        if std::mem::take(&mut self.superseded) {
-            // Whatever came of it, a login with the new password comes next.
-            let brought = match outcome {
-                Outcome::Good { token, life, .. } => {
-                    self.generation += 1;
-                    let held = Held { token, generation: self.generation };
-                    Some(Good { held, since: now, refresh_at: None, expires_at: life.map(|life| now.after(life)) })
-                }
-                Outcome::Refused | Outcome::Failed(_) => previous,
-            };
-            self.state = brought.map_or(State::Absent, |good| State::Good(Good { refresh_at: Some(now), ..good }));
+        let State::LoggingIn(attempt) = std::mem::replace(&mut self.state, State::Absent) else {
             return Landed::Superseded;
-        }
-        let (why, wait) = match outcome {
-            Outcome::Good { token, life, refresh_ahead } => {
-                self.generation += 1;
-                (self.refused_wait, self.failed_wait) = (Duration::ZERO, Duration::ZERO);
+        };
+        let Attempt { with, superseded, previous, since } = attempt;
+        let again_at_once = |good| State::Good(Good { refresh_at: Some(now), ..good });
+        match outcome {
+            Outcome::Good { token, life, refresh_ahead } if !superseded => {
+                self.failed_wait = Duration::ZERO;
+                self.account.prove(&with, now);
                 // A token that claims to live a moment must not cause logins back to back.
                 self.latch = Some(Latch { until: now.after(YOUNG), why: Why::Young });
-                self.state = State::Good(Good {
-                    held: Held { token, generation: self.generation },
-                    since: now,
-                    refresh_at: life.map(|life| now.after(life.mul_f64(refresh_ahead))),
-                    expires_at: life.map(|life| now.after(life)),
-                });
-                return Landed::Good { life };
+                let refresh_at = life.map(|life| now.after(life.mul_f64(refresh_ahead)));
+                self.state = State::Good(Good { refresh_at, ..self.good(token, life, now) });
+                Landed::Good { life }
             }
-            Outcome::Refused => (Why::Refused, next_wait(&mut self.refused_wait, &REFUSED_WAIT)),
+            // Whatever came of it, a login with what holds now comes next. Until then the token serves, if it is of the same
+            // account: that of one which was replaced is not brought in any more.
+            Outcome::Good { token, life, .. } => {
+                let same = with.same_account(self.account.current());
+                let brought = if same { Some(self.good(token, life, now)) } else { previous };
+                self.state = brought.map_or(State::Absent, again_at_once);
+                Landed::Superseded
+            }
+            Outcome::Refused => {
+                // It counts for the vendor also where it was superseded; and only for what was refused.
+                let wait = self.account.refusals.refuse(&with.credentials(), now);
+                self.state = previous.map_or(State::Absent, again_at_once);
+                if superseded {
+                    return Landed::Superseded;
+                }
+                Landed::Refused { wait, in_doubt: self.account.in_doubt() }
+            }
             Outcome::Failed(error) => {
+                // A token that still works stays in use; only the next login waits.
+                self.state = previous.map_or(State::Absent, again_at_once);
                 let least = match error {
                     UpstreamError::RateLimited { retry_after } => retry_after,
                     _ => Duration::ZERO,
                 };
                 // From its begin: one that hung has lasted nearly long enough.
-                let wait = next_wait(&mut self.failed_wait, &FAILED_WAIT).saturating_sub(now.since(since));
-                (Why::Failed(error), wait.max(FAILED_WAIT.first).max(least))
+                self.failed_wait = self.failed_wait.saturating_mul(2).clamp(FIRST_WAIT, LONGEST_WAIT);
+                let wait = self.failed_wait.saturating_sub(now.since(since)).max(FIRST_WAIT).max(least);
+                self.latch = Some(Latch { until: now.after(wait), why: Why::Failed(error.clone()) });
+                Landed::Failed { wait, error }
             }
-        };
-        // A token that still works stays in use; only the next login waits.
-        self.state = previous.map_or(State::Absent, |good| State::Good(Good { refresh_at: Some(now), ..good }));
-        let landed = match &why {
-            Why::Failed(error) => Landed::Failed { wait, error: error.clone() },
-            Why::Refused | Why::Young => Landed::Refused { wait },
-        };
-        self.latch = Some(Latch { until: now.after(wait), why });
-        landed
+        }
+    }
+
+    fn good(&mut self, token: Token, life: Option<Duration>, now: Moment) -> Good {
+        self.generation += 1;
+        let held = Held { token, generation: self.generation };
+        Good { held, since: now, refresh_at: None, expires_at: life.map(|life| now.after(life)) }
     }
 
     /// The vendor refused the token of `generation`. Says whether another try, with another token, makes sense: not
@@ -311,8 +331,8 @@ impl Machine {
                 }
                 self.state = State::Absent;
             }
-            State::LoggingIn { previous, .. } if previous.as_ref().is_some_and(|p| p.held.generation == generation) => {
-                *previous = None;
+            State::LoggingIn(Attempt { previous, .. }) => {
+                previous.take_if(|previous| previous.held.generation == generation);
             }
             // It was replaced already.
             _ => {}
@@ -321,46 +341,32 @@ impl Machine {
     }
 
     pub(super) fn standing(&self, now: Moment) -> LoginStanding {
-        let failed = |latch: &&Latch| !matches!(latch.why, Why::Young) && now < latch.until;
         let good = match &self.state {
-            State::Good(good) | State::LoggingIn { previous: Some(good), .. } if good.usable(now) => Some(good),
+            State::Good(good) | State::LoggingIn(Attempt { previous: Some(good), .. }) if good.usable(now) => {
+                Some(good)
+            }
             _ => None,
         };
+        let blocked = self.next(now).err().filter(|blocked| !matches!(blocked.latch, Some(Why::Young)));
         LoginStanding {
             state: self.state(now),
-            next_try: self.latch.as_ref().filter(failed).map(|latch| latch.until.since(now)),
+            next_try: blocked.map(|blocked| blocked.until.since(now)),
             expires: good.and_then(|good| good.expires_at).map(|end| end.since(now)),
         }
     }
 
     pub(super) fn state(&self, now: Moment) -> LoginState {
         match &self.state {
-            State::LoggingIn { previous: Some(good), .. } | State::Good(good) if good.usable(now) => LoginState::Good,
-            State::LoggingIn { .. } => LoginState::LoggingIn,
+            State::LoggingIn(Attempt { previous: Some(good), .. }) | State::Good(good) if good.usable(now) => {
+                LoginState::Good
+            }
+            State::LoggingIn(_) => LoginState::LoggingIn,
+            State::Absent | State::Good(_) if self.account.next(now).is_err() => LoginState::Refused,
             State::Absent | State::Good(_) => match self.latch.as_ref().map(|latch| &latch.why) {
-                Some(Why::Refused) => LoginState::Refused,
                 Some(Why::Failed(_)) => LoginState::Failed,
                 Some(Why::Young) | None => LoginState::Absent,
             },
         }
-    }
-}
-
-/// Each wait is twice the last of its kind.
-fn next_wait(last: &mut Duration, waits: &Waits) -> Duration {
-    *last = last.saturating_mul(2).clamp(waits.first, waits.longest);
-    *last
-}
-
-impl Latch {
-    fn unavailable(&self, now: Moment) -> Unavailable {
-        let retry_after = self.until.since(now);
-        let error = match &self.why {
-            Why::Refused | Why::Young => UpstreamError::LoginFailed { retry_after },
-            Why::Failed(UpstreamError::RateLimited { .. }) => UpstreamError::RateLimited { retry_after },
-            Why::Failed(error) => error.clone(),
-        };
-        Unavailable { retry_after, error }
     }
 }
 

@@ -1,73 +1,51 @@
 //! The service login: the one vendor account that the gateway holds. `machine` decides (pure), this file
 //! runs: one login in flight whatever the load, in a task of its own, its outcome shared by all who wait.
 
+mod account;
 mod attempt;
 mod machine;
 mod record;
+mod refusals;
+mod state;
 mod token;
 
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::sync::{RwLock, watch};
 
 pub(super) use attempt::LoginRequest;
 use machine::{Held, Landed, Machine, Outcome, Unavailable, Want};
-pub use machine::{LoginStanding, LoginState};
 use record::Record;
+use refusals::Refusals;
+pub use state::{LoginStanding, LoginState};
 #[cfg(any(test, fuzzing))]
 pub(super) use token::Token;
 
 use super::{error::UpstreamError, transport::Transport};
 use crate::{
-    clock::SharedClock,
+    clock::{Clock, SharedClock, before},
     config::{Secret, UpstreamConfig},
     telemetry::{Metrics, events},
 };
+
+/// How long a login waits for a disk that is to write down that it begins.
+const WRITING: Duration = Duration::from_secs(1);
 
 /// The service login, shared by all calls.
 pub(super) struct Login {
     machine: Mutex<Machine>,
     changed: watch::Sender<()>,
-    account: Mutex<Account>,
+    /// Where the account's refusals are remembered beyond the process, if anywhere. Locked before the machine.
+    record: Mutex<Option<Arc<Record>>>,
+    /// Read-locked by each login until it is written down how it ended.
+    under_way: Arc<RwLock<()>>,
     transport: Arc<Transport>,
     clock: SharedClock,
     metrics: Arc<Metrics>,
-}
-
-/// Who logs in, and with what.
-struct Account {
-    request: Arc<LoginRequest>,
-    /// After a change that no login has proved good yet: the other of the two passwords.
-    other: Option<Other>,
-    /// Where a refusal is remembered beyond the process, if anywhere.
-    record: Option<Arc<Record>>,
-}
-
-impl Account {
-    fn new(config: &UpstreamConfig, request: LoginRequest) -> Self {
-        let proxy = config.proxy.as_deref().unwrap_or_default();
-        let account = [config.base_url.as_str(), proxy, config.client_id.expose(), config.email.expose()];
-        let record = config.login.state_dir.as_ref().map(|folder| Arc::new(Record::of(&account, folder)));
-        Self { request: Arc::new(request), other: None, record }
-    }
-
-    /// Replaces the password, and gives the one before.
-    fn replace_password(&mut self, password: Secret) -> Secret {
-        let former = self.request.password.clone();
-        self.request = Arc::new(self.request.with_password(password));
-        former
-    }
-
-    /// Whether `request` is what is tried already: its password may have come into use by a change through the gateway,
-    /// which wrote it into the file that it is read from now.
-    fn tries(&self, request: &LoginRequest) -> bool {
-        let password = &request.password;
-        self.request.same_but_for_password(request)
-            && (self.request.password == *password || self.other.as_ref().is_some_and(|o| o.password == *password))
-    }
 }
 
 impl Login {
@@ -79,24 +57,22 @@ impl Login {
         clock: SharedClock,
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
-        let account = Account::new(config, request);
-        let refusal = account.record.as_ref().and_then(|record| record.read(&account.request.body(), clock.wall()));
-        if let Some(record) = &account.record {
-            if let Err(reason) = record.make_folder() {
-                events::refusal_not_recorded(record.path(), &reason);
-            }
-            if let Some(refusal) = refusal.filter(|refusal| !refusal.left.is_zero()) {
-                events::login_refused_before(refusal.left, record.path());
-            }
+        let record = record_of(config);
+        if let Some(record) = &record
+            && let Err(reason) = record.make_folder()
+        {
+            events::refusal_not_recorded(record.path(), &reason);
         }
-        let machine = match refusal {
-            Some(refusal) => Machine::refused_before(refusal, clock.now()),
-            None => Machine::new(),
-        };
+        let machine = Machine::new(request, refusals_in(record.as_deref(), clock.as_ref()));
+        let standing = machine.standing(clock.now());
+        if let (Some(left), Some(record)) = (standing.next_try, &record) {
+            events::login_refused_before(left, record.path());
+        }
         Arc::new(Self {
             machine: Mutex::new(machine),
             changed: watch::Sender::new(()),
-            account: Mutex::new(account),
+            record: Mutex::new(record),
+            under_way: Arc::default(),
             transport,
             clock,
             metrics,
@@ -111,11 +87,11 @@ impl Login {
             let want = self.machine().want(self.clock.now());
             match want {
                 Want::Use { held, .. } => return Ok(held),
-                Want::UseAndRefresh(held) => {
-                    self.begin();
+                Want::UseAndRefresh(held, with) => {
+                    self.begin(with);
                     return Ok(held);
                 }
-                Want::Begin => self.begin(),
+                Want::Begin(with) => self.begin(with),
                 Want::Wait => {}
                 Want::Refuse(unavailable) => return Err(unavailable),
             }
@@ -133,55 +109,29 @@ impl Login {
 
     /// The file that the password came from, if it came from one.
     pub(super) fn password_file(&self) -> Option<PathBuf> {
-        self.account().request.password.file().map(Path::to_owned)
+        self.machine().current().password.file().map(Path::to_owned)
     }
 
     /// From now on the account has this password. Logs in with it at once; until then the old token serves.
     pub(super) fn take_over(&self, password: Secret) {
-        {
-            let mut account = self.account();
-            account.other = Some(Other { password: account.replace_password(password), tried: false });
-        }
-        self.renew();
-    }
-
-    /// From now on the configuration says that the account is this one. Logs in at once, whatever was refused; until then
-    /// the old token serves. False if it was this one already.
-    pub(super) fn adopt(&self, config: &UpstreamConfig, request: LoginRequest) -> bool {
-        {
-            let mut account = self.account();
-            if account.tries(&request) {
-                // Only where the password is written when it changes may be another place.
-                let current = account.request.password.clone();
-                account.request = Arc::new(request.with_password(current));
-                return false;
-            }
-            *account = Account::new(config, request);
-        }
-        self.renew();
-        true
-    }
-
-    fn renew(&self) {
-        self.machine().renew(self.clock.now());
+        self.machine().change_password(password, self.clock.now());
         self.changed.send_replace(());
     }
 
-    /// The vendor refuses a login. After a change of the password that none has proved good yet, the other of the two
-    /// takes its turn: at once the first time, then by turns, as often as logins are tried at all.
-    fn take_turns(&self) -> bool {
-        let mut account = self.account();
-        let Some(Other { password, tried }) = account.other.take() else { return false };
-        account.other = Some(Other { password: account.replace_password(password), tried: true });
-        drop(account);
-        if !tried {
-            self.machine().renew(self.clock.now());
-        }
-        true
-    }
-
-    fn account(&self) -> MutexGuard<'_, Account> {
-        self.account.lock().unwrap_or_else(PoisonError::into_inner)
+    /// From now on the configuration says that the account is this one. Logs in at once, unless the vendor has refused just
+    /// these credentials and their wait is not over; until then the old token serves. False if it was this one already.
+    pub(super) fn adopt(&self, config: &UpstreamConfig, request: LoginRequest) -> bool {
+        let new = {
+            let mut record = lock(&self.record);
+            let other = !self.machine().current().same_account(&request);
+            if other {
+                *record = record_of(config);
+            }
+            let refusals = other.then(|| refusals_in(record.as_deref(), self.clock.as_ref()));
+            self.machine().adopt(request, refusals, self.clock.now())
+        };
+        self.changed.send_replace(());
+        new
     }
 
     /// What the login is doing.
@@ -204,8 +154,8 @@ impl Login {
                 Want::Use { refresh_at, .. } => refresh_at,
                 Want::Refuse(unavailable) => Some(now.after(unavailable.retry_after)),
                 Want::Wait => None,
-                Want::Begin | Want::UseAndRefresh(_) => {
-                    self.begin();
+                Want::Begin(with) | Want::UseAndRefresh(_, with) => {
+                    self.begin(with);
                     None
                 }
             };
@@ -222,30 +172,41 @@ impl Login {
         }
     }
 
-    /// Runs the login that the machine has just noted as begun. It ends within `upstream.try_timeout`.
-    fn begin(self: &Arc<Self>) {
-        let landing = Landing { login: Arc::clone(self), outcome: None };
+    /// Ends when no login is under way, and it is written down how the last one ended; none begins meanwhile.
+    pub(super) async fn settled(&self) {
+        drop(self.under_way.write().await);
+    }
+
+    /// Runs the login that the machine has just noted as begun. It ends within `upstream.try_timeout`, and what the disk takes.
+    fn begin(self: &Arc<Self>, with: Arc<LoginRequest>) {
+        let mut landing = Landing { login: Arc::clone(self), outcome: None };
         let login = Arc::clone(self);
-        let request = Arc::clone(&self.account().request);
         tokio::spawn(async move {
-            let mut landing = landing;
-            landing.outcome = Some(attempt::log_in(&request, &login.transport, login.clock.as_ref()).await);
+            let _under_way = login.under_way.read().await;
+            // First, as the process may end before the answer is there, in whatever way. With what was good lately there is
+            // hardly a risk, and no reason to wait for a disk.
+            if !login.machine().proven(&with) {
+                let written = Arc::clone(&login).remember();
+                before(login.clock.as_ref(), login.clock.now().after(WRITING), written).await;
+            }
+            landing.outcome = Some(attempt::log_in(&with, &login.transport, login.clock.as_ref()).await);
             drop(landing);
-            login.remember().await;
+            Arc::clone(&login).remember().await;
         });
     }
 
-    /// Writes down whether the vendor refuses the account.
+    /// Writes down what the vendor has refused, and what it may.
     async fn remember(self: Arc<Self>) {
+        let Some(record) = lock(&self.record).clone() else { return };
         // Disks can be slow.
         let kept = tokio::task::spawn_blocking(move || {
-            let (record, request) = {
-                let account = self.account();
-                (account.record.clone(), Arc::clone(&account.request))
+            let remembered = || {
+                // It is another account's by now: what was written of this one holds.
+                let current = lock(&self.record);
+                let same = current.as_ref().is_some_and(|current| Arc::ptr_eq(current, &record));
+                same.then(|| self.machine().remembered(self.clock.now()))
             };
-            let Some(record) = record else { return };
-            let refusal = || self.machine().refusal(self.clock.now());
-            if let Err(reason) = record.keep(|| request.body(), self.clock.as_ref(), refusal) {
+            if let Err(reason) = record.keep(self.clock.as_ref(), remembered) {
                 events::refusal_not_recorded(record.path(), &reason);
             }
         });
@@ -254,15 +215,25 @@ impl Login {
     }
 
     fn machine(&self) -> MutexGuard<'_, Machine> {
-        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.machine)
     }
 }
 
-/// The one of two passwords that is not tried next.
-struct Other {
-    password: Secret,
-    /// Whether both were tried already.
-    tried: bool,
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where the refusals of the account that `config` names are remembered.
+fn record_of(config: &UpstreamConfig) -> Option<Arc<Record>> {
+    let account = [&config.base_url, config.proxy.as_deref().unwrap_or_default(), config.email.expose()];
+    config.login.state_dir.as_ref().map(|folder| Arc::new(Record::of(&account, folder)))
+}
+
+fn refusals_in(record: Option<&Record>, clock: &dyn Clock) -> Refusals {
+    match record.and_then(|record| record.read(clock.wall())) {
+        Some(remembered) => Refusals::of(&remembered, clock.now()),
+        None => Refusals::none(getrandom::u64().unwrap_or_default()),
+    }
 }
 
 /// Tells the machine how the login ended, also when its task panics.
@@ -278,12 +249,9 @@ impl Drop for Landing {
         let told = self.login.machine().landed(outcome, self.login.clock.now());
         self.login.metrics.login(told.as_str());
         match told {
-            Landed::Good { life } => {
-                self.login.account().other = None;
-                events::logged_in(life);
-            }
-            Landed::Refused { .. } if self.login.take_turns() => events::password_refused(),
-            Landed::Refused { wait } => events::login_refused(wait),
+            Landed::Good { life } => events::logged_in(life),
+            Landed::Refused { in_doubt: true, .. } => events::password_refused(),
+            Landed::Refused { wait, in_doubt: false } => events::login_refused(wait),
             Landed::Failed { wait, error } => events::login_failed(&error, wait),
             Landed::Superseded => {}
         }

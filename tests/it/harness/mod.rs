@@ -251,6 +251,19 @@ impl World {
     /// The gateway's process ends, and another begins with `self.config`. Nothing that was only in memory remains.
     pub async fn restart_gateway(&mut self) {
         self.tell_to_stop().await.unwrap();
+        self.start_gateway().await;
+    }
+
+    /// The same, but the process is killed.
+    pub async fn kill_gateway_and_start_again(&mut self) {
+        let gateway = self.gateway.take().unwrap();
+        gateway.abort();
+        assert!(gateway.await.unwrap_err().is_cancelled());
+        self.start_gateway().await;
+    }
+
+    /// The next process begins, with `self.config`.
+    pub async fn start_gateway(&mut self) {
         let setup::Running { address, admin, reloader, stop, task } =
             setup::run(&self.config, &self.clock, self.file.as_deref()).await;
         (self.address, self.admin, self.reloader) = (address.unwrap(), admin.unwrap(), reloader);
