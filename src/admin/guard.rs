@@ -11,18 +11,27 @@ use crate::config::Secret;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
+/// Why a request is not let through.
+pub(super) enum Refusal {
+    /// Somebody guesses, or has an old token: to be counted.
+    WrongToken,
+    Other(Problem),
+}
+
 /// Lets a request through to all that is not for everybody.
-pub(super) fn admit(token: &Secret, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn admit(token: &Secret, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
     let host = uri.authority().map(|authority| authority.as_str()).or_else(|| text(headers, &header::HOST));
     if token.is_empty() {
         // No browser leaves it out; and a page's script cannot change it.
         if host.is_some_and(|host| !is_here(host)) {
             let detail = "Without an admin token this listener answers to addresses and to localhost only. Use one of \
                           them, or set admin.token_file.";
-            return Err(Problem::forbidden(detail));
+            return Err(Refusal::Other(Problem::forbidden(detail)));
         }
+    } else if !headers.contains_key(header::AUTHORIZATION) {
+        return Err(Refusal::Other(Problem::missing_token()));
     } else if !bears(token, headers) {
-        return Err(Problem::missing_token());
+        return Err(Refusal::WrongToken);
     }
     if matches!(*method, Method::GET | Method::HEAD) {
         // They change nothing, and a browser shows no other page their answers.
@@ -36,7 +45,8 @@ pub(super) fn admit(token: &Secret, method: &Method, uri: &Uri, headers: &Header
     match site && origin {
         true => Ok(()),
         false => {
-            Err(Problem::forbidden("Another site's page may not do this. Do it from the gateway's own, or by hand."))
+            let detail = "Another site's page may not do this. Do it from the gateway's own, or by hand.";
+            Err(Refusal::Other(Problem::forbidden(detail)))
         }
     }
 }

@@ -6,7 +6,7 @@ mod exposition;
 mod guard;
 mod problem;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -23,6 +23,7 @@ use crate::{
     config::Secret,
     fetch::{Purge, Readiness},
 };
+use guard::Refusal;
 use problem::Problem;
 
 /// The admin listener's state.
@@ -48,6 +49,8 @@ pub trait Operator: Send + Sync + 'static {
     fn purge(&self, purge: &Purge) -> u64;
     /// What would become of a request. Takes long.
     fn explain(&self, asked: &[u8], request_id: &str) -> Response;
+    /// Counts a wrong admin token from an address; says how long to wait if there were too many.
+    fn wrong_token(&self, from: IpAddr) -> Result<(), Duration>;
     /// Reads the configuration again: the settings that need a restart, or why it was refused.
     fn reload(&self) -> BoxFuture<'static, Result<Vec<String>, Vec<String>>>;
 }
@@ -103,9 +106,10 @@ impl Admin {
     }
 
     /// Answers a request. Everything but the health checks is for who may operate.
-    pub async fn answer(&self, request: Request) -> Response {
+    /// `from` is the address that a wrong token is counted against.
+    pub async fn answer(&self, request: Request, from: IpAddr) -> Response {
         let id = request_id();
-        let mut response = match self.work_on(request, &id).await {
+        let mut response = match self.work_on(request, from, &id).await {
             Ok(response) => response,
             Err(problem) => problem.render(&id),
         };
@@ -117,11 +121,18 @@ impl Admin {
         response
     }
 
-    async fn work_on(&self, request: Request, id: &str) -> Result<Response, Problem> {
+    async fn work_on(&self, request: Request, from: IpAddr, id: &str) -> Result<Response, Problem> {
         let (head, body) = request.into_parts();
         let page = Page::find(head.uri.path());
         if !matches!(page, Some(Page::Liveness | Page::Readiness)) {
-            guard::admit(&self.token, &head.method, &head.uri, &head.headers)?;
+            let admitted = guard::admit(&self.token, &head.method, &head.uri, &head.headers);
+            admitted.map_err(|refusal| match refusal {
+                Refusal::Other(problem) => problem,
+                Refusal::WrongToken => match self.operator.wrong_token(from) {
+                    Ok(()) => Problem::wrong_token(),
+                    Err(wait) => Problem::too_many_wrong_tokens(wait),
+                },
+            })?;
         }
         let page = page.ok_or_else(|| Problem::not_found("There is no such path here; docs/admin.md lists them."))?;
         if !page.takes(&head.method) {

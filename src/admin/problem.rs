@@ -1,5 +1,7 @@
 //! An operator's error, as the document that callers get too (RFC 9457).
 
+use std::time::Duration;
+
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
@@ -14,16 +16,29 @@ pub(super) struct Problem {
     title: &'static str,
     detail: String,
     allow: Option<&'static str>,
+    retry_after: Option<Duration>,
 }
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, title, detail: detail.into(), allow: None }
+        Self { status, code, title, detail: detail.into(), allow: None, retry_after: None }
     }
 
     pub(super) fn missing_token() -> Self {
         let detail = "Send the admin token, as Authorization: Bearer TOKEN.";
         Self::new(StatusCode::UNAUTHORIZED, "missing_credential", "No credential", detail)
+    }
+
+    pub(super) fn wrong_token() -> Self {
+        let detail = "This is not the admin token. Send the one in admin.token, as Authorization: Bearer TOKEN.";
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_key", "Invalid credential", detail)
+    }
+
+    pub(super) fn too_many_wrong_tokens(wait: Duration) -> Self {
+        let detail =
+            "Too many wrong tokens or keys came from this address. Check the token, and try again after Retry-After.";
+        let (code, title) = ("too_many_auth_failures", "Too many failed authentications");
+        Self { retry_after: Some(wait), ..Self::new(StatusCode::TOO_MANY_REQUESTS, code, title, detail) }
     }
 
     pub(super) fn forbidden(detail: &str) -> Self {
@@ -85,6 +100,10 @@ impl Problem {
         if self.status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static("Bearer realm=\"wesal-gateway admin\"");
             headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(wait) = self.retry_after {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
         if let Some(allow) = self.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));

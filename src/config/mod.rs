@@ -35,6 +35,7 @@ mod tests;
 mod tls;
 mod tree;
 mod upstream;
+mod validity;
 mod web_address;
 
 use std::{num::NonZeroUsize, time::Duration};
@@ -65,6 +66,7 @@ pub use telemetry::{LogFormat, QueueGauges, TelemetryConfig};
 pub use tls::{TlsConfig, TlsFault, TlsFiles};
 pub use tree::Origin;
 pub use upstream::UpstreamConfig;
+pub use validity::Validity;
 
 use check::Check;
 

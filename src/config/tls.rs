@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::check::Check;
+use super::{check::Check, validity::Validity};
 
 /// `server.tls`: what the public listener shows to its callers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -60,8 +60,14 @@ impl TlsConfig {
     }
 
     pub(super) fn validate(&self, check: &mut Check<'_>) {
-        if let Err(fault) = self.read().and_then(|files| self.certificate(&files)) {
-            check.that(false, fault.setting, &fault.reason, fault.remedy);
+        match self.read().and_then(|files| self.certificate(&files)) {
+            Err(fault) => check.that(false, fault.setting, &fault.reason, fault.remedy),
+            Ok(certificate) => {
+                let now = check.now;
+                if let Some(warning) = Self::validity(&certificate).and_then(|validity| validity.warning(now)) {
+                    check.warn(&format!("{CERT_FILE}: {warning}"));
+                }
+            }
         }
     }
 
@@ -119,6 +125,12 @@ impl TlsConfig {
                 Err(fault(CERT_FILE, reason, "name a file with an X.509 certificate in PEM form"))
             }
         }
+    }
+
+    /// From when until when what is shown is good, if it says so.
+    pub fn validity(certificate: &CertifiedKey) -> Option<Validity> {
+        // Its own alone: a chain may hold one that has expired beside another that has not.
+        certificate.cert.first().and_then(Validity::of)
     }
 }
 

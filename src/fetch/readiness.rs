@@ -10,7 +10,7 @@ pub struct Readiness {
     pub reasons: Vec<&'static str>,
     /// What somebody should see to, though callers are answered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<&'static str>,
+    pub warnings: Vec<String>,
 }
 
 impl Readiness {

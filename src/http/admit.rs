@@ -67,9 +67,7 @@ pub(super) fn count(app: &App, known: &Known, caller: &Arc<Caller>, line: &mut L
 /// The answer to a credential that is not good. Counts it against the address it came from.
 pub(super) fn refuse(app: &App, known: &Known, address: IpAddr, failure: AuthFailure) -> Problem {
     use AuthFailure as F;
-    events::credential_refused(failure.as_str(), address);
-    app.metrics.auth_failure(failure.as_str());
-    if let Err(wait) = known.auth_failures.count(address) {
+    if let Err(wait) = count_failure(app, known, address, failure.as_str()) {
         let detail =
             "Too many wrong credentials came from this address. Check the key, and try again after Retry-After.";
         return Problem::new(Code::TooManyAuthFailures, detail).retry_after(wait);
@@ -90,6 +88,23 @@ pub(super) fn refuse(app: &App, known: &Known, address: IpAddr, failure: AuthFai
         F::SessionMisplaced => (Code::InvalidSession, "A session goes into Authorization, and nowhere else."),
     };
     Problem::new(code, detail)
+}
+
+/// Counts a credential that is not good; says how long to wait if there were too many from this address. It is logged as
+/// long as there are not: who goes on guessing does not fill the log.
+fn count_failure(app: &App, known: &Known, address: IpAddr, reason: &'static str) -> Result<(), Duration> {
+    app.metrics.auth_failure(reason);
+    known.auth_failures.count(address)?;
+    events::credential_refused(reason, address);
+    Ok(())
+}
+
+impl App {
+    /// Counts a wrong token at the operators' listener, together with the callers' wrong keys: whoever guesses one may guess
+    /// the other. Says how long to wait if there were too many from this address.
+    pub fn note_wrong_token(&self, from: IpAddr) -> Result<(), Duration> {
+        count_failure(self, &self.known(), from, "admin_token")
+    }
 }
 
 /// Writes the fields of draft-ietf-httpapi-ratelimit-headers: how a caller stands after this request.

@@ -1,11 +1,4 @@
-use std::{
-    net::IpAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use arc_swap::{ArcSwap, Guard};
 use axum::http::HeaderMap;
@@ -13,7 +6,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::{client_address::client_address, known::Known, recent_errors::RecentErrors};
+use super::{client_address::client_address, concerns::Concerns, known::Known, recent_errors::RecentErrors};
 use crate::{
     callers::{Acquaintance, Caller, Sessions},
     clock::SharedClock,
@@ -39,7 +32,7 @@ pub struct App {
     pub(super) in_flight: Places,
     pub(super) started_at: Timestamp,
     lifecycle: watch::Sender<Lifecycle>,
-    reload_refused: AtomicBool,
+    pub(super) concerns: Concerns,
     pub(super) recent_errors: RecentErrors,
     pub(super) metrics: Arc<Metrics>,
 }
@@ -79,7 +72,7 @@ impl Peer {
     }
 
     /// Where a request comes from.
-    pub(super) fn address(&self, headers: &HeaderMap) -> IpAddr {
+    pub fn address(&self, headers: &HeaderMap) -> IpAddr {
         client_address(self.address, headers, &self.proxies)
     }
 }
@@ -113,7 +106,7 @@ impl App {
             started_at: clock.wall(),
             clock,
             lifecycle: watch::Sender::new(Lifecycle::Serving),
-            reload_refused: AtomicBool::new(false),
+            concerns: Concerns::default(),
             recent_errors: RecentErrors::default(),
             metrics,
         }))
@@ -155,15 +148,8 @@ impl App {
     /// Whether callers can be answered now.
     pub fn readiness(&self) -> Readiness {
         let mut readiness = Readiness::now(&self.parts, &self.wesal, self.lifecycle() > Lifecycle::Serving);
-        if self.reload_refused.load(Ordering::Relaxed) {
-            readiness.warnings.push("configuration: the last reload was refused; what held before still holds");
-        }
+        readiness.warnings = self.concerns.told(self.clock.wall());
         readiness
-    }
-
-    /// Notes whether the last reload was refused.
-    pub fn note_reload(&self, refused: bool) {
-        self.reload_refused.store(refused, Ordering::Relaxed);
     }
 
     /// The metrics, with how things stand now.
@@ -172,6 +158,7 @@ impl App {
         let figures = self.parts.figures(&self.watched);
         let figures: Vec<Figures<'_>> =
             figures.iter().map(|of| Figures { queue: of.queue.as_str(), age: of.age, figures: &of.figures }).collect();
+        let certificate = self.concerns.certificate();
         let (login, breaker) = (self.wesal.login_state(), self.wesal.breaker_state());
         self.metrics.render(&Present {
             cache_bytes: bytes,
@@ -179,6 +166,7 @@ impl App {
             in_flight: self.requests_in_flight(),
             budget: self.wesal.budget().remaining,
             stretch,
+            certificate_not_after: certificate.and_then(|shown| shown.validity).map(|validity| validity.not_after),
             figures: &figures,
             login_states: &LoginState::ALL.map(|state| (state.as_str(), state == login)),
             breaker_states: &BreakerState::ALL.map(|state| (state.as_str(), state == breaker)),

@@ -8,6 +8,7 @@ mod cache_control;
 mod cache_headers;
 mod client_address;
 mod code;
+mod concerns;
 mod credential;
 mod extract;
 mod known;

@@ -1,10 +1,11 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
     app::{App, Lifecycle},
+    concerns::ShownCertificate,
     recent_errors::RecentError,
 };
 use crate::{
@@ -33,6 +34,8 @@ pub struct Status {
     routes: BTreeMap<String, RouteTold>,
     cache: CacheTold,
     vendor: VendorStanding,
+    /// `None` without HTTPS.
+    certificate: Option<Arc<ShownCertificate>>,
     hot_queues: HotQueues,
     recent_errors: Vec<RecentError>,
 }
@@ -86,7 +89,7 @@ impl App {
         let of = |caller: &Caller| totals.callers.get(caller.name.as_str()).copied().unwrap_or_default();
         let all: u64 = known.callers.all().iter().map(|caller| of(caller).requests).sum();
         let quotas: Vec<_> = known.limits.quotas().collect();
-        let told = |caller: &std::sync::Arc<Caller>| {
+        let told = |caller: &Arc<Caller>| {
             let CallerTotals { requests, rate_limited } = of(caller);
             #[expect(clippy::cast_precision_loss, reason = "a share for human eyes")]
             let share = if all == 0 { 0.0 } else { requests as f64 / all as f64 };
@@ -127,6 +130,7 @@ impl App {
             routes: totals.routes.into_iter().map(route).collect(),
             cache: CacheTold { parts, bytes, stretch },
             vendor: self.wesal.standing(),
+            certificate: self.concerns.certificate(),
             hot_queues: self.parts.hot_queues(),
             recent_errors: self.recent_errors.all(),
         }

@@ -12,6 +12,7 @@ use rustls::{
 use crate::{
     clock::SharedClock,
     config::{TlsConfig, TlsFault},
+    http::App,
     telemetry::events,
 };
 
@@ -29,6 +30,8 @@ pub(super) struct Certificates {
     settings: TlsConfig,
     first: Digest,
     current: ArcSwap<ServerConfig>,
+    /// What tells operators how they stand.
+    app: Arc<App>,
 }
 
 /// Why there is none.
@@ -52,11 +55,13 @@ enum Seen {
 
 impl Certificates {
     /// Those of the settings' files as they are now.
-    pub(super) fn load(settings: &TlsConfig) -> Result<Arc<Self>, TlsError> {
+    pub(super) fn load(settings: &TlsConfig, app: Arc<App>) -> Result<Arc<Self>, TlsError> {
         let files = settings.read()?;
-        let config = server_config(settings.certificate(&files)?)?;
+        let certificate = settings.certificate(&files)?;
+        app.note_certificate(TlsConfig::validity(&certificate));
+        let current = ArcSwap::from_pointee(server_config(certificate)?);
         let (settings, first) = (settings.clone(), files.digest());
-        Ok(Arc::new(Self { settings, first, current: ArcSwap::from_pointee(config) }))
+        Ok(Arc::new(Self { settings, first, current, app }))
     }
 
     /// For the next handshake.
@@ -64,7 +69,7 @@ impl Certificates {
         self.current.load_full()
     }
 
-    /// Takes over what the files become; what is not good is told once, and what was shown before is kept.
+    /// Takes over what the files become; what is not good is logged once, and what was shown before is kept.
     pub(super) async fn follow_files(self: Arc<Self>, clock: SharedClock) {
         let mut seen = Seen::Good(self.first);
         loop {
@@ -86,14 +91,20 @@ impl Certificates {
             (Seen::Told(known), digest) if *known == digest => return seen,
             _ => {}
         }
-        let config = files.and_then(|files| self.settings.certificate(&files)).map_err(TlsError::from);
-        match (config.and_then(|certificate| Ok(server_config(certificate)?)), digest) {
-            (Ok(config), Some(digest)) => {
+        let certificate = files.and_then(|files| self.settings.certificate(&files)).map_err(TlsError::from);
+        let config = certificate.and_then(|certificate| {
+            let validity = TlsConfig::validity(&certificate);
+            Ok((server_config(certificate)?, validity))
+        });
+        match (config, digest) {
+            (Ok((config, validity)), Some(digest)) => {
                 self.current.store(Arc::new(config));
-                events::certificate_taken_over();
+                self.app.note_certificate(validity);
+                events::certificate_taken_over(validity.map(|validity| validity.not_after));
                 Seen::Good(digest)
             }
             (Err(fault), digest) if matches!(&seen, Seen::Bad(known) if *known == digest) => {
+                self.app.note_certificate_refused(fault.to_string());
                 events::certificate_refused(&fault);
                 Seen::Told(digest)
             }

@@ -58,8 +58,9 @@ impl Service for Public {
 struct Behind(Admin);
 
 impl Service for Behind {
-    fn answer(&self, _: &Peer, request: Request) -> impl Future<Output = Response> + Send {
-        self.0.answer(request)
+    fn answer(&self, peer: &Peer, request: Request) -> impl Future<Output = Response> + Send {
+        let from = peer.address(request.headers());
+        self.0.answer(request, from)
     }
 }
 
@@ -112,14 +113,15 @@ impl Gateway {
         let app = App::new(config, Arc::clone(&wesal), clock.clone(), Arc::clone(&metrics))?;
         let reloader = Reloader::new(config, &app, &wesal, Arc::clone(&metrics), clock.clone());
         let operator = Arc::new(Process { app: Arc::clone(&app), reloader: reloader.clone() });
+        let tls = config.server.tls.as_ref();
         // Its bodies come in real time, as its sockets' bytes do.
         let admin = Admin::new(config.admin.token.clone(), operator, SystemClock::shared());
         Ok(Self {
             public: Public(Arc::clone(&app)),
             admin: Behind(admin),
+            certificates: tls.map(|files| Certificates::load(files, Arc::clone(&app))).transpose()?,
             app,
             wesal,
-            certificates: config.server.tls.as_ref().map(Certificates::load).transpose()?,
             reloader,
             bounds: Bounds {
                 max_connections: config.server.max_connections.get(),

@@ -22,8 +22,10 @@ use crate::{
 
 /// After the machine ran out of descriptors, say: long enough for some to come free.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
-/// How long the kernel has to finish the connections that it began for a socket that is about to close.
-const LAST_CALL: Duration = Duration::from_millis(10);
+/// How long the kernel has to finish the connections that it began for a socket that is about to close: a client's second
+/// packet is under way for as long as the network takes, and finds nobody once the socket is closed. Well below the second
+/// after which those who are turned away come again.
+const LAST_CALL: Duration = Duration::from_millis(300);
 
 /// What a connection may take.
 #[derive(Clone)]
@@ -141,6 +143,7 @@ async fn accept<S: Service>(
     mut felt: mpsc::Receiver<oneshot::Sender<()>>,
 ) -> Connections {
     let room = Arc::new(Semaphore::new(hall.bounds.max_connections));
+    let mut failing = false;
     loop {
         let next = async {
             // Before the accept: who finds no room waits in the kernel's queue.
@@ -158,9 +161,15 @@ async fn accept<S: Service>(
             next = next => next,
         };
         match accepted {
-            (place, Ok((stream, peer))) => hall.welcome(stream, peer, place),
+            (place, Ok((stream, peer))) => {
+                failing = false;
+                hall.welcome(stream, peer, place);
+            }
             (_, Err(reason)) => {
-                events::accept_failed(&reason);
+                // It may go on like this for hours.
+                if !std::mem::replace(&mut failing, true) {
+                    events::accept_failed(&reason);
+                }
                 hall.clock.sleep(AFTER_FAILURE).await;
             }
         }

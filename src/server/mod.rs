@@ -9,6 +9,7 @@ mod operate;
 mod reload;
 mod service_manager;
 mod socket;
+mod socket_file;
 mod vitals;
 
 pub use bound::{Bound, Passed};

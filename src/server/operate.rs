@@ -1,6 +1,6 @@
 //! What operators can see and do, put together.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::response::Response;
 use futures_util::{FutureExt, future::BoxFuture};
@@ -49,6 +49,10 @@ impl Operator for Process {
 
     fn explain(&self, asked: &[u8], request_id: &str) -> Response {
         http::explain(&self.app, asked, request_id)
+    }
+
+    fn wrong_token(&self, from: IpAddr) -> Result<(), Duration> {
+        self.app.note_wrong_token(from)
     }
 
     fn reload(&self) -> BoxFuture<'static, Result<Vec<String>, Vec<String>>> {

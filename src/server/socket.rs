@@ -1,10 +1,8 @@
 //! One listening socket: where connections come from, and how none of them is lost when it closes.
 
 use std::{
-    fs, io,
+    io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
-    path::{Path, PathBuf},
     pin::Pin,
     task::{Context, Poll},
 };
@@ -15,12 +13,11 @@ use tokio::{
     net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream},
 };
 
+use super::socket_file::SocketFile;
 use crate::config::ListenAddress;
 
 /// Connections that wait to be accepted, at most; the kernel's own bound (`net.core.somaxconn`) may be lower.
 const BACKLOG: u32 = 1024;
-/// This user and its group.
-const SOCKET_FILE_MODE: u32 = 0o660;
 
 /// Where everybody comes from who comes through a Unix socket: this machine. Failed credentials are counted under this one
 /// address, and `server.trusted_proxies` names a proxy that comes this way by it.
@@ -34,7 +31,8 @@ pub(super) struct Socket {
 
 enum Kind {
     Tcp(TcpListener),
-    Unix(UnixListener, Option<SocketFile>),
+    /// Its file goes first.
+    Unix(Option<SocketFile>, UnixListener),
 }
 
 /// Who else listens.
@@ -68,11 +66,8 @@ impl Socket {
                 Ok(Self { kind: Kind::Tcp(socket.listen(BACKLOG)?), whose })
             }
             ListenAddress::Unix(path) => {
-                make_way(path)?;
-                let socket = UnixListener::bind(path)?;
-                let file = SocketFile::of(path)?;
-                fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_FILE_MODE))?;
-                Ok(Self { kind: Kind::Unix(socket, Some(file)), whose: Whose::Ours })
+                let (file, socket) = SocketFile::bind(path)?;
+                Ok(Self { kind: Kind::Unix(Some(file), socket), whose: Whose::Ours })
             }
         }
     }
@@ -86,7 +81,7 @@ impl Socket {
     /// A Unix socket that the service manager passed. Its file is not ours to remove.
     pub(super) fn passed_unix(socket: std::os::unix::net::UnixListener) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self { kind: Kind::Unix(UnixListener::from_std(socket)?, None), whose: Whose::TheServiceManagers })
+        Ok(Self { kind: Kind::Unix(None, UnixListener::from_std(socket)?), whose: Whose::TheServiceManagers })
     }
 
     /// Where it listens, if that is on the network and the socket can say.
@@ -101,7 +96,7 @@ impl Socket {
     pub(super) fn address(&self) -> Option<ListenAddress> {
         match &self.kind {
             Kind::Tcp(socket) => socket.local_addr().ok().map(ListenAddress::Tcp),
-            Kind::Unix(socket, _) => {
+            Kind::Unix(_, socket) => {
                 let path = socket.local_addr().ok()?.as_pathname()?.to_owned();
                 Some(ListenAddress::Unix(path))
             }
@@ -112,7 +107,7 @@ impl Socket {
     pub(super) async fn accept(&self) -> io::Result<(Stream, IpAddr)> {
         match &self.kind {
             Kind::Tcp(socket) => socket.accept().await.map(|(stream, peer)| (Stream::Tcp(stream), peer.ip())),
-            Kind::Unix(socket, _) => {
+            Kind::Unix(_, socket) => {
                 socket.accept().await.map(|(stream, _)| (Stream::Unix(stream), THROUGH_A_UNIX_SOCKET))
             }
         }
@@ -161,7 +156,7 @@ impl Socket {
                 };
                 waiting.filter_map(stream).collect()
             }
-            Kind::Unix(socket, file) => {
+            Kind::Unix(file, socket) => {
                 drop(file);
                 let Ok(socket) = socket.into_std() else { return Vec::new() };
                 let waiting = std::iter::from_fn(|| accepted(|| socket.accept()));
@@ -182,49 +177,6 @@ fn accepted<T>(accept: impl Fn() -> io::Result<T>) -> Option<T> {
             Ok(accepted) => return Some(accepted),
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
             Err(_) => return None,
-        }
-    }
-}
-
-/// Removes the socket file that a process left behind, and nothing else.
-fn make_way(path: &Path) -> io::Result<()> {
-    let found = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        found => found?,
-    };
-    if !found.file_type().is_socket() {
-        return Err(io::Error::new(
-            io::ErrorKind::AlreadyExists,
-            "a file stands there that is no socket; move it away",
-        ));
-    }
-    match std::os::unix::net::UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
-        // A full queue is that of somebody who listens.
-        Ok(_) | Err(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),
-    }
-}
-
-/// Our socket's file, which goes when the socket closes, unless another has taken its place.
-struct SocketFile {
-    path: PathBuf,
-    device: u64,
-    inode: u64,
-}
-
-impl SocketFile {
-    fn of(path: &Path) -> io::Result<Self> {
-        let found = fs::symlink_metadata(path)?;
-        Ok(Self { path: path.to_owned(), device: found.dev(), inode: found.ino() })
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        let found = fs::symlink_metadata(&self.path);
-        if found.is_ok_and(|found| (found.dev(), found.ino()) == (self.device, self.inode)) {
-            // There is nobody to tell; the next start makes way for itself.
-            let _ = fs::remove_file(&self.path);
         }
     }
 }

@@ -269,8 +269,9 @@ pub fn handshake_timed_out() {
 }
 
 /// The certificate's files have changed.
-pub fn certificate_taken_over() {
-    tracing::info!("the certificate's files have changed: new connections are shown the new certificate");
+pub fn certificate_taken_over(not_after: Option<jiff::Timestamp>) {
+    let not_after = not_after.map(|at| at.to_string());
+    tracing::info!(not_after, "the certificate's files have changed: new connections are shown the new certificate");
 }
 
 /// The certificate's files have changed, and are not good.

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use prometheus_client::{
     encoding::text,
     metrics::{
@@ -61,12 +62,16 @@ struct Gauges {
     in_flight: Gauge,
     budget: Gauge,
     stretch: FloatGauge,
+    /// Not there without a certificate: a zero would be taken for one that expired long ago.
+    certificate_not_after: Family<ListenerLabel, Gauge>,
     login_state: Family<StateLabel, Gauge>,
     breaker_state: Family<StateLabel, Gauge>,
     figure: Family<FigureLabels, FloatGauge>,
     figure_age: Family<QueueLabel, FloatGauge>,
 }
 
+/// Which listener.
+type ListenerLabel = [(&'static str, &'static str); 1];
 type FloatGauge = Gauge<f64, AtomicU64>;
 
 /// The counters that the requests of a connection were counted with: nearly all are of few kinds, and need not be looked up
@@ -107,6 +112,8 @@ pub struct Present<'a> {
     pub budget: u32,
     /// How many times as long as its `ttl` an answer is fresh.
     pub stretch: f64,
+    /// The last moment at which the shown certificate is good, if there is one.
+    pub certificate_not_after: Option<Timestamp>,
     /// Each state that the service login can be in, and whether it is.
     pub login_states: &'a [(&'static str, bool)],
     /// Each state that the breaker can be in, and whether it is.
@@ -215,6 +222,8 @@ impl Metrics {
         registry.register("vendor_budget_remaining", "Vendor calls that may be made at once", present.budget.clone());
         let help = "How many times as long as its ttl an answer is fresh, because the vendor's budget runs low";
         registry.register("ttl_stretch", help, present.stretch.clone());
+        let help = "When the certificate that callers are shown expires, in seconds since 1970";
+        registry.register("tls_certificate_not_after_seconds", help, present.certificate_not_after.clone());
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "What runs here", version);
     }
@@ -326,6 +335,9 @@ impl Metrics {
         self.present.in_flight.set(i64::try_from(present.in_flight).unwrap_or(i64::MAX));
         self.present.budget.set(i64::from(present.budget));
         self.present.stretch.set(present.stretch);
+        if let Some(at) = present.certificate_not_after {
+            self.present.certificate_not_after.get_or_create(&[("listener", "public")]).set(at.as_second());
+        }
         self.present.figure.clear();
         self.present.figure_age.clear();
         for Figures { queue, age, figures } in present.figures {

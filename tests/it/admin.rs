@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use wesal_gateway::{config::Secret, model::Scope, simulator::Fault};
 
-use crate::harness::{Answer, SALES, SUPPORT, Setup, World, secs};
+use crate::harness::{Answer, SALES, SUPPORT, Setup, World, rate, secs};
 
 const ORGANIZATION: &str = "/queries/organization";
 const QUESTIONS: &str = "/survey/queries/questions/100301";
@@ -313,6 +313,36 @@ async fn the_file_is_read_again_when_an_operator_says_so() {
     let last = world.get_admin("/admin/status").await.ok().json()["configuration"]["lastReload"].clone();
     assert_eq!(last["outcome"], "refused");
     assert!(World::new().await.post_admin("/admin/reload", "").await.problem() == "invalid_request");
+}
+
+#[tokio::test]
+async fn wrong_tokens_are_counted_and_limited_by_address_and_the_right_one_always_passes() {
+    let mut setup = Setup::default();
+    setup.config.admin.token = Secret::new("s3cret");
+    setup.config.limits.auth_failures = rate(1, 60, 2);
+    let world = setup.start().await;
+    let ask = |token: &'static str| {
+        let request = world.request_admin("GET", "/admin/status");
+        world.send(if token.is_empty() { request } else { request.header("authorization", token) })
+    };
+    // Who sends none has not guessed.
+    for _ in 0..5 {
+        assert_eq!(ask("").await.problem(), "missing_credential");
+    }
+    for guess in ["Bearer wrong", "s3cret"] {
+        let refused = ask(guess).await;
+        assert_eq!((refused.status, refused.problem().as_str()), (401, "invalid_key"));
+        assert!(!refused.header("www-authenticate").is_empty());
+    }
+    let refused = ask("Bearer wrong").await;
+    assert_eq!((refused.status, refused.problem().as_str()), (429, "too_many_auth_failures"));
+    assert_eq!(refused.header("retry-after"), "60");
+    let told = world.send(world.request_admin("GET", "/metrics").header("authorization", "Bearer s3cret")).await;
+    assert!(told.text().contains("auth_failures_total{reason=\"admin_token\"} 3\n"), "{}", told.text());
+    // The same address has no more guesses at callers' keys.
+    assert_eq!(world.get_as("wrong", "/auth/logout").await.problem(), "too_many_auth_failures");
+    world.advance(secs(60));
+    assert_eq!(ask("Bearer wrong").await.problem(), "invalid_key");
 }
 
 #[tokio::test]

@@ -2,114 +2,16 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
-    os::fd::OwnedFd,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
 };
 
-use tempfile::TempDir;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpStream, UnixDatagram, UnixStream},
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpStream, UnixStream},
 };
 use wesal_gateway::{config::Secret, server::Bound};
 
-use crate::harness::World;
-
-/// A process of the gateway, with the world's vendor behind it. Its listeners are files.
-struct Service {
-    process: Child,
-    notices: UnixDatagram,
-    folder: TempDir,
-    key: String,
-}
-
-impl Service {
-    /// `prelude` is what a shell does before it becomes the gateway.
-    async fn start(world: &World, prelude: &str, passed: Option<&TcpListener>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        let credentials = world.vendor.credentials();
-        let hash = world.config.callers[0].key_hashes[0].to_string();
-        let config = format!(
-            "server.listen = \"unix:{}\"\nadmin.listen = \"unix:{}\"\n\
-             [upstream]\nbase_url = \"http://{}/api/v1\"\nclient_id = {:?}\nemail = {:?}\npassword = {:?}\n\
-             login.state_dir = \"\"\n\
-             [[callers]]\nname = \"app\"\nkey_hashes = [\"{hash}\"]\nscopes = [\"organization\"]\n",
-            at("public.sock").display(),
-            at("admin.sock").display(),
-            world.vendor_address,
-            credentials.client_id,
-            credentials.email,
-            credentials.password,
-        );
-        std::fs::write(at("config.toml"), config).unwrap();
-        let notices = UnixDatagram::bind(at("notify.sock")).unwrap();
-        let input = passed.map_or(Stdio::null(), |socket| OwnedFd::from(socket.try_clone().unwrap()).into());
-        let process = Command::new("sh")
-            .args(["-c", &format!("{prelude}\nexec \"$0\" serve --config \"$1\" 3<&0 </dev/null")])
-            .arg(env!("CARGO_BIN_EXE_wesal-gateway"))
-            .arg(at("config.toml"))
-            .env("NOTIFY_SOCKET", at("notify.sock"))
-            .stdin(input)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let service = Self { process, notices, folder, key: world.key().to_owned() };
-        service.told("READY=1\n").await;
-        service
-    }
-
-    /// Ends when the service manager is told this; what comes before is passed over.
-    async fn told(&self, expected: &str) -> String {
-        loop {
-            let mut notice = [0; 256];
-            let length = self.notices.recv(&mut notice).await.unwrap();
-            let notice = String::from_utf8_lossy(&notice[..length]).into_owned();
-            if notice.starts_with(expected) {
-                return notice;
-            }
-        }
-    }
-
-    fn signal(&self, name: &str) {
-        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.process.id())]).status().unwrap();
-        assert!(sent.success());
-    }
-
-    /// The exit code, once it has ended.
-    async fn code(mut self) -> Option<i32> {
-        // Not on this thread: the vendor goes on meanwhile.
-        let ended = tokio::task::spawn_blocking(move || self.process.wait().unwrap());
-        ended.await.unwrap().code()
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.folder.path().join("public.sock")
-    }
-
-    async fn ask(&self, path: &str) -> String {
-        self.exchange(UnixStream::connect(self.socket()).await.unwrap(), path).await
-    }
-
-    async fn exchange(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin, path: &str) -> String {
-        let head =
-            format!("GET {path} HTTP/1.1\r\nHost: g\r\nAuthorization: {}\r\nConnection: close\r\n\r\n", self.key);
-        stream.write_all(head.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
+use crate::{harness::World, program::Service};
 
 #[tokio::test]
 async fn the_service_manager_is_told_how_things_stand() {
@@ -164,7 +66,7 @@ async fn who_insists_does_not_wait_for_the_drain() {
     let _vendor = world.vendor.hold("organization");
     let mut held = UnixStream::connect(service.socket()).await.unwrap();
     let head =
-        format!("GET /api/v1/queries/organization HTTP/1.1\r\nHost: g\r\nAuthorization: {}\r\n\r\n", service.key);
+        format!("GET /api/v1/queries/organization HTTP/1.1\r\nHost: g\r\nAuthorization: {}\r\n\r\n", service.key());
     held.write_all(head.as_bytes()).await.unwrap();
     world.vendor.arrived("organization", 1).await;
     service.signal("TERM");
@@ -187,6 +89,7 @@ async fn running_out_of_descriptors_is_survived() {
     let mut answer = String::new();
     first.read_to_string(&mut answer).await.unwrap();
     assert!(answer.ends_with("alive\n"), "{answer}");
+    service.logs("a connection could not be accepted").await;
     drop(many);
     assert!(service.ask("/livez").await.ends_with("alive\n"));
 }

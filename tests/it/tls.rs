@@ -136,11 +136,52 @@ async fn a_certificate_that_is_exchanged_behind_a_link_is_shown_to_who_comes_nex
             world.advance(secs(2));
             assert_eq!(shown(&world, &authority).await, second_shown, "{}", bad.display());
         }
+        while told(&world, &authority).await.0.is_empty() {
+            world.advance(secs(2));
+        }
+        let (warnings, refused) = told(&world, &authority).await;
+        assert!(warnings[0].starts_with("certificate: its files have changed, and are not good"), "{warnings:?}");
+        assert!(refused.as_str().unwrap().starts_with("server.tls."), "{refused}");
     }
     point(&data, &third);
     while shown(&world, &authority).await != third_shown {
         world.advance(secs(2));
     }
+    while told(&world, &authority).await != (vec![], serde_json::Value::Null) {}
+}
+
+/// What everybody and what operators are told of the certificate: the warnings, and why its files are refused.
+async fn told(world: &World, authority: &Authority) -> (Vec<String>, serde_json::Value) {
+    let warnings = |ready: serde_json::Value| match &ready["warnings"] {
+        serde_json::Value::Null => Vec::new(),
+        warnings => serde_json::from_value::<Vec<String>>(warnings.clone()).unwrap(),
+    };
+    let behind = world.get_admin("/admin/status").await.ok().json();
+    let client = authority.client().build().unwrap();
+    let public = client.get(url(world, "/readyz")).send().await.unwrap().bytes().await.unwrap();
+    let public = warnings(serde_json::from_slice(&public).unwrap());
+    assert_eq!(warnings(behind["readiness"].clone()), public);
+    (public, behind["certificate"]["refused"].clone())
+}
+
+#[tokio::test]
+async fn when_a_certificate_expires_is_told_in_time() {
+    let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
+    // It is good until 2100.
+    let world = with_certificate(&authority, folder.path()).start().await;
+    assert_eq!(world.metric("tls_certificate_not_after_seconds{listener=\"public\"}").await, 4_102_444_800.0);
+    let certificate = world.get_admin("/admin/status").await.ok().json()["certificate"].clone();
+    assert_eq!(certificate["notAfter"], "2100-01-01T00:00:00Z");
+    assert_eq!(told(&world, &authority).await.0.len(), 0);
+    let begins: jiff::Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
+    let until = |text: &str| text.parse::<jiff::Timestamp>().unwrap().duration_since(begins).unsigned_abs();
+    world.advance(until("2099-12-20T00:00:00Z"));
+    assert_eq!(told(&world, &authority).await.0, ["certificate: it expires soon; renew it"]);
+    world.advance(secs(20 * 86_400));
+    assert_eq!(told(&world, &authority).await.0, ["certificate: it has expired, and clients refuse it; renew it"]);
+    let plain = World::new().await;
+    assert!(!plain.get_admin("/metrics").await.text().contains("tls_certificate_not_after_seconds{"));
+    assert!(plain.get_admin("/admin/status").await.ok().json()["certificate"].is_null());
 }
 
 #[test]

@@ -1,0 +1,73 @@
+//! What somebody should see to, though callers are answered.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::app::App;
+use crate::config::Validity;
+
+/// What the running parts have noted.
+#[derive(Default)]
+pub(super) struct Concerns {
+    reload_refused: AtomicBool,
+    certificate: ArcSwapOption<ShownCertificate>,
+}
+
+/// The certificate that callers are shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ShownCertificate {
+    /// When it begins and ceases to be good, if it says so.
+    #[serde(flatten)]
+    pub(super) validity: Option<Validity>,
+    /// Why what its files hold now is not shown in its place.
+    pub(super) refused: Option<String>,
+}
+
+impl Concerns {
+    /// As `/readyz` tells them. It is for everybody: no path, no date.
+    pub(super) fn told(&self, now: Timestamp) -> Vec<String> {
+        let mut told = Vec::new();
+        if self.reload_refused.load(Ordering::Relaxed) {
+            told.push("configuration: the last reload was refused; what held before still holds".to_owned());
+        }
+        if let Some(certificate) = self.certificate.load().as_deref() {
+            if certificate.refused.is_some() {
+                told.push(
+                    "certificate: its files have changed, and are not good; the one before is still shown".to_owned(),
+                );
+            }
+            let warning = certificate.validity.and_then(|validity| validity.warning(now));
+            told.extend(warning.map(|warning| format!("certificate: {warning}")));
+        }
+        told
+    }
+
+    pub(super) fn certificate(&self) -> Option<Arc<ShownCertificate>> {
+        self.certificate.load_full()
+    }
+}
+
+impl App {
+    /// Notes whether the last reload was refused.
+    pub fn note_reload(&self, refused: bool) {
+        self.concerns.reload_refused.store(refused, Ordering::Relaxed);
+    }
+
+    /// Notes that callers are shown a certificate from now on, which is as good as its files.
+    pub fn note_certificate(&self, validity: Option<Validity>) {
+        self.concerns.certificate.store(Some(Arc::new(ShownCertificate { validity, refused: None })));
+    }
+
+    /// Notes that its files are not good any more, and why.
+    pub fn note_certificate_refused(&self, why: String) {
+        let validity = self.concerns.certificate().and_then(|shown| shown.validity);
+        self.concerns.certificate.store(Some(Arc::new(ShownCertificate { validity, refused: Some(why) })));
+    }
+}
