@@ -51,7 +51,7 @@ impl House {
         self.tasks.spawn(async move {
             while AssertUnwindSafe(begin()).catch_unwind().await.is_err() {
                 // What panicked, and where, was logged where it arose.
-                metrics.task_restarted(task);
+                metrics.vitals().restarted(task);
                 events::task_restarted(task);
                 clock.sleep(ANEW_AFTER).await;
             }
@@ -70,10 +70,15 @@ async fn watch(doors: Vec<(&'static str, Pulse)>, metrics: Arc<Metrics>, clock: 
     let mut threads: Vec<Progress> = (0..runtime.num_workers()).map(|_| Progress::default()).collect();
     let mut stuck_threads = Stuck { what: THREADS, many: 0 };
     let mut doors: Vec<_> = doors.into_iter().map(|(what, pulse)| (Stuck { what, many: 0 }, pulse)).collect();
+    // From the beginning, so that nobody takes what is not told for what is well.
+    metrics.vitals().alive(runtime.num_alive_tasks());
+    for what in std::iter::once(THREADS).chain(doors.iter().map(|(stuck, _)| stuck.what)) {
+        metrics.vitals().stuck(what, 0);
+    }
     loop {
         clock.sleep(pace.look_each).await;
         let now = clock.now();
-        metrics.tasks_alive(runtime.num_alive_tasks());
+        metrics.vitals().alive(runtime.num_alive_tasks());
         let still = threads.iter_mut().enumerate().map(|(thread, progress)| {
             let at_the_same = progress.look(Activity::of(&runtime, thread), now);
             usize::from(at_the_same >= pace.stuck_after)
@@ -137,7 +142,7 @@ impl Stuck {
             events::stuck_no_more(self.what);
         }
         self.many = many;
-        metrics.stuck(self.what, many);
+        metrics.vitals().stuck(self.what, many);
     }
 }
 

@@ -25,9 +25,10 @@ use prometheus_client::{
 use super::{
     labels::{
         AnswerLabels, CallLabels, CallerLabel, CallerOnly, FigureLabels, OutcomeLabel, PartLabels, QueueLabel,
-        ReasonLabel, RequestLabels, RouteLabel, StateLabel, TaskLabel, WhatLabel,
+        ReasonLabel, RequestLabels, RouteLabel, StateLabel,
     },
     sink,
+    vitals::Vitals,
 };
 use crate::model::{CallerName, Route};
 
@@ -46,9 +47,7 @@ pub struct Metrics {
     rate_limited: Family<CallerOnly, Counter>,
     auth_failures: Family<ReasonLabel, Counter>,
     connections: Gauge,
-    tasks: Gauge,
-    stuck: Family<WhatLabel, Gauge>,
-    task_restarts: Family<TaskLabel, Counter>,
+    vitals: Vitals,
     malformed_requests: Counter,
     log_events_dropped: Counter,
     present: Gauges,
@@ -159,9 +158,7 @@ impl Metrics {
             rate_limited: Family::default(),
             auth_failures: Family::default(),
             connections: Gauge::default(),
-            tasks: Gauge::default(),
-            stuck: Family::default(),
-            task_restarts: Family::default(),
+            vitals: Vitals::default(),
             malformed_requests: Counter::default(),
             log_events_dropped: Counter::default(),
             present: Gauges::default(),
@@ -206,11 +203,7 @@ impl Metrics {
         registry.register("rate_limited", help, self.rate_limited.clone());
         registry.register("auth_failures", "Credentials that were refused", self.auth_failures.clone());
         registry.register("connections", "Connections of callers that are open", self.connections.clone());
-        registry.register("tasks", "Tasks of the runtime that are alive", self.tasks.clone());
-        let help = "Threads of the runtime, and accept loops, that have not come round for some seconds";
-        registry.register("stuck", help, self.stuck.clone());
-        let help = "Tasks that keep house, and began anew after a panic";
-        registry.register("task_restarts", help, self.task_restarts.clone());
+        self.vitals.register(registry);
         let help = "What came on callers' connections and is no HTTP request";
         registry.register("malformed_requests", help, self.malformed_requests.clone());
         let help = "Log events that were dropped, because the log was not read fast enough";
@@ -280,19 +273,9 @@ impl Metrics {
         Connected(Arc::clone(self))
     }
 
-    /// So many tasks of the runtime are alive.
-    pub fn tasks_alive(&self, tasks: usize) {
-        self.tasks.set(i64::try_from(tasks).unwrap_or(i64::MAX));
-    }
-
-    /// So many of `what` do not come round.
-    pub fn stuck(&self, what: &'static str, many: usize) {
-        self.stuck.get_or_create(&WhatLabel { what }).set(i64::try_from(many).unwrap_or(i64::MAX));
-    }
-
-    /// A task that keeps house panicked, and begins anew.
-    pub fn task_restarted(&self, task: &'static str) {
-        self.task_restarts.get_or_create(&TaskLabel { task }).inc();
+    /// How the process is inside.
+    pub fn vitals(&self) -> &Vitals {
+        &self.vitals
     }
 
     /// What came on a caller's connection is no HTTP request.

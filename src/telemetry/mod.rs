@@ -11,6 +11,7 @@ mod page;
 mod sink;
 mod start;
 pub mod totals;
+mod vitals;
 
 pub use classic::classic;
 pub use filter::{FilterError, change_log_filter, log_filter};
@@ -18,3 +19,4 @@ pub use metrics::Metrics;
 pub use sink::LogWriter;
 pub use start::{StartError, start};
 pub use totals::Totals;
+pub use vitals::Vitals;

@@ -15,7 +15,7 @@ use crate::model::{CallerName, Route};
 const PAGE: &str = include_str!("../../docs/metrics.md");
 
 /// CONTRACT, section 10, in its order: name, type, labels.
-const PROMISED: [(&str, &str, &[&str]); 24] = [
+const PROMISED: &[(&str, &str, &[&str])] = &[
     ("requests_total", "counter", &["caller", "route", "status", "cache"]),
     ("request_duration_seconds", "histogram", &["route", "cache"]),
     ("vendor_calls_total", "counter", &["route", "outcome"]),
@@ -41,6 +41,10 @@ const PROMISED: [(&str, &str, &[&str]); 24] = [
     ("queue_figure", "gauge", &["queue", "field"]),
     ("queue_figure_age_seconds", "gauge", &["queue"]),
     ("malformed_requests_total", "counter", &[]),
+    ("tasks", "gauge", &[]),
+    ("stuck", "gauge", &["what"]),
+    ("task_restarts_total", "counter", &["task"]),
+    ("tls_certificate_not_after_seconds", "gauge", &["listener"]),
 ];
 
 /// Of a metric as it is served: its type, its labels in order, and its help.
@@ -62,10 +66,18 @@ fn everything() -> String {
     metrics.login("good");
     metrics.config_reload("good");
     metrics.not_taken_apart(Route::QueueSummary);
+    metrics.vitals().stuck("threads", 1);
+    metrics.vitals().restarted("tidy");
     let figures = [("memberCount".to_owned(), 1.0)];
     let figures = [Figures { queue: "q", age: Duration::ZERO, figures: &figures }];
     let states = [("good", true)];
-    let present = Present { login_states: &states, breaker_states: &states, figures: &figures, ..Present::default() };
+    let present = Present {
+        login_states: &states,
+        breaker_states: &states,
+        figures: &figures,
+        certificate_not_after: Some(jiff::Timestamp::UNIX_EPOCH),
+        ..Present::default()
+    };
     classic(&metrics.render(&present))
 }
 
