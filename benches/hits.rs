@@ -53,7 +53,7 @@ fn compare() {
     let (vendor, settings) = runtime.block_on(start_vendor());
     give_20_kb(&vendor);
     let settings = format!("{settings}[cache.queue_summary]\nttl = \"1h\"\n");
-    let (gateway, base) = start_gateway(work.path(), &settings, &key);
+    let (gateway, base) = start_gateway(work.path(), &settings, "", &key);
 
     let all = vendor.queue_ids();
     let summary = "/analytics/runtime/queues/summary";

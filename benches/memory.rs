@@ -24,7 +24,7 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let (_vendor, settings) = runtime.block_on(start_vendor());
     let settings = format!("{settings}rate_limit = {{ requests = 10000000, per = \"1s\" }}\n");
-    let (gateway, base) = start_gateway(work.path(), &settings, &key);
+    let (gateway, base) = start_gateway(work.path(), &settings, "", &key);
     let address = base.strip_prefix("http://").unwrap().split('/').next().unwrap();
     tell("at the start", &gateway);
     let began = Instant::now();

@@ -64,7 +64,7 @@ fn main() {
     let settings = format!(
         "{settings}rate_limit = {{ requests = 1000, per = \"1s\", burst = 1000 }}\n[cache]\ncapacity = \"8 MiB\"\n"
     );
-    let (gateway, base) = start_gateway(work.path(), &settings, &key);
+    let (gateway, base) = start_gateway(work.path(), &settings, "", &key);
     let address: SocketAddr = base.strip_prefix("http://").unwrap().split('/').next().unwrap().parse().unwrap();
     let operators = operators(work.path());
     let counted = Arc::new(AtomicU64::new(0));

@@ -37,14 +37,15 @@ pub(crate) async fn start_vendor() -> (Simulator, String) {
     (vendor, settings)
 }
 
-/// A gateway with one caller, and its base URL. `settings` are `[upstream]` and whatever else.
-pub(crate) fn start_gateway(work: &Path, settings: &str, key: &ApiKey) -> (Server, String) {
+/// A gateway with one caller, and its base URL. `settings` are `[upstream]` and whatever else, `server` more of `[server]`.
+pub(crate) fn start_gateway(work: &Path, settings: &str, server: &str, key: &ApiKey) -> (Server, String) {
+    let scheme = if server.contains("tls") { "https" } else { "http" };
     let [port, admin] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
     let config = format!(
         "{settings}
 [server]
 listen = \"127.0.0.1:{port}\"
-[admin]
+{server}[admin]
 listen = \"127.0.0.1:{admin}\"
 [limits]
 default = {{ requests = 1000000, per = \"1s\" }}
@@ -65,17 +66,17 @@ scopes = [\"organization\", \"questions\", \"surveys\", \"queues\"]
         .spawn()
         .unwrap();
     let gateway = Server(gateway);
-    let ready = format!("http://127.0.0.1:{port}/readyz");
-    while !Command::new("curl").args(["-sf", "-o", "/dev/null", &ready]).status().unwrap().success() {
+    let ready = format!("{scheme}://127.0.0.1:{port}/readyz");
+    while !Command::new("curl").args(["-sfk", "-o", "/dev/null", &ready]).status().unwrap().success() {
         std::thread::yield_now();
     }
-    (gateway, format!("http://127.0.0.1:{port}/api/v1"))
+    (gateway, format!("{scheme}://127.0.0.1:{port}/api/v1"))
 }
 
 /// What the gateway answers.
 pub(crate) fn fetch(url: &str, key: &ApiKey, body: Option<&str>) -> Vec<u8> {
     let mut curl = Command::new("curl");
-    curl.args(["-sf", url, "-H", &format!("Authorization: {}", key.expose())]);
+    curl.args(["-sfk", url, "-H", &format!("Authorization: {}", key.expose())]);
     if let Some(body) = body {
         curl.args(["-H", "Content-Type: application/json", "-d", body]);
     }

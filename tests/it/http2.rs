@@ -21,6 +21,7 @@ const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
 const HEADERS: u8 = 1;
 const GOAWAY: u8 = 7;
 const ORGANIZATION: &str = "/api/v1/queries/organization";
+const QUESTIONS: &str = "/api/v1/survey/queries/questions/100301";
 
 async fn start(authority: &Authority, change: impl FnOnce(&mut Setup)) -> World {
     let folder = tempfile::tempdir().unwrap();
@@ -157,6 +158,130 @@ async fn who_does_not_read_an_answer_is_told_that_the_connection_ends() {
     let _ = ended.await.unwrap();
     drop(answer);
     is_alive(&world, &authority).await;
+}
+
+/// More than a stream's first window holds.
+fn give_a_long_answer(world: &World) {
+    let name = "n".repeat(100_000);
+    world.vendor.set_answer("questions", format!(r#"{{"data":{{"questions":[{{"name":"{name}"}}]}},"success":true}}"#));
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_costs_its_stream_and_not_the_others() {
+    for window in [0, 10, 65_535] {
+        let authority = Authority::new();
+        let world = start(&authority, |setup| setup.config.server.idle_timeout = SOON).await;
+        world.logged_in().await;
+        give_a_long_answer(&world);
+        let vendor = world.vendor.hold("organization");
+        let mut builder = h2::client::Builder::new();
+        builder.initial_window_size(window).initial_connection_window_size(1_000_000);
+        let (mut client, _ended) = handshake(&world, &authority, &builder).await;
+        let (honest, _) = client.send_request(get(&world, ORGANIZATION), true).unwrap();
+        world.vendor.arrived("organization", 1).await;
+
+        let (unread, _) = client.send_request(get(&world, QUESTIONS), true).unwrap();
+        let unread = unread.await.unwrap();
+        assert_eq!(unread.status(), 200);
+        let mut body = unread.into_body();
+        let end = loop {
+            match body.data().await.unwrap() {
+                Ok(piece) => assert!(piece.len() <= window as usize),
+                Err(end) => break end,
+            }
+        };
+        assert!(end.is_reset() && end.is_remote(), "{end}");
+        assert_eq!(end.reason(), Some(h2::Reason::CANCEL));
+
+        vendor.release();
+        let answer = honest.await.unwrap();
+        assert_eq!(answer.status(), 200);
+        if window > 10 {
+            let mut body = answer.into_body();
+            while let Some(piece) = body.data().await {
+                piece.unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_short_answer_is_not_taken_for_read_because_its_beginning_was() {
+    let authority = Authority::new();
+    let world = start(&authority, |setup| setup.config.server.idle_timeout = SOON).await;
+    world.logged_in().await;
+    let _vendor = world.vendor.hold("questions");
+    let (mut client, _ended) = handshake(&world, &authority, h2::client::Builder::new().initial_window_size(10)).await;
+    let (_held, _) = client.send_request(get(&world, QUESTIONS), true).unwrap();
+    world.vendor.arrived("questions", 1).await;
+    let (unread, _) = client.send_request(get(&world, ORGANIZATION), true).unwrap();
+    let mut body = unread.await.unwrap().into_body();
+    let mut read = 0;
+    let end = loop {
+        match body.data().await.unwrap() {
+            Ok(piece) => read += piece.len(),
+            Err(end) => break end,
+        }
+    };
+    assert_eq!((read, end.reason()), (10, Some(h2::Reason::CANCEL)));
+}
+
+#[tokio::test]
+async fn who_leaves_one_answer_after_the_other_unread_is_cut_off() {
+    let authority = Authority::new();
+    let world = start(&authority, |setup| setup.config.server.idle_timeout = SOON).await;
+    world.logged_in().await;
+    let _vendor = world.vendor.hold("questions");
+    let (mut client, ended) = handshake(&world, &authority, h2::client::Builder::new().initial_window_size(0)).await;
+    // The connection is never silent.
+    let (_held, _) = client.send_request(get(&world, QUESTIONS), true).unwrap();
+    let (mut opened, mut answers) = (0, Vec::new());
+    while opened < 1000 {
+        let Ok(ready) = client.ready().await else { break };
+        client = ready;
+        let Ok((answer, _)) = client.send_request(get(&world, ORGANIZATION), true) else { break };
+        let Ok(answer) = answer.await else { break };
+        answers.push(answer);
+        opened += 1;
+    }
+    assert!((101..300).contains(&opened), "{opened} streams");
+    let _ = ended.await.unwrap();
+    is_alive(&world, &authority).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_waits_to_be_read_when_the_drain_begins_is_read_to_its_end() {
+    let authority = Authority::new();
+    let mut world = start(&authority, |_| {}).await;
+    world.logged_in().await;
+    let (mut client, ended) = handshake(&world, &authority, h2::client::Builder::new().initial_window_size(10)).await;
+    let (slow, _) = client.send_request(get(&world, ORGANIZATION), true).unwrap();
+    let slow = slow.await.unwrap();
+    let length: usize = slow.headers()["content-length"].to_str().unwrap().parse().unwrap();
+    let mut body = slow.into_body();
+    assert_eq!(body.data().await.unwrap().unwrap().len(), 10);
+    // Its end says when a drain waits no longer for who says nothing.
+    let mut deaf = connect(&world, &authority).await;
+    deaf.write_all(&[PREFACE, SETTINGS, &[0, 0, 3, 1, 5, 0, 0, 0, 1, 0x82, 0x87, 0x84]].concat()).await.unwrap();
+    let mut told = Vec::new();
+    while !frame_types(&told).contains(&HEADERS) {
+        assert_ne!(deaf.read_buf(&mut told).await.unwrap(), 0);
+    }
+
+    let drained = world.tell_to_stop();
+    let _ = deaf.read_to_end(&mut told).await;
+    assert!(!drained.is_finished());
+    let mut read = 10;
+    body.flow_control().release_capacity(10).unwrap();
+    while let Some(piece) = body.data().await {
+        let piece = piece.unwrap().len();
+        read += piece;
+        body.flow_control().release_capacity(piece).unwrap();
+    }
+    assert_eq!(read, length);
+    drop(client);
+    ended.await.unwrap().unwrap();
+    assert_eq!(drained.await.unwrap(), Drained { cut_off: 0 });
 }
 
 #[tokio::test]

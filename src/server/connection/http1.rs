@@ -20,7 +20,8 @@ use tokio::{
 };
 
 use super::{
-    Bounds, Closing, FIRST_WORDS, MAX_HEADERS_BYTES, NEXT_WORDS, Service, Terms,
+    Bounds, Closing, FAREWELL, FIRST_WORDS, MAX_HEADERS_BYTES, NEXT_WORDS, Service, Terms,
+    last_words::hear_out,
     watched::{Watched, Watcher},
 };
 use crate::{
@@ -53,8 +54,8 @@ struct Watch {
 pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: impl Service, terms: Terms) {
     let Terms { peer, bounds, clock, mut closing } = terms;
     let stage = Mutex::new(Stage::New(clock.now()));
-    let watch = Arc::new(Watch { stage, changed: Notify::new(), clock });
-    let stream = Watched { stream, watch: Arc::clone(&watch) };
+    let watch = Arc::new(Watch { stage, changed: Notify::new(), clock: clock.clone() });
+    let mut stream = Watched { stream, watch: Arc::clone(&watch) };
     let shared = Arc::new((service, peer, Arc::clone(&watch), closing.clone()));
     let service = service_fn(move |request: Request<Incoming>| {
         let shared = Arc::clone(&shared);
@@ -74,18 +75,25 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: 
     let connection = http1::Builder::new()
         .header_read_timeout(None)
         .max_header_size(usize::try_from(MAX_HEADERS_BYTES).unwrap_or(usize::MAX))
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    tokio::select! {
-        ended = connection.as_mut() => return tell(ended, &bounds),
-        () = watch.expired(&bounds) => return,
-        () = watch.between_requests(&mut closing) => {}
-    }
-    // hyper closes at once what seems idle to it, half a head included: hence not before.
-    connection.as_mut().graceful_shutdown();
-    tokio::select! {
-        ended = connection => tell(ended, &bounds),
-        () = watch.expired(&bounds) => {}
+        .serve_connection(TokioIo::new(&mut stream), service);
+    let ended = {
+        let mut connection = pin!(connection);
+        tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = watch.expired(&bounds) => return,
+            () = watch.between_requests(&mut closing) => {
+                // hyper closes at once what seems idle to it, half a head included: hence not before.
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    ended = connection => ended,
+                    () = watch.expired(&bounds) => return,
+                }
+            }
+        }
+    };
+    tell(ended, &bounds);
+    if let Some(answered) = watch.last_answer() {
+        hear_out(&mut stream, clock.as_ref(), answered.after(FAREWELL)).await;
     }
 }
 
@@ -110,6 +118,16 @@ impl Watch {
 
     fn stage(&self) -> Stage {
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When something was last answered, if anything was.
+    fn last_answer(&self) -> Option<Moment> {
+        match self.stage() {
+            Stage::New(_) => None,
+            Stage::Idle(since) | Stage::Answering(since) => Some(since),
+            // What hyper answers by itself, since it is no request.
+            Stage::Head(_) | Stage::Working => Some(self.clock.now()),
+        }
     }
 
     /// Ends when the head, or the silence, has lasted too long. A request costs no timer of its own: this looks as often

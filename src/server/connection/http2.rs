@@ -12,8 +12,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    MAX_HEADERS_BYTES, Service, Terms,
-    streams::{End, Tasks, Watch},
+    FAREWELL, MAX_HEADERS_BYTES, Service, Terms,
+    last_words::hear_out,
+    streams::{End, Watch},
+    tasks::Tasks,
     watched::Watched,
 };
 
@@ -31,15 +33,12 @@ const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
 /// How often the client is asked whether it is there, and how long it may take to say so.
 const PING_EACH: Duration = Duration::from_secs(20);
 
-/// How long a client that has no request open may take to see that the connection ends (RFC 9113, 6.8).
-const FAREWELL: Duration = Duration::from_secs(1);
-
 /// Serves one connection to its end.
 pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: impl Service, terms: Terms) {
     let Terms { peer, bounds, clock, mut closing } = terms;
     let watch = Arc::new(Watch::new(clock.clone()));
     let tasks = Tasks::default();
-    let stream = Watched { stream, watch: Arc::clone(&watch) };
+    let mut stream = Watched { stream, watch: Arc::clone(&watch) };
     let shared = Arc::new((service, peer, Arc::clone(&watch)));
     let service = service_fn(move |request: Request<Incoming>| {
         let shared = Arc::clone(&shared);
@@ -63,29 +62,40 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: 
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .keep_alive_interval(PING_EACH)
         .keep_alive_timeout(PING_EACH)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    let end = tokio::select! {
-        // How a connection ends is the peer's affair.
-        _ = connection.as_mut() => End::Now,
-        end = watch.expired(&bounds) => end,
-        () = watch.may_be_closed(&mut closing) => {
+        .serve_connection(TokioIo::new(&mut stream), service);
+    let end = {
+        let mut connection = pin!(connection);
+        let end = tokio::select! {
+            // How a connection ends is the peer's affair.
+            _ = connection.as_mut() => End::Over,
+            end = watch.expired(&bounds, &tasks) => end,
+            () = watch.may_be_closed(&mut closing) => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    // First, so that what was answered is given to the socket before one looks whether it has gone.
+                    biased;
+                    // When the client has said that it knows, and has its answers, this ends at once (RFC 9113, 6.8).
+                    _ = connection.as_mut() => End::Over,
+                    end = watch.expired(&bounds, &tasks) => end,
+                    // A client who is gone does not say so.
+                    () = watch.nothing_more_for(FAREWELL) => End::Now,
+                }
+            }
+        };
+        if end == End::Gentle {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
-                _ = connection.as_mut() => End::Now,
-                end = watch.expired(&bounds) => end,
-                // A client who is gone does not say that it has seen the end coming.
-                () = watch.quiet_for(FAREWELL) => End::Now,
+                biased;
+                _ = connection.as_mut() => End::Over,
+                () = watch.nothing_more_for(FAREWELL) => End::Now,
+                () = clock.sleep(bounds.header_timeout) => End::Now,
             }
+        } else {
+            end
         }
     };
-    if end == End::Gentle {
-        connection.as_mut().graceful_shutdown();
-        tokio::select! {
-            _ = connection.as_mut() => {}
-            () = watch.quiet_for(FAREWELL) => {}
-            () = clock.sleep(bounds.header_timeout) => {}
-        }
+    tasks.end_all();
+    if end == End::Over {
+        hear_out(&mut stream, clock.as_ref(), watch.last_answer().after(FAREWELL)).await;
     }
-    tasks.end();
 }

@@ -1,10 +1,13 @@
 //! One connection, from its handshake to its end. Its protocol is chosen here and not by hyper-util's `auto` builder,
 //! which waits without end for a peer that says nothing.
 
+mod answer;
 mod frames;
 mod http1;
 mod http2;
+mod last_words;
 mod streams;
+mod tasks;
 mod watched;
 
 use std::{sync::Arc, time::Duration};
@@ -31,6 +34,8 @@ const MAX_HEADERS_BYTES: u32 = 64 * 1024;
 const FIRST_WORDS: Duration = Duration::from_secs(1);
 /// How long a connection that is kept between requests may still send one while the listener closes.
 const NEXT_WORDS: Duration = Duration::from_millis(250);
+/// How long a client may take to read the last answer of a connection that we end, and to see that it ends.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What a connection is served by and with.
 pub(super) struct Terms {

@@ -14,6 +14,9 @@ pub(super) trait Watcher {
     /// These bytes came from the peer; never none.
     fn bytes_came(&self, came: &[u8]);
 
+    /// Something is being written.
+    fn writing(&self) {}
+
     /// All that was written has gone out.
     fn flushed(&self) {}
 }
@@ -37,6 +40,7 @@ impl<S: AsyncRead + Unpin, W: Watcher> AsyncRead for Watched<S, W> {
 
 impl<S: AsyncWrite + Unpin, W: Watcher> AsyncWrite for Watched<S, W> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.watch.writing();
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
@@ -45,6 +49,7 @@ impl<S: AsyncWrite + Unpin, W: Watcher> AsyncWrite for Watched<S, W> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.watch.writing();
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 
@@ -54,7 +59,7 @@ impl<S: AsyncWrite + Unpin, W: Watcher> AsyncWrite for Watched<S, W> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_flush(cx);
-        if polled.is_ready() {
+        if matches!(polled, Poll::Ready(Ok(()))) {
             self.watch.flushed();
         }
         polled

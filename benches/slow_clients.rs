@@ -1,0 +1,228 @@
+//! What honest callers notice of slow ones: 1,000 connections each whose headers, whose bodies and whose reading never come to an
+//! end, and over TLS as many handshakes, are held against the gateway while `wrk` (Debian's package) measures what it
+//! answers beside. `cargo bench --bench slow_clients`; it holds some 6,000 sockets, both ends counted, so see to `ulimit -n`.
+//!
+//! Each round measures without and with, in turn, so that the machine's moods fall on both; quote the medians. The slow
+//! ones say a little every second, as their kind does, and who was cut off comes again, so that all are there all the time.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods
+)]
+
+mod support;
+
+use std::{
+    fs,
+    net::SocketAddr,
+    process::Command,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use support::{Server, fetch, start_gateway, start_vendor};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpSocket,
+    runtime::Runtime,
+    sync::watch,
+    task::JoinSet,
+};
+use wesal_gateway::callers::ApiKey;
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+const EACH: usize = 1000;
+const ROUNDS: usize = 5;
+const SECONDS: u64 = 8;
+/// Short enough that each slow one is cut off within a round, and comes again.
+const HEADER_TIMEOUT: u64 = 4;
+const BODY_TIMEOUT: u64 = 5;
+const IDLE_TIMEOUT: u64 = 6;
+/// How much later than its bound one may see that it was cut off: it looks every second, and has only a share of the machine.
+const GRACE: f64 = 2.0;
+
+/// A way to be slow.
+#[derive(Clone)]
+struct Way {
+    what: &'static str,
+    first: Vec<u8>,
+    /// What is said every second.
+    then: Vec<u8>,
+    reads: bool,
+    bound: u64,
+}
+
+fn ways(key: &ApiKey, path: &str) -> Vec<Way> {
+    let key = key.expose();
+    let head = format!("Host: g\r\nAuthorization: {key}\r\n");
+    let get = format!("GET {path} HTTP/1.1\r\n{head}");
+    let post = format!("POST /api/v1/analytics/runtime/queues/summary HTTP/1.1\r\n{head}");
+    let body = "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"queues\"";
+    vec![
+        Way {
+            what: "headers",
+            first: get.clone().into_bytes(),
+            then: b"X: y\r\n".to_vec(),
+            reads: true,
+            bound: HEADER_TIMEOUT,
+        },
+        Way {
+            what: "bodies",
+            first: (post + body).into_bytes(),
+            then: b" ".to_vec(),
+            reads: true,
+            bound: BODY_TIMEOUT,
+        },
+        // More answers than all buffers between can hold.
+        Way {
+            what: "readers",
+            first: format!("{get}\r\n").repeat(20).into_bytes(),
+            then: Vec::new(),
+            reads: false,
+            bound: IDLE_TIMEOUT,
+        },
+    ]
+}
+
+/// A TLS handshake that was begun: a record's header that promises more than comes.
+fn handshakes() -> Way {
+    let first = vec![0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
+    Way { what: "handshakes", first, then: vec![0], reads: true, bound: HEADER_TIMEOUT }
+}
+
+/// How long each lasted, in seconds, until it was cut off.
+type Lasted = Arc<Mutex<Vec<f64>>>;
+
+/// One who is slow, and who comes again when it was cut off.
+async fn slow(address: SocketAddr, way: Way, lasted: Lasted, over: watch::Receiver<bool>) {
+    while !*over.borrow() {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let Ok(mut stream) = socket.connect(address).await else {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let begun = Instant::now();
+        let mut cut_off = stream.write_all(&way.first).await.is_err();
+        let mut told = [0; 1024];
+        while !cut_off {
+            let second = tokio::time::sleep(Duration::from_secs(1));
+            if way.reads {
+                tokio::select! {
+                    read = stream.read(&mut told) => cut_off = !matches!(read, Ok(1..)),
+                    () = second => cut_off = stream.write_all(&way.then).await.is_err(),
+                }
+            } else {
+                second.await;
+                // Its end is that of its writing: the first word after a cut is answered with a reset.
+                cut_off = stream.write_all(b"G").await.is_err();
+            }
+            if *over.borrow() {
+                return;
+            }
+        }
+        lasted.lock().unwrap().push(begun.elapsed().as_secs_f64());
+    }
+}
+
+/// Requests a second.
+fn load(url: &str, key: &ApiKey) -> f64 {
+    let wrk = Command::new("wrk")
+        .args(["-t1", "-c32", &format!("-d{SECONDS}s"), "-H", &format!("Authorization: {}", key.expose()), url])
+        .output()
+        .expect("wrk must be installed: apt-get install wrk");
+    let told = String::from_utf8_lossy(&wrk.stdout).into_owned();
+    assert!(!told.contains("Non-2xx") && !told.contains("Socket errors"), "{told}");
+    let rate = told.lines().find_map(|line| line.strip_prefix("Requests/sec:"));
+    rate.unwrap().trim().parse().unwrap()
+}
+
+fn median(mut all: Vec<f64>) -> f64 {
+    all.sort_by(f64::total_cmp);
+    all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn main() {
+    let work = tempfile::tempdir().unwrap();
+    let key = ApiKey::generate().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(1).build().unwrap();
+    let (vendor, upstream) = runtime.block_on(start_vendor());
+    let names: Vec<_> =
+        (0..300).map(|n| serde_json::json!({"id": n, "name": format!("Question {n}, and its text")})).collect();
+    vendor.set_answer("questions", serde_json::json!({"data": {"questions": names}, "success": true}).to_string());
+    let path = "/survey/queries/questions/100301";
+    let bounds = format!(
+        "header_timeout = \"{HEADER_TIMEOUT}s\"\nbody_timeout = \"{BODY_TIMEOUT}s\"\nidle_timeout = \"{IDLE_TIMEOUT}s\"\n"
+    );
+    let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificates, keys) = (work.path().join("server.pem"), work.path().join("server.key"));
+    fs::write(&certificates, certificate.cert.pem()).unwrap();
+    fs::write(&keys, certificate.signing_key.serialize_pem()).unwrap();
+    let tls = format!("tls = {{ cert_file = {certificates:?}, key_file = {keys:?} }}\n");
+    for (what, server, ways) in [
+        ("HTTP", bounds.clone(), ways(&key, &format!("/api/v1{path}"))),
+        ("HTTPS", format!("{bounds}{tls}"), vec![handshakes()]),
+    ] {
+        let (gateway, base) = start_gateway(work.path(), &upstream, &server, &key);
+        let url = format!("{base}{path}");
+        fetch(&url, &key, None);
+        println!(
+            "\n{what}, {EACH} slow {}:",
+            ways.iter().map(|way| way.what).collect::<Vec<_>>().join(", as many slow ")
+        );
+        rounds(&runtime, &gateway, &url, &key, &ways);
+    }
+}
+
+fn rounds(runtime: &Runtime, gateway: &Server, url: &str, key: &ApiKey, ways: &[Way]) {
+    let address: SocketAddr = url.split('/').nth(2).unwrap().parse().unwrap();
+    let lasted: Vec<Lasted> = ways.iter().map(|_| Lasted::default()).collect();
+    let mut shares = Vec::new();
+    for round in 1..=ROUNDS {
+        let alone = load(url, key);
+        let (over, is_over) = watch::channel(false);
+        let mut all = JoinSet::new();
+        for (way, lasted) in ways.iter().zip(&lasted) {
+            for _ in 0..EACH {
+                all.spawn_on(slow(address, way.clone(), Arc::clone(lasted), is_over.clone()), runtime.handle());
+            }
+        }
+        while sockets(gateway) < ways.len() * EACH {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let beside = load(url, key);
+        let held = sockets(gateway);
+        over.send_replace(true);
+        runtime.block_on(all.shutdown());
+        while sockets(gateway) > EACH / 10 {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        shares.push(beside / alone);
+        println!(
+            "  round {round}: alone {alone:>7.0}/s, beside {held} sockets {beside:>7.0}/s: {:.1}%",
+            100.0 * beside / alone
+        );
+    }
+    println!("  median: {:.1}% of the throughput is kept", 100.0 * median(shares));
+    for (way, lasted) in ways.iter().zip(lasted) {
+        let lasted = std::mem::take(&mut *lasted.lock().unwrap());
+        let late = lasted.iter().filter(|lasted| **lasted > way.bound as f64 + GRACE).count();
+        let last = lasted.iter().copied().fold(0.0, f64::max);
+        println!(
+            "  slow {}: {} cut off, bound {} s, median after {:.1} s, last after {last:.1} s, {late} more than {GRACE} s late",
+            way.what,
+            lasted.len(),
+            way.bound,
+            median(lasted),
+        );
+    }
+}
+
+/// What a process has open, nearly all of them sockets.
+fn sockets(server: &Server) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", server.0.id())).unwrap().count()
+}
