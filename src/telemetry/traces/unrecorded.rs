@@ -12,14 +12,14 @@ use crate::{
 
 /// Where spans begin: here, nowhere.
 #[derive(Clone, Default)]
-pub struct Traces;
+pub struct Traces(());
 
 /// What sends them.
 pub struct Exporter;
 
 /// A place in a trace: here, none.
 #[derive(Clone, Default)]
-pub struct TracePoint;
+pub struct TracePoint(());
 
 /// A span of ours.
 pub struct OpenSpan;
@@ -36,7 +36,7 @@ impl Traces {
     /// # Errors
     /// None in this build.
     pub fn new(_: &Config, _: SharedClock, _: Arc<Metrics>) -> Result<(Self, Exporter), TracesError> {
-        Ok((Self, Exporter))
+        Ok((Self(()), Exporter))
     }
 
     /// A request begins.
@@ -68,7 +68,7 @@ impl TracePoint {
 impl OpenSpan {
     /// Where the spans below it belong.
     pub fn point(&self) -> TracePoint {
-        TracePoint
+        TracePoint(())
     }
 
     /// The vendor's call has ended.
@@ -86,7 +86,7 @@ impl RequestSpan {
 
     /// Where the spans below it belong.
     pub fn point(&self) -> TracePoint {
-        TracePoint
+        TracePoint(())
     }
 
     /// The request waited for this fetch.
