@@ -114,9 +114,9 @@ fn the_import_reader_sees_every_form() {
 
 #[test]
 fn crates_stay_where_they_belong() {
-    let homes: [(&str, &[&str]); 11] = [
+    let homes: [(&str, &[&str]); 14] = [
         ("axum::", &["http", "admin", "server", "simulator"]),
-        ("reqwest::", &["upstream"]),
+        ("reqwest::", &["telemetry", "upstream"]),
         ("hyper::", &["server", "upstream"]),
         ("moka::", &["cache"]),
         ("clap::", &["cli"]),
@@ -125,6 +125,9 @@ fn crates_stay_where_they_belong() {
         ("listenfd::", &["server"]),
         ("sd_notify::", &["server"]),
         ("prometheus_client::", &["telemetry"]),
+        ("opentelemetry", &["telemetry"]),
+        ("prost::", &["telemetry"]),
+        ("feature = \"otlp\"", &["config", "telemetry"]),
         ("std::env::", &["config"]),
     ];
     let mut wrong = Vec::new();

@@ -196,6 +196,10 @@ async fn no_secret_and_nothing_personal_is_logged_or_told_to_the_wrong() {
     setup.config.upstream.login.fields.insert("company".to_owned(), LOGIN_FIELD.into());
     setup.config.admin.token = Secret::new(ADMIN_TOKEN);
     setup.config.limits.auth_failures = harness::rate(1_000_000, 1, 1_000_000);
+    #[cfg(feature = "otlp")]
+    let collector = harness::Collector::new().await;
+    #[cfg(feature = "otlp")]
+    setup.config.telemetry.otlp_endpoint.clone_from(&collector.endpoint());
     let other_key = setup.caller("other", |caller| caller.scopes(&[Scope::Queues]));
     let world = setup.start().await;
     world.logged_in().await;
@@ -237,6 +241,11 @@ async fn no_secret_and_nothing_personal_is_logged_or_told_to_the_wrong() {
     let ended = story.world.tell_to_stop();
     ended.await.unwrap();
 
+    #[cfg(feature = "otlp")]
+    let exported = exported(&collector);
+    #[cfg(not(feature = "otlp"))]
+    let exported = String::new();
+
     let given = story.world.vendor.stats().faults;
     assert_eq!(given.len(), Fault::ALL.len() - 2, "some fault never came: {given:?}");
 
@@ -256,7 +265,9 @@ async fn no_secret_and_nothing_personal_is_logged_or_told_to_the_wrong() {
             assert!(!said.contains(canary), "{canary} is shown to operators by {what}: {said}");
         }
         assert_eq!(log.lines().find(|line| line.contains(canary)), None, "{canary} is logged");
+        assert!(!exported.contains(canary), "{canary} is in a span");
     }
+    assert!(!exported.contains("eyJ"), "some token is in a span");
     assert!(shown.iter().all(|(_, said)| !said.contains("eyJ") && !said.contains("sha256:")));
     for canary in credentials.iter().chain(&keys).chain(&personal) {
         let line = log.lines().find(|line| line.contains(canary));
@@ -289,6 +300,18 @@ async fn no_secret_and_nothing_personal_is_logged_or_told_to_the_wrong() {
             assert!(!said.contains(canary), "{canary} is told in the answer to {what}: {said}");
         }
     }
+}
+
+/// All that went to the collector of traces, headers too, as far as it is text.
+#[cfg(feature = "otlp")]
+fn exported(collector: &harness::Collector) -> String {
+    let exports = collector.exports();
+    let names: BTreeSet<String> = collector.spans().into_iter().map(|span| span.name).collect();
+    for name in ["POST /survey/queries/surveys", "POST /auth/verify", "fetch /survey/queries/surveys", "GET"] {
+        assert!(names.contains(name), "the spans are not what they seem: {name} is not among {names:?}");
+    }
+    let text = |export: &harness::Export| format!("{:?} {}", export.headers, String::from_utf8_lossy(&export.body));
+    exports.iter().map(text).collect()
 }
 
 #[test]

@@ -2,17 +2,24 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
-use super::check::Check;
+use super::{check::Check, web_address};
 use crate::model::QueueId;
 
 /// `[telemetry]`: what the gateway tells about itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TelemetryConfig {
     /// How log events are written.
     pub log_format: LogFormat,
     /// Which events are written: a level, or directives such as `info,wesal_gateway::access=warn`.
     pub log_filter: String,
+    /// Where traces are sent, by OTLP over HTTP: `/v1/traces` is put behind it. Left out, none are. Needs a build with the
+    /// feature `otlp`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otlp_endpoint: Option<String>,
+    /// The share of the traces that are sent, from 0 to 1, where the caller's `traceparent` does not decide.
+    #[schemars(range(min = 0, max = 1))]
+    pub otlp_sample_ratio: f64,
     /// Figures of queues that `/metrics` tells, as far as they are held anyway: no call is made for them.
     pub queue_gauges: QueueGauges,
 }
@@ -42,7 +49,13 @@ pub enum LogFormat {
 
 impl Default for TelemetryConfig {
     fn default() -> Self {
-        Self { log_format: LogFormat::Auto, log_filter: "info".to_owned(), queue_gauges: QueueGauges::default() }
+        Self {
+            log_format: LogFormat::Auto,
+            log_filter: "info".to_owned(),
+            otlp_endpoint: None,
+            otlp_sample_ratio: 1.0,
+            queue_gauges: QueueGauges::default(),
+        }
     }
 }
 
@@ -53,6 +66,17 @@ impl TelemetryConfig {
         check.that(!filter.is_empty(), "log_filter", "is empty", remedy);
         let remedy = "write a level, or directives such as \"info,wesal_gateway::access=warn\"";
         check.that(EnvFilter::try_new(filter).is_ok(), "log_filter", "is not a filter of log events", remedy);
+        if let Some(endpoint) = &self.otlp_endpoint {
+            if cfg!(feature = "otlp") {
+                web_address::validate_collector(endpoint, check);
+            } else {
+                // Whoever sets it would wait for traces in vain.
+                let reason = "needs the feature `otlp`, which this build does not have";
+                check.that(false, "otlp_endpoint", reason, "build with --features otlp, or take it out");
+            }
+        }
+        let share = (0.0..=1.0).contains(&self.otlp_sample_ratio);
+        check.that(share, "otlp_sample_ratio", "is not a share of the traces", "write a number from 0 to 1, as in 0.1");
         check.within("queue_gauges", |check| self.queue_gauges.validate(check));
     }
 }

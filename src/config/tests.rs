@@ -158,6 +158,8 @@ fn each_rule_holds() {
         ("cache.queue_performance.closed_after = \"50h\"", "longer than settled_after"),
         ("telemetry.log_format = \"xml\"", "\"auto\", \"json\", \"text\""),
         ("telemetry.log_filter = \"\"", "is empty"),
+        ("telemetry.otlp_sample_ratio = 1.1", "share"),
+        ("telemetry.otlp_sample_ratio = nan", "finite"),
         ("server.trusted_proxies = [\"10.0.0.0/8\", \"here\"]", "no network"),
         ("sessions.ttl = \"0s\"", "may not be zero"),
         ("sessions.ttl = \"9600h\"", "more than a year"),
@@ -168,6 +170,30 @@ fn each_rule_holds() {
         assert!(faults.to_string().contains(said) && !faults.to_string().contains(CANARY), "{text}: {faults}");
         assert_eq!(faults.iter().next().and_then(Fault::line), Some(1), "{text}: {faults}");
     }
+}
+
+#[test]
+#[cfg(feature = "otlp")]
+fn a_collector_is_named_by_where_its_paths_begin() {
+    for good in ["http://127.0.0.1:4318", "http://collector:4318/", "https://collector.example/otlp"] {
+        read(&format!("telemetry.otlp_endpoint = {good:?}")).unwrap();
+    }
+    for (bad, said) in [
+        ("127.0.0.1:4318", "http://"),
+        ("http://collector:4318/v1/traces", "put behind it"),
+        ("http://collector:4318/?key=canary-5f2e", "query"),
+        ("http://me:canary-5f2e@collector:4318", "user or a password"),
+    ] {
+        let faults = faults_of(&format!("telemetry.otlp_endpoint = {bad:?}"));
+        assert!(faults.contains(said) && !faults.contains(CANARY), "{bad}: {faults}");
+    }
+}
+
+#[test]
+#[cfg(not(feature = "otlp"))]
+fn a_collector_is_refused_by_a_build_that_cannot_send_traces() {
+    let faults = faults_of("telemetry.otlp_endpoint = \"http://127.0.0.1:4318\"");
+    assert!(faults.contains("build with --features otlp"), "{faults}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The rules for addresses of the vendor and of a proxy. No fault repeats the address: it may hold a password.
+//! The rules for addresses of the vendor, of a proxy and of a collector. No fault repeats the address: it may hold a password.
 
 use std::net::IpAddr;
 
@@ -27,6 +27,16 @@ pub(super) fn validate_proxy(text: &str, check: &mut Check<'_>) {
     let Some(url) = parse(text, "proxy", example, check) else { return };
     let bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
     check.that(bare, "proxy", "has more than a host and a port", example);
+}
+
+/// Where traces go. Spans hold no secret, so that plain http is well within a machine or a cluster.
+pub(super) fn validate_collector(text: &str, check: &mut Check<'_>) {
+    let example = "write it as in \"http://127.0.0.1:4318\"";
+    let Some(url) = parse(text, "otlp_endpoint", example, check) else { return };
+    let plain = url.query().is_none() && url.fragment().is_none();
+    check.that(plain, "otlp_endpoint", "has a query or a fragment", example);
+    let base = !url.path().trim_end_matches('/').ends_with("/v1/traces");
+    check.that(base, "otlp_endpoint", "has the path /v1/traces, which is put behind it", "take that path out");
 }
 
 /// An address by http or https, without a user and a password in it.

@@ -20,7 +20,10 @@ use crate::{
     cache::{Entry, Freshness, Interest, Phase, Policy, Store, Stretch, freshness},
     clock::{Moment, SharedClock},
     model::{Interval, PartId, PartKey, QueueId, Shape},
-    telemetry::{Metrics, events},
+    telemetry::{
+        Metrics, Traces, events,
+        traces::{FetchTold, TracePoint},
+    },
     upstream::{Answer, Budget, Called, Effort, Patience, Rejection, UpstreamError, Vendor},
 };
 
@@ -43,6 +46,8 @@ pub(super) enum Miss {
 pub(super) struct Landed {
     pub(super) outcomes: HashMap<PartId, Outcome>,
     pub(super) effort: Effort,
+    /// The fetch's own place in a trace.
+    pub(super) trace: TracePoint,
 }
 
 /// Calls the vendor and keeps what comes.
@@ -60,6 +65,7 @@ pub(super) struct Calls {
     pub(super) max_stretch: f64,
     pub(super) vendor: Arc<dyn Vendor>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) traces: Traces,
 }
 
 /// What is to be fetched together.
@@ -70,6 +76,8 @@ pub(super) struct Wanted {
     pub(super) patience: Patience,
     /// How many requests wait for it.
     pub(super) askers: usize,
+    /// The first of them whose trace is recorded.
+    pub(super) asker: TracePoint,
 }
 
 /// Calls that halving may make for one merged call that was refused: enough for several bad ids among a hundred.
@@ -85,13 +93,15 @@ impl Calls {
         wanted: Wanted,
         some: impl Fn(&Landed),
     ) -> Landed {
-        let Wanted { parts, patience, askers } = wanted;
+        let Wanted { parts, patience, askers, asker } = wanted;
+        let span = if askers == 0 { self.traces.fetch_ahead() } else { asker.begin() };
         let errand = Arc::new(Errand {
             calls: Arc::clone(self),
             shape: shape.clone(),
             interval,
             patience,
             askers,
+            trace: span.point(),
             interests: parts.iter().cloned().collect(),
         });
         let mut calls = JoinSet::new();
@@ -128,6 +138,13 @@ impl Calls {
         {
             landed.outcomes.insert(part, Err(Miss::Lost));
         }
+        landed.trace = errand.trace.clone();
+        span.end_fetch(&FetchTold {
+            route: shape.route().template(),
+            parts: errand.interests.len(),
+            calls: landed.effort.calls,
+            failed: landed.outcomes.values().any(Result::is_err),
+        });
         landed
     }
 
@@ -187,6 +204,7 @@ struct Errand {
     interval: Option<Interval>,
     patience: Patience,
     askers: usize,
+    trace: TracePoint,
     interests: HashMap<PartId, Arc<Interest>>,
 }
 
@@ -202,9 +220,9 @@ impl Errand {
         if queues.len() > calls.max_queues_per_call {
             let error = UpstreamError::InvalidResponse("its rows cannot be told apart; ask for fewer queues at once");
             let miss = self.failed(error, Effort::default());
-            return Landed { outcomes: HashMap::from([(part, Err(miss))]), effort: Effort::default() };
+            return Landed { outcomes: HashMap::from([(part, Err(miss))]), ..Landed::default() };
         }
-        let Called { result, effort } = calls.vendor.call(&self.shape, queues, self.patience).await;
+        let Called { result, effort } = calls.vendor.call(&self.shape, queues, self.patience, &self.trace).await;
         let outcome = match result {
             Ok(answer) => {
                 let phase = calls.policies.load().phase(self.interval, answer.began_at);
@@ -214,7 +232,7 @@ impl Errand {
             Err(UpstreamError::Rejected(rejection)) => Ok(self.refuse(&part, rejection, epoch)),
             Err(error) => Err(self.failed(error, effort)),
         };
-        Landed { outcomes: HashMap::from([(part, outcome)]), effort }
+        Landed { outcomes: HashMap::from([(part, outcome)]), effort, ..Landed::default() }
     }
 
     /// Asks for `queues` in one call. If the vendor refuses it, asks again in halves until the bad ids stand alone.
@@ -230,7 +248,8 @@ impl Errand {
         let mut to_ask = vec![queues];
         while let Some(queues) = to_ask.pop() {
             let epoch = self.calls.purges.epoch();
-            let Called { result, effort } = self.calls.vendor.call(&self.shape, &queues, self.patience).await;
+            let Called { result, effort } =
+                self.calls.vendor.call(&self.shape, &queues, self.patience, &self.trace).await;
             landed.effort += effort;
             calls += 1;
             match result {

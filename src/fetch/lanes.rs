@@ -22,7 +22,9 @@ use super::{
 use crate::{
     cache::{Freshness, Interest},
     clock::Moment,
+    config::Config,
     model::{Interval, PartId, Shape},
+    telemetry::traces::TracePoint,
     upstream::Patience,
 };
 
@@ -65,10 +67,15 @@ impl Lane {
     }
 }
 
+/// A fetch outlives its callers, so there may be a few more lanes than requests.
+pub(super) fn most_lanes(config: &Config) -> usize {
+    config.limits.max_in_flight.get().saturating_mul(2)
+}
+
 fn nobody_waits() -> Gathering {
     let (sender, landing) = watch::channel(None);
     let group = Group { parts: HashMap::new(), began: None, epoch: Epoch::default(), landing };
-    (group, sender, Wanted { parts: Vec::new(), patience: Patience::None, askers: 0 })
+    (group, sender, Wanted { parts: Vec::new(), patience: Patience::None, askers: 0, asker: TracePoint::default() })
 }
 
 /// Parts that are fetched together.
@@ -183,6 +190,7 @@ impl Lanes {
         }
         if let (Some(_), Some((_, _, wanted))) = (&next, &mut lane.gathering) {
             wanted.askers += 1;
+            wanted.asker.or_at(&asked.asker);
         }
         joined.tickets.extend(flying.into_iter().chain(next));
         drop(board);

@@ -20,6 +20,7 @@ mod readiness;
 mod rows;
 mod served;
 mod together;
+mod unanswered;
 
 pub use demand::Demand;
 pub use explain::{Explained, HotQueue, HotQueues};

@@ -12,19 +12,20 @@ use super::{
     calls::{Calls, Miss, Wanted},
     demand::Demand,
     ids::{parts_of, whole},
-    lanes::{Joined, Lanes, Lost},
-    part::{Kept, Part},
+    lanes::{Joined, Lanes, Lost, most_lanes},
+    part::Kept,
     purges::Purges,
     question::{Question, Questions},
     served::{Failure, FetchError, Forwarded, Found, Served},
     together::Together,
+    unanswered::{Unanswered, lost, refusal},
 };
 use crate::{
     cache::{Freshness, Store},
     clock::{Moment, SharedClock, before},
     config::Config,
     model::{PartId, Query, Shape},
-    telemetry::Metrics,
+    telemetry::{Metrics, Traces, traces::RequestSpan},
     upstream::{Effort, Patience, UpstreamError, Vendor},
 };
 
@@ -57,7 +58,13 @@ const SHARE_OF_QUESTIONS: u64 = 6;
 
 impl Parts {
     /// Nothing is held yet.
-    pub fn new(config: &Config, vendor: Arc<dyn Vendor>, clock: SharedClock, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        config: &Config,
+        vendor: Arc<dyn Vendor>,
+        clock: SharedClock,
+        metrics: Arc<Metrics>,
+        traces: Traces,
+    ) -> Self {
         let policies = Policies::new(&config.cache);
         let capacity = config.cache.capacity.bytes();
         let calls = Arc::new(Calls {
@@ -71,6 +78,7 @@ impl Parts {
             max_stretch: config.upstream.max_stretch,
             vendor,
             metrics,
+            traces,
         });
         let questions = Questions::new(capacity / SHARE_OF_QUESTIONS);
         Self { lanes: Lanes::new(Arc::clone(&calls), most_lanes(config)), calls, questions, whole: Mutex::default() }
@@ -94,23 +102,35 @@ impl Parts {
     /// The answer to `question`. Whether the caller may have it must have been decided before.
     ///
     /// `may_be_whole` says whether rows that cannot be told apart may be passed on together: not to a caller that may see
-    /// some queues only.
-    pub async fn get(&self, question: &Arc<Question>, demand: Demand, may_be_whole: bool) -> Result<Served, Failure> {
+    /// some queues only. `span` is the request's: the fetches that it asks for or waits for are told there.
+    pub async fn get(
+        &self,
+        question: &Arc<Question>,
+        demand: Demand,
+        may_be_whole: bool,
+        span: &mut RequestSpan,
+    ) -> Result<Served, Failure> {
         let known = if demand == Demand::default() { question.answer(&self.calls) } else { None };
         let served = match known {
             Some(served) => served,
             // Boxed, so that the future of an answer from memory is small.
-            None => Box::pin(self.find(question, demand, may_be_whole)).await?,
+            None => Box::pin(self.find(question, demand, may_be_whole, span)).await?,
         };
         let saved = served.effort.calls == 0;
         self.calls.metrics.answer(question.shape.route(), served.parts.counts(), saved);
         Ok(served)
     }
 
-    async fn find(&self, question: &Arc<Question>, demand: Demand, may_be_whole: bool) -> Result<Served, Failure> {
+    async fn find(
+        &self,
+        question: &Arc<Question>,
+        demand: Demand,
+        may_be_whole: bool,
+        span: &mut RequestSpan,
+    ) -> Result<Served, Failure> {
         let Question { query, shape, .. } = question.as_ref();
         let ids = parts_of(query, may_be_whole && self.is_whole(shape));
-        match self.answer(question, ids, demand).await {
+        match self.answer(question, ids, demand, span).await {
             Ok(served) => Ok(served),
             Err(Unanswered::Failed(failure)) => Err(failure),
             Err(Unanswered::NotTakenApart) if !may_be_whole => {
@@ -119,7 +139,7 @@ impl Parts {
             }
             Err(Unanswered::NotTakenApart) => {
                 self.make_whole(shape.clone());
-                self.answer(question, vec![whole(query)], demand).await.map_err(|unanswered| match unanswered {
+                self.answer(question, vec![whole(query)], demand, span).await.map_err(|unanswered| match unanswered {
                     Unanswered::Failed(failure) => failure,
                     Unanswered::NotTakenApart => lost(),
                 })
@@ -155,13 +175,19 @@ impl Parts {
         self.tidy();
     }
 
-    async fn answer(&self, question: &Arc<Question>, ids: Vec<PartId>, demand: Demand) -> Result<Served, Unanswered> {
+    async fn answer(
+        &self,
+        question: &Arc<Question>,
+        ids: Vec<PartId>,
+        demand: Demand,
+        span: &mut RequestSpan,
+    ) -> Result<Served, Unanswered> {
         let Question { query, shape, .. } = question.as_ref();
         let now = self.calls.clock.now();
         let mut slots: Vec<Slot> = ids.into_iter().map(|id| self.look(shape, id, demand, now)).collect();
         // Before anything is spent on the rest of a question that is refused all the same.
         refusal(query, &slots, Effort::default())?;
-        let effort = self.fill(query, shape, &mut slots, demand, now).await?;
+        let effort = self.fill(query, shape, &mut slots, (demand, now), span).await?;
         refusal(query, &slots, effort)?;
         let served = assemble(&self.calls, &slots, effort).ok_or_else(|| Unanswered::Failed(lost()))?;
         // Rows that cannot be told apart are not for everybody who asks this.
@@ -198,8 +224,8 @@ impl Parts {
         query: &Query,
         shape: &Shape,
         slots: &mut [Slot],
-        demand: Demand,
-        now: Moment,
+        (demand, now): (Demand, Moment),
+        span: &mut RequestSpan,
     ) -> Result<Effort, Unanswered> {
         let to_fetch = slots.iter().filter(|slot| !matches!(slot.way, Way::Hit));
         let parts: Vec<_> = to_fetch
@@ -218,7 +244,8 @@ impl Parts {
         if must_wait && demand.only_if_cached {
             return Err(Unanswered::Failed(Failure { error: FetchError::NotHeld, effort: Effort::default() }));
         }
-        let joined = match self.lanes.join(shape, query.interval(), Wanted { parts, patience, askers: 1 }, demand) {
+        let wanted = Wanted { parts, patience, askers: 1, asker: span.point() };
+        let joined = match self.lanes.join(shape, query.interval(), wanted, demand) {
             Ok(joined) => joined,
             // The refresh runs a little later.
             Err(_) if !must_wait => return Ok(Effort::default()),
@@ -227,10 +254,16 @@ impl Parts {
         if !must_wait {
             return Ok(Effort::default());
         }
-        self.wait(joined, slots, demand).await
+        self.wait(joined, slots, demand, span).await
     }
 
-    async fn wait(&self, joined: Joined, slots: &mut [Slot], demand: Demand) -> Result<Effort, Unanswered> {
+    async fn wait(
+        &self,
+        joined: Joined,
+        slots: &mut [Slot],
+        demand: Demand,
+        span: &mut RequestSpan,
+    ) -> Result<Effort, Unanswered> {
         let Joined { held, tickets } = joined;
         let mut outcomes: HashMap<PartId, (Result<Kept, Miss>, bool)> = HashMap::new();
         let mut effort = Effort::default();
@@ -254,6 +287,7 @@ impl Parts {
                     continue;
                 }
             };
+            span.waited_for(&landed.trace);
             if leads {
                 effort += landed.effort;
             }
@@ -347,38 +381,4 @@ impl Parts {
     fn whole(&self) -> std::sync::MutexGuard<'_, HashMap<Shape, Moment>> {
         self.whole.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A fetch outlives its callers, so there may be a few more lanes than requests.
-fn most_lanes(config: &Config) -> usize {
-    config.limits.max_in_flight.get().saturating_mul(2)
-}
-
-enum Unanswered {
-    Failed(Failure),
-    /// The rows cannot be told apart: ask for the whole.
-    NotTakenApart,
-}
-
-/// One refused part refuses the query. A queue's places are told as the caller counts them.
-fn refusal(query: &Query, slots: &[Slot], effort: Effort) -> Result<(), Unanswered> {
-    let mut rejection = None;
-    let mut queues = Vec::new();
-    for slot in slots.iter().filter(|slot| !slot.must_be_fetched()) {
-        let Some(Part::Refused(why)) = slot.kept.as_ref().map(|kept| &kept.content) else { continue };
-        rejection.get_or_insert_with(|| why.clone());
-        if let PartId::Queue(refused) = &slot.key.part {
-            queues.extend(query.queues().iter().enumerate().filter(|(_, queue)| *queue == refused).map(|(i, _)| i));
-        }
-    }
-    match rejection {
-        None => Ok(()),
-        Some(rejection) => {
-            Err(Unanswered::Failed(Failure { error: FetchError::Refused { rejection, queues }, effort }))
-        }
-    }
-}
-
-fn lost() -> Failure {
-    Failure { error: FetchError::Lost(Lost), effort: Effort::default() }
 }

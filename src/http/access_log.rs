@@ -1,4 +1,4 @@
-//! One event a request, when it is answered (CONTRACT, section 10), and its count.
+//! One event a request, when it is answered (CONTRACT, section 10), its count, and its span.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::{
     app::{App, Peer},
     code::Code,
     recent_errors::RecentError,
-    trace_context::TraceId,
+    trace_context::traceparent,
 };
 use crate::{
     callers::Caller,
@@ -19,7 +19,7 @@ use crate::{
     fetch::{Found, Served, Tally},
     limits::Standing,
     model::CallerName,
-    telemetry::events,
+    telemetry::{events, traces::RequestSpan},
     upstream::Effort,
 };
 
@@ -29,9 +29,10 @@ pub(super) struct Line<'a> {
     app: &'a App,
     peer: &'a Peer,
     request_id: &'a HeaderValue,
-    trace: Option<TraceId>,
     method: &'static str,
     began: Moment,
+    /// Its place in its trace.
+    pub(super) span: RequestSpan,
     /// The path's template, or `other`.
     pub(super) template: &'static str,
     /// Who asks, once that is known.
@@ -61,9 +62,9 @@ impl<'a> Line<'a> {
             app,
             peer,
             request_id,
-            trace: TraceId::of(request.headers()),
             method: standard(request.method()),
             began,
+            span: app.traces.request(traceparent(request.headers())),
             template: "other",
             caller: None,
             standing: None,
@@ -99,7 +100,7 @@ impl Drop for Line<'_> {
     fn drop(&mut self) {
         let (status, code) = match self.answer {
             Some((status, code)) => (status.as_u16(), code.map_or("-", Code::as_str)),
-            None => (CALLER_LEFT, "caller_left"),
+            None => (CALLER_LEFT, events::CALLER_LEFT),
         };
         let caller = self.caller.as_ref().map(|caller| &caller.name);
         let time = self.app.clock.now().since(self.began);
@@ -116,9 +117,9 @@ impl Drop for Line<'_> {
                 times: 1,
             });
         }
-        events::request(&events::Request {
+        let told = events::Request {
             request_id,
-            trace_id: self.trace.as_ref().map(TraceId::as_str),
+            trace_id: self.span.trace_id(),
             caller: caller.map_or("-", CallerName::as_str),
             method: self.method,
             route: self.template,
@@ -132,7 +133,9 @@ impl Drop for Line<'_> {
             vendor_calls: self.effort.calls,
             vendor_time: self.effort.time,
             time,
-        });
+        };
+        events::request(&told);
+        self.span.end(&told);
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     fetch::{Held, Parts, Purge, Readiness, Watched},
     limits::Places,
     telemetry::{
-        Metrics,
+        Metrics, Traces,
         metrics::{Figures, Present, RequestCounters},
     },
     upstream::{BreakerState, LoginState, Vendor, Wesal},
@@ -35,6 +35,7 @@ pub struct App {
     pub(super) concerns: Concerns,
     pub(super) recent_errors: RecentErrors,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) traces: Traces,
 }
 
 /// The handlers' part of the configuration.
@@ -87,6 +88,7 @@ impl App {
         wesal: Arc<Wesal>,
         clock: SharedClock,
         metrics: Arc<Metrics>,
+        traces: Traces,
     ) -> Result<Arc<Self>, getrandom::Error> {
         let gauges = &config.telemetry.queue_gauges;
         Ok(Arc::new(Self {
@@ -99,7 +101,7 @@ impl App {
             },
             known: ArcSwap::from_pointee(Known::new(config, &clock, None)),
             sessions: Sessions::new(&config.sessions)?,
-            parts: Parts::new(config, wesal.clone(), clock.clone(), Arc::clone(&metrics)),
+            parts: Parts::new(config, wesal.clone(), clock.clone(), Arc::clone(&metrics), traces.clone()),
             watched: Watched::new(gauges.queues.clone(), gauges.fields.clone()),
             wesal,
             in_flight: Places::new(config.limits.max_in_flight.get()),
@@ -109,6 +111,7 @@ impl App {
             concerns: Concerns::default(),
             recent_errors: RecentErrors::default(),
             metrics,
+            traces,
         }))
     }
 

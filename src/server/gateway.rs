@@ -1,7 +1,10 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::{extract::Request, response::Response};
-use tokio::sync::watch;
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinSet,
+};
 
 use super::{
     bound::Bound,
@@ -17,7 +20,10 @@ use crate::{
     clock::{SharedClock, SystemClock, before},
     config::{Config, Fingerprint, ListenAddress, Source},
     http::{self, App, Lifecycle, Peer},
-    telemetry::{Metrics, events},
+    telemetry::{
+        Metrics, Traces, events,
+        traces::{Exporter, TracesError},
+    },
     upstream::{self, Wesal},
 };
 
@@ -25,6 +31,8 @@ use crate::{
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long a login that is under way has to end, after everything else has.
 const LOGIN_ENDS: Duration = Duration::from_secs(5);
+/// How long the collector of traces has to take the last of them.
+const LAST_SPANS: Duration = Duration::from_secs(2);
 const TIDY_EACH: Duration = Duration::from_secs(1);
 const TIDIES_A_SWEEP: u32 = 20;
 
@@ -38,6 +46,7 @@ pub struct Gateway {
     reloader: Reloader,
     metrics: Arc<Metrics>,
     bounds: Bounds,
+    exporter: Exporter,
     drain_delay: Duration,
     drain_timeout: Duration,
     clock: SharedClock,
@@ -87,6 +96,9 @@ pub enum StartError {
     /// The vendor's side refuses its settings.
     #[error(transparent)]
     Upstream(#[from] upstream::StartError),
+    /// Traces cannot be sent.
+    #[error(transparent)]
+    Traces(#[from] TracesError),
     /// The system has no entropy.
     #[error("the system gives no random numbers: {0}")]
     Entropy(#[from] getrandom::Error),
@@ -110,7 +122,8 @@ impl Gateway {
     pub fn new(config: &Config, clock: SharedClock) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new());
         let wesal = Wesal::new(&config.upstream, clock.clone(), Arc::clone(&metrics))?;
-        let app = App::new(config, Arc::clone(&wesal), clock.clone(), Arc::clone(&metrics))?;
+        let (traces, exporter) = Traces::new(config, clock.clone(), Arc::clone(&metrics))?;
+        let app = App::new(config, Arc::clone(&wesal), clock.clone(), Arc::clone(&metrics), traces)?;
         let reloader = Reloader::new(config, &app, &wesal, Arc::clone(&metrics), clock.clone());
         let operator = Arc::new(Process { app: Arc::clone(&app), reloader: reloader.clone() });
         let tls = config.server.tls.as_ref();
@@ -131,6 +144,7 @@ impl Gateway {
                 metrics: Some(Arc::clone(&metrics)),
             },
             metrics,
+            exporter,
             drain_delay: config.server.drain_delay,
             drain_timeout: config.server.drain_timeout,
             clock,
@@ -149,6 +163,12 @@ impl Gateway {
 
     /// Serves until `stop` completes, then drains.
     pub async fn serve(self, bound: Bound, stop: impl Future<Output = ()>) -> Drained {
+        let (last_spans, end_of_spans) = oneshot::channel::<()>();
+        let mut exporting = JoinSet::new();
+        exporting.spawn(self.exporter.run(async {
+            let _ = end_of_spans.await;
+        }));
+
         // Sockets live in real time, whatever clock the answers are judged by.
         let real_time = SystemClock::shared();
         let mut house = House::new(Arc::clone(&self.metrics), real_time.clone());
@@ -187,6 +207,10 @@ impl Gateway {
         real_time.sleep(self.drain_delay).await;
         let (app, last_words) = (&self.app, LAST_WORDS);
         let cut_off = public.close(self.drain_timeout, || app.enter(Lifecycle::Ended), last_words).await;
+        drop(last_spans);
+        if before(real_time.as_ref(), real_time.now().after(LAST_SPANS), exporting.join_next()).await.is_none() {
+            events::traces_cut_off();
+        }
         // Last, so that the drain can be watched.
         if let Some(admin) = admin {
             admin.close(last_words, || {}, Duration::ZERO).await;

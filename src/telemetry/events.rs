@@ -39,6 +39,9 @@ pub struct Request<'a> {
     pub time: Duration,
 }
 
+/// The `code` of a request that was not answered: its caller left before.
+pub const CALLER_LEFT: &str = "caller_left";
+
 /// The target of the requests' lines, by which a filter names them.
 pub(super) const ACCESS: &str = "wesal_gateway::access";
 
@@ -277,6 +280,26 @@ pub fn certificate_taken_over(not_after: Option<jiff::Timestamp>) {
 /// The certificate's files have changed, and are not good.
 pub fn certificate_refused(reason: &(dyn std::error::Error + 'static)) {
     tracing::error!(reason, "the certificate's files have changed, and are not good: the one before is still shown");
+}
+
+/// Traces cannot be sent. Told once, until it changes.
+#[cfg(feature = "otlp")]
+pub fn traces_not_taken(reason: &(dyn std::error::Error + 'static)) {
+    tracing::warn!(
+        reason,
+        "the collector of telemetry.otlp_endpoint does not take traces: they are dropped until it does"
+    );
+}
+
+/// Traces are sent again.
+#[cfg(feature = "otlp")]
+pub fn traces_taken() {
+    tracing::info!("the collector of telemetry.otlp_endpoint takes traces again");
+}
+
+/// The process ends before all traces were sent.
+pub fn traces_cut_off() {
+    tracing::warn!("the collector of telemetry.otlp_endpoint did not take the last traces in time");
 }
 
 /// Something in the configuration that is no fault, but may not be meant.

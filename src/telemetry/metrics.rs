@@ -50,6 +50,8 @@ pub struct Metrics {
     vitals: Vitals,
     malformed_requests: Counter,
     log_events_dropped: Counter,
+    #[cfg(feature = "otlp")]
+    pub(super) spans: super::traces::SpanCounts,
     present: Gauges,
 }
 
@@ -161,6 +163,8 @@ impl Metrics {
             vitals: Vitals::default(),
             malformed_requests: Counter::default(),
             log_events_dropped: Counter::default(),
+            #[cfg(feature = "otlp")]
+            spans: super::traces::SpanCounts::default(),
             present: Gauges::default(),
         };
         metrics.register();
@@ -208,6 +212,8 @@ impl Metrics {
         registry.register("malformed_requests", help, self.malformed_requests.clone());
         let help = "Log events that were dropped, because the log was not read fast enough";
         registry.register("log_events_dropped", help, self.log_events_dropped.clone());
+        #[cfg(feature = "otlp")]
+        self.spans.register(registry);
         let help = "Bytes that kept answers take, keys and bookkeeping included";
         registry.register("cache_bytes", help, present.cache_bytes.clone());
         registry.register("cache_parts", "Parts that are kept", present.cache_parts.clone());

@@ -1,4 +1,5 @@
-//! What is told of the running process. All events of note stand in `events`, all metrics in `metrics`, start-up in `start`.
+//! What is told of the running process. All events of note stand in `events`, all metrics in `metrics`, all spans in
+//! `traces`, start-up in `start`.
 
 mod classic;
 pub mod events;
@@ -11,6 +12,7 @@ mod page;
 mod sink;
 mod start;
 pub mod totals;
+pub mod traces;
 mod vitals;
 
 pub use classic::classic;
@@ -19,4 +21,5 @@ pub use metrics::Metrics;
 pub use sink::LogWriter;
 pub use start::{StartError, start};
 pub use totals::Totals;
+pub use traces::Traces;
 pub use vitals::Vitals;

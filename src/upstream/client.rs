@@ -16,6 +16,7 @@ use super::{
     budget::{CallBudget, Spent},
     credentials::{Hidden, OwnAccount},
     error::{StartError, UpstreamError},
+    failure::{Failure, outcome},
     login::{Login, LoginRequest, LoginState},
     retry::{self, RetryBudget},
     transport::{Credential, SendError, Transport, sensitive},
@@ -26,7 +27,10 @@ use crate::{
     clock::{Moment, SharedClock, before},
     config::UpstreamConfig,
     model::{QueueId, Route, Shape},
-    telemetry::Metrics,
+    telemetry::{
+        Metrics,
+        traces::{CallTold, TracePoint},
+    },
 };
 
 /// The vendor, as the gateway sees it.
@@ -60,14 +64,8 @@ struct Request<'a> {
     route: Route,
     target: &'a str,
     body: Option<String>,
-}
-
-/// Why a try gave no answer, and whether another may.
-enum Failure {
-    Passing(UpstreamError),
-    Final(UpstreamError),
-    TokenDead,
-    Throttled(Duration),
+    /// Where its spans belong.
+    under: &'a TracePoint,
 }
 
 impl Wesal {
@@ -120,8 +118,8 @@ impl Wesal {
     }
 
     /// Calls `/auth/reset` or `/auth/verify`, once: they are not safe to repeat.
-    pub async fn call_account(&self, route: Route, body: String) -> Called {
-        let request = Request { route, target: route.template(), body: Some(body) };
+    pub async fn call_account(&self, route: Route, body: String, under: TracePoint) -> Called {
+        let request = Request { route, target: route.template(), body: Some(body), under: &under };
         let deadline = self.clock.now().after(self.request_timeout);
         let mut effort = Effort::default();
         let once = async {
@@ -214,6 +212,8 @@ impl Wesal {
     ) -> Result<Answer, Failure> {
         let _connection = self.transport.connection().await;
         let (began, began_at) = (self.clock.now(), self.clock.wall());
+        let span = request.under.begin();
+        let tries_before = effort.calls;
         effort.calls += 1;
         let method = if request.body.is_some() { Method::POST } else { Method::GET };
         let sent = self.transport.send(method, request.target, credential, request.body.clone(), began_at);
@@ -222,6 +222,7 @@ impl Wesal {
         let time = self.clock.now().since(began);
         effort.time += time;
 
+        let status = sent.as_ref().and_then(|sent| sent.as_ref().ok()).map(|answer| answer.status);
         let read = match sent {
             None => Err(Failure::Final(UpstreamError::Timeout)),
             Some(Err(SendError::NotSent | SendError::Cut)) => Err(Failure::Passing(UpstreamError::Unreachable)),
@@ -236,7 +237,10 @@ impl Wesal {
             }
             Some(Ok(answer)) => self.read(request.route, answer, token),
         };
-        self.metrics.vendor_call(request.route, outcome(&read), time);
+        let outcome = outcome(&read);
+        self.metrics.vendor_call(request.route, outcome, time);
+        let (method, route) = (if request.body.is_some() { "POST" } else { "GET" }, request.route.template());
+        span.end_call(&CallTold { method, route, status, outcome, tries_before });
         pass.record(match &read {
             Ok(_) | Err(Failure::TokenDead | Failure::Throttled(_)) => true,
             Err(Failure::Final(UpstreamError::Rejected(_))) => true,
@@ -297,9 +301,15 @@ impl Wesal {
 
 impl Vendor for Wesal {
     /// Tries again if that may help, within `upstream.request_timeout`.
-    fn call<'a>(&'a self, shape: &'a Shape, queues: &'a [QueueId], patience: Patience) -> BoxFuture<'a, Called> {
+    fn call<'a>(
+        &'a self,
+        shape: &'a Shape,
+        queues: &'a [QueueId],
+        patience: Patience,
+        under: &'a TracePoint,
+    ) -> BoxFuture<'a, Called> {
         async move {
-            let request = Request { route: shape.route(), target: shape.target(), body: shape.body(queues) };
+            let request = Request { route: shape.route(), target: shape.target(), body: shape.body(queues), under };
             let deadline = self.clock.now().after(self.request_timeout);
             let mut effort = Effort::default();
             let tries = self.tries(&request, patience, deadline, &mut effort);
@@ -311,24 +321,6 @@ impl Vendor for Wesal {
 
     fn budget(&self) -> Budget {
         self.budget.left()
-    }
-}
-
-/// How a try ended, in the metrics' words.
-fn outcome(read: &Result<Bytes, Failure>) -> &'static str {
-    use UpstreamError as E;
-    match read {
-        Ok(_) => "ok",
-        Err(Failure::TokenDead) => "token_dead",
-        Err(Failure::Throttled(_)) => "rate_limited",
-        Err(Failure::Passing(error) | Failure::Final(error)) => match error {
-            E::Rejected(_) => "rejected",
-            E::Unreachable => "unreachable",
-            E::InvalidResponse(_) => "invalid_response",
-            E::Timeout => "timeout",
-            E::Failed { .. } | E::LoginFailed { .. } | E::RateLimited { .. } => "failed",
-            E::BudgetExhausted { .. } | E::CircuitOpen { .. } => "not_sent",
-        },
     }
 }
 

@@ -11,6 +11,7 @@ mod budget;
 mod client;
 mod credentials;
 mod error;
+mod failure;
 mod login;
 mod own_password;
 mod password_file;

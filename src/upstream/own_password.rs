@@ -5,7 +5,11 @@ use std::{path::Path, sync::Arc};
 use tokio::task::spawn_blocking;
 
 use super::{Called, Effort, UpstreamError, Wesal, password_file::Pending};
-use crate::{config::Secret, model::Route, telemetry::events};
+use crate::{
+    config::Secret,
+    model::Route,
+    telemetry::{events, traces::TracePoint},
+};
 
 /// Why the change was not even asked for.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +21,12 @@ impl Wesal {
     /// `password` is written into the password's file, if that is how it was given, and the gateway logs in with it.
     ///
     /// Runs in a task of its own: a caller who leaves does not leave it half done. One at a time.
-    pub async fn change_own_password(self: &Arc<Self>, body: String, password: Secret) -> Result<Called, NotWritten> {
+    pub async fn change_own_password(
+        self: &Arc<Self>,
+        body: String,
+        password: Secret,
+        under: TracePoint,
+    ) -> Result<Called, NotWritten> {
         let wesal = Arc::clone(self);
         let change = tokio::spawn(async move {
             let _alone = wesal.password_changes.lock().await;
@@ -25,7 +34,7 @@ impl Wesal {
                 None => None,
                 Some(file) => Some(write(&file, &password).await?),
             };
-            let called = wesal.call_account(Route::Verify, body).await;
+            let called = wesal.call_account(Route::Verify, body, under).await;
             wesal.settle(&called, pending, password).await;
             Ok(called)
         });

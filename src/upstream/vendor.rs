@@ -8,12 +8,20 @@ use super::UpstreamError;
 use crate::{
     clock::Moment,
     model::{QueueId, Shape},
+    telemetry::traces::TracePoint,
 };
 
 /// What fetching needs of the vendor, whoever plays it.
 pub trait Vendor: Send + Sync + 'static {
-    /// Asks for the document of `shape`, or for its rows of `queues`. Must come to an end by itself.
-    fn call<'a>(&'a self, shape: &'a Shape, queues: &'a [QueueId], patience: Patience) -> BoxFuture<'a, Called>;
+    /// Asks for the document of `shape`, or for its rows of `queues`; the spans of it stand below `under`. Must come to an
+    /// end by itself.
+    fn call<'a>(
+        &'a self,
+        shape: &'a Shape,
+        queues: &'a [QueueId],
+        patience: Patience,
+        under: &'a TracePoint,
+    ) -> BoxFuture<'a, Called>;
 
     /// What is left of the calls that we allow ourselves.
     fn budget(&self) -> Budget;

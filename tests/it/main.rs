@@ -34,6 +34,8 @@ mod smoke;
 mod smuggling;
 mod stretch;
 mod tls;
+#[cfg(feature = "otlp")]
+mod traces;
 mod unix_socket;
 mod validation;
 mod values;

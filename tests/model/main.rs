@@ -23,7 +23,7 @@ use wesal_gateway::{
     config::{Config, FreshnessConfig},
     fetch::{Demand, Failure, FetchError, Found, Parts, Question, Served},
     model::{CompanyId, Figures, Forwarded, Interval, Query, QueuesQuery, Route, Subject},
-    telemetry::Metrics,
+    telemetry::{Metrics, Traces, traces::RequestSpan},
     upstream::UpstreamError,
 };
 
@@ -135,7 +135,8 @@ impl Day {
         let clock = ManualClock::at("2026-11-22T12:00:00Z".parse().unwrap());
         let vendor = Model::new(clock.clone());
         let shared: Arc<ManualClock> = Arc::new(clock.clone());
-        let parts = Arc::new(Parts::new(&config(), vendor.clone(), shared, Arc::new(Metrics::new())));
+        let parts =
+            Arc::new(Parts::new(&config(), vendor.clone(), shared, Arc::new(Metrics::new()), Traces::default()));
         Self { clock, vendor, parts, waiting: Vec::new(), newest: HashMap::new(), hits: 0, answers: 0 }
     }
 
@@ -165,7 +166,7 @@ impl Day {
         let words = format!("{asked:?}");
         let question: Result<Arc<Question>, ()> = parts.question(words.as_bytes(), || Ok(asked.query()));
         let answer = async move {
-            let answer = parts.get(&question.unwrap(), demand, true).await;
+            let answer = parts.get(&question.unwrap(), demand, true, &mut RequestSpan::default()).await;
             (answer, clock.now())
         };
         let since = self.clock.now();

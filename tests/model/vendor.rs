@@ -11,6 +11,7 @@ use wesal_gateway::{
     cache::Stretch,
     clock::{Clock, ManualClock, Moment},
     model::{QueueId, Route, Shape},
+    telemetry::traces::TracePoint,
     upstream::{Answer, Budget, Called, Effort, Patience, Rejection, UpstreamError, Vendor},
 };
 
@@ -167,7 +168,13 @@ impl Model {
 }
 
 impl Vendor for Model {
-    fn call<'a>(&'a self, shape: &'a Shape, queues: &'a [QueueId], _: Patience) -> BoxFuture<'a, Called> {
+    fn call<'a>(
+        &'a self,
+        shape: &'a Shape,
+        queues: &'a [QueueId],
+        _: Patience,
+        _: &'a TracePoint,
+    ) -> BoxFuture<'a, Called> {
         async move {
             let (began, began_at) = (self.clock.now(), self.clock.wall());
             let quick = Plan { latency: Duration::from_millis(100), outcome: Outcome::Good };

@@ -161,8 +161,8 @@ async fn call_account(
     let is_own = |email: &str| app.wesal.is_own_email(email);
     let AccountCall { body, own_password } = account_call(form, fields, &app.settings.forward_fields, is_own)?;
     let Called { result, effort } = match own_password {
-        None => app.wesal.call_account(form.route, body).await,
-        Some(password) => app.wesal.change_own_password(body, password).await?,
+        None => app.wesal.call_account(form.route, body, line.span.point()).await,
+        Some(password) => app.wesal.change_own_password(body, password, line.span.point()).await?,
     };
     line.effort = effort;
     // The reference promises no more than this; whatever else the vendor says here stays here.

@@ -3,6 +3,8 @@
 mod acts;
 mod answer;
 mod authority;
+#[cfg(feature = "otlp")]
+mod collector;
 mod fault_proxy;
 mod routes;
 mod setup;
@@ -14,6 +16,9 @@ pub use acts::{Act, http};
 pub use answer::Answer;
 #[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
 pub use authority::{Authority, tls_files};
+#[cfg(feature = "otlp")]
+#[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
+pub use collector::{Collector, Export, attribute};
 #[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
 pub use fault_proxy::FaultProxy;
 #[allow(unused_imports, reason = "each test binary uses its own part of the harness")]

@@ -1,0 +1,31 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::UpstreamError;
+
+/// Why a try gave no answer, and whether another may.
+pub(super) enum Failure {
+    Passing(UpstreamError),
+    Final(UpstreamError),
+    TokenDead,
+    Throttled(Duration),
+}
+
+/// How a try ended, in the metrics' words.
+pub(super) fn outcome(read: &Result<Bytes, Failure>) -> &'static str {
+    use UpstreamError as E;
+    match read {
+        Ok(_) => "ok",
+        Err(Failure::TokenDead) => "token_dead",
+        Err(Failure::Throttled(_)) => "rate_limited",
+        Err(Failure::Passing(error) | Failure::Final(error)) => match error {
+            E::Rejected(_) => "rejected",
+            E::Unreachable => "unreachable",
+            E::InvalidResponse(_) => "invalid_response",
+            E::Timeout => "timeout",
+            E::Failed { .. } | E::LoginFailed { .. } | E::RateLimited { .. } => "failed",
+            E::BudgetExhausted { .. } | E::CircuitOpen { .. } => "not_sent",
+        },
+    }
+}
