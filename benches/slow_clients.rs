@@ -2,6 +2,9 @@
 //! end, and over TLS as many handshakes, are held against the gateway while `wrk` (Debian's package) measures what it
 //! answers beside. `cargo bench --bench slow_clients`; it holds some 6,000 sockets, both ends counted, so see to `ulimit -n`.
 //!
+//! Honest callers come in two ways: as fast as they are answered (`wrk`), which tells what the slow ones cost the machine, their
+//! own work on it included; and at a steady pace, as apps do, which tells whether anybody who asks is still answered.
+//!
 //! Each round measures without and with, in turn, so that the machine's moods fall on both; quote the medians. The slow
 //! ones say a little every second, as their kind does, and who was cut off comes again, so that all are there all the time.
 #![allow(
@@ -9,6 +12,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::print_stdout,
+    clippy::cast_precision_loss,
     clippy::disallowed_methods
 )]
 
@@ -25,7 +29,7 @@ use std::{
 use support::{Server, fetch, start_gateway, start_vendor};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpSocket,
+    net::{TcpSocket, TcpStream},
     runtime::Runtime,
     sync::watch,
     task::JoinSet,
@@ -38,6 +42,9 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 const EACH: usize = 1000;
 const ROUNDS: usize = 5;
 const SECONDS: u64 = 8;
+/// The steady ones: so many connections, and so many requests a second on each.
+const STEADY: usize = 32;
+const PACE: u32 = 50;
 /// Short enough that each slow one is cut off within a round, and comes again.
 const HEADER_TIMEOUT: u64 = 4;
 const BODY_TIMEOUT: u64 = 5;
@@ -141,6 +148,49 @@ fn load(url: &str, key: &ApiKey) -> f64 {
     rate.unwrap().trim().parse().unwrap()
 }
 
+/// What came of a steady pace.
+struct Steady {
+    /// Of the requests that were due, how many were answered by the end.
+    kept: f64,
+    /// In milliseconds, counted from when each was due: who is kept waiting delays those that follow.
+    p50: f64,
+    p99: f64,
+}
+
+async fn steady(address: SocketAddr, request: Arc<Vec<u8>>) -> Steady {
+    let end = Instant::now() + Duration::from_secs(SECONDS);
+    let apps = (0..STEADY).map(|_| {
+        let request = Arc::clone(&request);
+        tokio::spawn(async move {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            let (mut due, mut times, mut answer) = (Instant::now(), Vec::new(), Vec::new());
+            while due < end {
+                tokio::time::sleep_until(due.into()).await;
+                stream.write_all(&request).await.unwrap();
+                answer.clear();
+                while !answer.ends_with(b"true}") {
+                    assert!(stream.read_buf(&mut answer).await.unwrap() > 0, "an honest caller was cut off");
+                }
+                assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+                if Instant::now() <= end {
+                    times.push(due.elapsed().as_secs_f64() * 1000.0);
+                }
+                due += Duration::from_secs(1) / PACE;
+            }
+            times
+        })
+    });
+    let mut times = Vec::new();
+    for app in apps.collect::<Vec<_>>() {
+        times.extend(app.await.unwrap());
+    }
+    times.sort_by(f64::total_cmp);
+    let at = |share: usize| times[times.len() * share / 100];
+    let due = STEADY * usize::try_from(u64::from(PACE) * SECONDS).unwrap();
+    Steady { kept: times.len() as f64 / due as f64, p50: at(50), p99: at(99) }
+}
+
 fn median(mut all: Vec<f64>) -> f64 {
     all.sort_by(f64::total_cmp);
     all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
@@ -181,9 +231,15 @@ fn main() {
 fn rounds(runtime: &Runtime, gateway: &Server, url: &str, key: &ApiKey, ways: &[Way]) {
     let address: SocketAddr = url.split('/').nth(2).unwrap().parse().unwrap();
     let lasted: Vec<Lasted> = ways.iter().map(|_| Lasted::default()).collect();
-    let mut shares = Vec::new();
+    let (mut shares, mut kept) = (Vec::new(), Vec::new());
+    let path = url.splitn(4, '/').nth(3).unwrap();
+    let request = format!("GET /{path} HTTP/1.1\r\nHost: g\r\nAuthorization: {}\r\n\r\n", key.expose()).into_bytes();
+    let request = Arc::new(request);
+    // A thread of their own: they must not wait for the slow ones' turns.
+    let honest = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(1).build().unwrap();
+    let pace = || url.starts_with("http:").then(|| honest.block_on(steady(address, Arc::clone(&request))));
     for round in 1..=ROUNDS {
-        let alone = load(url, key);
+        let alone = (load(url, key), pace());
         let (over, is_over) = watch::channel(false);
         let mut all = JoinSet::new();
         for (way, lasted) in ways.iter().zip(&lasted) {
@@ -194,20 +250,40 @@ fn rounds(runtime: &Runtime, gateway: &Server, url: &str, key: &ApiKey, ways: &[
         while sockets(gateway) < ways.len() * EACH {
             std::thread::sleep(Duration::from_millis(50));
         }
-        let beside = load(url, key);
+        let beside = (load(url, key), pace());
         let held = sockets(gateway);
         over.send_replace(true);
         runtime.block_on(all.shutdown());
         while sockets(gateway) > EACH / 10 {
             std::thread::sleep(Duration::from_millis(50));
         }
-        shares.push(beside / alone);
+        shares.push(beside.0 / alone.0);
         println!(
-            "  round {round}: alone {alone:>7.0}/s, beside {held} sockets {beside:>7.0}/s: {:.1}%",
-            100.0 * beside / alone
+            "  round {round}: alone {:>7.0}/s, beside {held} sockets {:>7.0}/s: {:.1}%",
+            alone.0,
+            beside.0,
+            100.0 * beside.0 / alone.0
         );
+        if let (Some(alone), Some(beside)) = (alone.1, beside.1) {
+            kept.push(beside.kept / alone.kept);
+            println!(
+                "           steady: {:.1}% of what is due ({:.2} ms, p99 {:.2} ms), beside {:.1}% ({:.2} ms, p99 {:.2} ms)",
+                100.0 * alone.kept,
+                alone.p50,
+                alone.p99,
+                100.0 * beside.kept,
+                beside.p50,
+                beside.p99
+            );
+        }
     }
-    println!("  median: {:.1}% of the throughput is kept", 100.0 * median(shares));
+    println!(
+        "  median: {:.1}% of the throughput is kept by who asks as fast as he is answered",
+        100.0 * median(shares)
+    );
+    if !kept.is_empty() {
+        println!("  median: {:.1}% by who asks at a steady pace", 100.0 * median(kept));
+    }
     for (way, lasted) in ways.iter().zip(lasted) {
         let lasted = std::mem::take(&mut *lasted.lock().unwrap());
         let late = lasted.iter().filter(|lasted| **lasted > way.bound as f64 + GRACE).count();
