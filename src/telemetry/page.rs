@@ -47,6 +47,15 @@ const PROMISED: &[(&str, &str, &[&str])] = &[
     ("tls_certificate_not_after_seconds", "gauge", &["listener"]),
 ];
 
+/// Those of a build with the feature `otlp`. The page holds them for every build, which cannot serve them without it.
+const OF_TRACES: [(&str, &str, &[&str]); 2] =
+    [("spans_exported_total", "counter", &[]), ("spans_dropped_total", "counter", &["reason"])];
+
+/// What this build should serve.
+fn promised() -> impl Iterator<Item = (&'static str, &'static str, &'static [&'static str])> {
+    PROMISED.iter().copied().chain(OF_TRACES.into_iter().filter(|_| cfg!(feature = "otlp")))
+}
+
 /// Of a metric as it is served: its type, its labels in order, and its help.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Served {
@@ -107,11 +116,10 @@ fn every_metric_that_was_promised_is_there_with_exactly_its_labels_and_no_other_
     let served = served(&everything());
     let told: BTreeMap<_, _> =
         served.iter().map(|(name, served)| (name.as_str(), (served.kind.as_str(), served.labels.clone()))).collect();
-    let promised: BTreeMap<_, _> = PROMISED
-        .iter()
+    let promised: BTreeMap<_, _> = promised()
         .map(|(name, kind, labels)| {
             let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-            (format!("wesal_gateway_{name}"), (*kind, BTreeSet::from([labels])))
+            (format!("wesal_gateway_{name}"), (kind, BTreeSet::from([labels])))
         })
         .collect();
     let promised: BTreeMap<_, _> = promised.iter().map(|(name, promised)| (name.as_str(), promised.clone())).collect();
@@ -121,8 +129,7 @@ fn every_metric_that_was_promised_is_there_with_exactly_its_labels_and_no_other_
 #[test]
 fn the_page_and_the_metrics_are_the_same() {
     let served = served(&everything());
-    let lines: Vec<String> = PROMISED
-        .iter()
+    let lines: Vec<String> = promised()
         .map(|(name, kind, labels)| {
             let name = format!("wesal_gateway_{name}");
             let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
@@ -130,9 +137,13 @@ fn the_page_and_the_metrics_are_the_same() {
             format!("| `{name}` | {kind} | {} | {help} |", labels.join(", "))
         })
         .collect();
-    let page: Vec<_> = PAGE.lines().filter(|line| line.starts_with("| `wesal_gateway_")).collect();
+    let page: Vec<_> = PAGE
+        .lines()
+        .filter(|line| line.starts_with("| `wesal_gateway_"))
+        .filter(|line| cfg!(feature = "otlp") || !line.starts_with("| `wesal_gateway_spans_"))
+        .collect();
     assert_eq!(page, lines, "the page should hold:\n{}", lines.join("\n"));
-    let labels: BTreeSet<_> = PROMISED.iter().flat_map(|(_, _, labels)| labels.iter().copied()).collect();
+    let labels: BTreeSet<_> = promised().flat_map(|(_, _, labels)| labels.iter().copied()).collect();
     let explained: BTreeSet<_> = PAGE
         .lines()
         .filter(|line| !line.starts_with("| `wesal_gateway_"))
