@@ -26,9 +26,24 @@ pub enum InvalidInterval {
     NotInOrder,
 }
 
+/// RFC 3339, section 5.6, `date-time`, with at most nine digits of a second.
+macro_rules! instant_pattern {
+    () => {
+        concat!(
+            "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])",
+            "[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\\.[0-9]{1,9})?",
+            "([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
+        )
+    };
+}
+
 const EXAMPLE: &str = "2024-01-28T09:00:00.000Z/2024-01-28T10:00:00.000Z";
 
 impl Interval {
+    /// What every interval matches (ECMA-262), though not all that match are intervals: the end must be after the start,
+    /// and the day be one that its month has.
+    pub const PATTERN: &str = concat!("^", instant_pattern!(), "/", instant_pattern!(), "$");
+
     /// Reads `start/end`.
     pub fn parse(text: &str) -> Result<Self, InvalidInterval> {
         let (start, end) = text.split_once('/').ok_or(InvalidInterval::NotTwo)?;
