@@ -258,3 +258,104 @@ fn filter_faults(i: usize, filter: &Json) -> Wrong {
     }
     faults
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What is read, and what the schema allows.
+    fn both<R: Reader>(reader: R, text: &str) -> (bool, bool) {
+        let schema = reader.schema();
+        let allowed = jsonschema::draft202012::is_valid(&schema, &serde_json::from_str(text).unwrap());
+        (reader.read(Json::parse(text.as_bytes()).unwrap()).is_ok(), allowed)
+    }
+
+    const VALUES: [&str; 34] = [
+        "null",
+        "true",
+        "false",
+        "0",
+        "1",
+        "-1",
+        "-0",
+        "0.5",
+        "100",
+        "101",
+        "9007199254740991",
+        "9007199254740992",
+        "18446744073709551615",
+        "18446744073709551616",
+        r#""""#,
+        r#"" ""#,
+        r#""\u0085\u2003\t""#,
+        r#""\ufeff""#,
+        r#""\u001c""#,
+        r#""email""#,
+        r#""Email""#,
+        r#""2024-01-28T09:00:00Z/2024-01-28T10:00:00.000000001-03:00""#,
+        r#""2024-01-28t09:00:00.5z/2024-01-28T23:59:60-05:00""#,
+        r#""2024-01-28T09:00:00/2024-01-28T10:00:00""#,
+        r#""2024-13-28T09:00:00Z/2025-01-28T10:00:00Z""#,
+        "[]",
+        "{}",
+        r#"["a"]"#,
+        r#"["a", ""]"#,
+        r#"["\u007f"]"#,
+        r#"["a", "b", "c", "d"]"#,
+        "[1]",
+        r#"[{"dimension": "x", "value": null}]"#,
+        r#"[{"dimension": 1, "value": 1}, {"value": 1}, {"dimension": "x"}, 7]"#,
+    ];
+
+    #[test]
+    fn what_the_schema_allows_is_read_and_nothing_else() {
+        for text in VALUES {
+            // As JSON Schema sees it `-0` is 0, and other spellings of whole numbers are whole numbers too.
+            if text != "-0" {
+                for range in [0..=u64::MAX, 1..=100] {
+                    let (read, allowed) = both(WholeNumber(range), text);
+                    assert_eq!(read, allowed, "a whole number: {text}");
+                }
+                let (read, allowed) = both(Company, text);
+                assert_eq!(read, allowed, "a company: {text}");
+            }
+            let word = OneOf { all: &["email", "phone"], word: |word| word };
+            for (what, (read, allowed)) in [
+                ("anything", both(Anything, text)),
+                ("a boolean", both(Boolean, text)),
+                ("a text", both(Text, text)),
+                ("some text", both(SomeText, text)),
+                ("a word", both(word, text)),
+                ("an interval", both(Span, text)),
+                ("queues", both(Queues(3), text)),
+                ("filters", both(Filters, text)),
+            ] {
+                assert_eq!(read, allowed, "{what}: {text}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn some_text_and_queue_ids_are_what_their_patterns_say(text in "\\PC{0,3}|[\\s\\x00-\\x20\\x7f-\\xa0]{0,3}|.{120,140}") {
+            let json = serde_json::Value::from(vec![text.clone()]).to_string();
+            let (read, allowed) = both(Queues(1), &json);
+            prop_assert_eq!(read, allowed);
+            let (read, allowed) = both(SomeText, &serde_json::Value::from(text).to_string());
+            prop_assert_eq!(read, allowed);
+        }
+
+        /// With days that each month has, and the later instant second, the pattern says it all.
+        #[test]
+        fn an_interval_is_what_its_pattern_says(
+            day in 1..29_u8, hour in 0..26_u8, minute in 0..62_u8, second in 0..62_u8,
+            fraction in "(\\.[0-9]{0,10})?", offset in "[Zz]|[+-][0-2][0-9]:[0-6][0-9]|",
+        ) {
+            let start = format!("2024-01-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}{offset}");
+            let (read, allowed) = both(Span, &format!("\"{start}/2024-03-01T00:00:00Z\""));
+            prop_assert_eq!(read, allowed, "{}", start);
+        }
+    }
+}

@@ -26,8 +26,11 @@ pub(in crate::http) async fn query_surveys(
 
 /// What a body asks for; the fields are those of the reference.
 pub(in crate::http) fn subject(form: &mut impl Form) -> Option<Subject> {
-    let company =
-        form.required("companyId", readers::Company, "Whose surveys are asked for; `get_organization` lists the ids.");
+    let company = form.required(
+        "companyId",
+        readers::Company,
+        "Whose surveys are asked for; `get_organization` lists the ids. In digits alone.",
+    );
     let filters = form.optional(
         "filters",
         readers::Filters,
