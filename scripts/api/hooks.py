@@ -20,7 +20,7 @@ schemathesis.openapi.format("interval", st.builds(interval, INSTANTS, INSTANTS))
 
 
 KNOWN_QUEUES = ["01756dxx-xxxx-xxxx-xxxx-7c12cf9a0dxx", "02795dxx-xxxx-xxxx-xxxx-2f13cf5a0dxx"]
-IS_QUEUE = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,128}")
+IS_PLAIN = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,128}")
 
 
 def half(text):
@@ -39,7 +39,7 @@ def map_body(context, body):
             body[name] = int(body[name])
     # What is drawn by chance Wesal does not know: there would be no success to look at. What is wrong stays wrong.
     queues, company, email = body.get("queues"), body.get("companyId"), body.get("email")
-    if isinstance(queues, list) and all(isinstance(one, str) and IS_QUEUE.fullmatch(one) for one in queues):
+    if isinstance(queues, list) and all(isinstance(one, str) and IS_PLAIN.fullmatch(one) for one in queues):
         if half("".join(queues)):
             body["queues"] = [KNOWN_QUEUES[len(one) % 2] for one in queues]
     if type(company) is int and 0 < company < 2**53 and company % 2 == 0:
@@ -47,10 +47,14 @@ def map_body(context, body):
         if isinstance(body.get("filters"), list) and company % 4 == 0:
             del body["filters"]
     if isinstance(email, str) and email.strip() and half(email):
-        login = context.operation.path.endswith("/login")
-        body["email"] = "check" if login else os.environ["WESAL_EMAIL"]
-        if login and isinstance(body.get("password"), str):
-            body["password"] = os.environ["WESAL_GATEWAY_KEY"]
+        password = body.get("password")
+        if context.operation.path.endswith("/login"):
+            body["email"] = "check"
+            if isinstance(password, str):
+                body["password"] = os.environ["WESAL_GATEWAY_KEY"]
+        # The gateway's own password may hold no control character, which depends on whose email it is.
+        elif not isinstance(password, str) or IS_PLAIN.fullmatch(password):
+            body["email"] = os.environ["WESAL_EMAIL"]
     return body
 
 

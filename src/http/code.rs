@@ -329,3 +329,28 @@ impl Code {
         Meaning { code, status, title, when, remedy }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_readme_lists_every_code_with_its_statuses() {
+        let mut listed = BTreeSet::new();
+        for row in include_str!("../../README.md").lines().filter(|line| line.starts_with("| `")) {
+            let columns: Vec<_> = row.split('|').collect();
+            let words: Vec<_> = columns[1].split('`').skip(1).step_by(2).collect();
+            let codes: Vec<_> = Code::ALL.into_iter().filter(|code| words.contains(&code.as_str())).collect();
+            if codes.is_empty() {
+                continue;
+            }
+            assert_eq!(codes.len(), words.len(), "{row}");
+            let told: BTreeSet<_> = columns[2].split(',').map(|status| status.trim().parse().unwrap()).collect();
+            assert_eq!(told, codes.iter().flat_map(|code| code.statuses()).collect(), "{row}");
+            listed.extend(words);
+        }
+        assert_eq!(listed, Code::ALL.iter().map(|code| code.as_str()).collect());
+    }
+}
