@@ -13,6 +13,9 @@
 //! 9. [`fetch`] keeps the parts, or falls back to what may be served stale, and puts the answer together.
 //! 10. [`http`] answers, or writes a problem document. 11. The log line closes with outcome and reason.
 //!
+//! What a route takes is declared once, where it is read (`http::extract`), and `http::openapi` describes it from there; each
+//! answer that a test gets is held against that description.
+//!
 //! ## Ranks
 //! A module imports only lower ranks, never a sibling; `tests/architecture.rs` reads this table and holds it.
 //!

@@ -151,6 +151,8 @@ fn pure_files_neither_wait_nor_ask_the_time() {
         "http/cache_headers.rs",
         "http/client_address.rs",
         "http/credential.rs",
+        "http/openapi/errors.rs",
+        "http/openapi/headers.rs",
         "http/router.rs",
         "server/connection/frames.rs",
         "telemetry/classic.rs",

@@ -2,7 +2,7 @@ use super::Parts;
 use crate::upstream::{LoginState, Wesal};
 
 /// Whether the gateway can answer callers.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Readiness {
     /// Whether it can.
     pub ready: bool,

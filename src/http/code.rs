@@ -1,6 +1,6 @@
 use axum::http::StatusCode;
 
-/// Every `code` that an error can bear (CONTRACT, section 6).
+/// Every `code` that an error can bear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Code {
     /// A mandatory field is not there.
@@ -57,20 +57,68 @@ pub(super) enum Code {
     Internal,
 }
 
+/// What there is to know of a code: the one table that every description of the errors is made from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Meaning {
+    /// The code as it stands in the document.
+    pub(super) code: &'static str,
+    /// The HTTP status; an `upstream_rejected` takes the vendor's where that is 404 or 422.
+    pub(super) status: StatusCode,
+    /// The document's `title`.
+    pub(super) title: &'static str,
+    /// When it is answered.
+    pub(super) when: &'static str,
+    /// What the caller can do.
+    pub(super) remedy: &'static str,
+}
+
 impl Code {
+    /// Every code, in the order in which a request can meet them.
+    pub(super) const ALL: [Self; 26] = [
+        Self::MissingParameter,
+        Self::InvalidRequest,
+        Self::MissingCredential,
+        Self::InvalidKey,
+        Self::InvalidSession,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::RequestTimeout,
+        Self::PayloadTooLarge,
+        Self::UnsupportedMediaType,
+        Self::RateLimited,
+        Self::TooManyAuthFailures,
+        Self::OnlyIfCached,
+        Self::UpstreamRejected,
+        Self::UpstreamLoginFailed,
+        Self::UpstreamUnreachable,
+        Self::UpstreamInvalidResponse,
+        Self::UpstreamError,
+        Self::UpstreamTimeout,
+        Self::UpstreamRateLimited,
+        Self::UpstreamBudgetExhausted,
+        Self::UpstreamUnavailable,
+        Self::Overloaded,
+        Self::ShuttingDown,
+        Self::Internal,
+    ];
+
     /// The code as it stands in the document.
     pub(super) const fn as_str(self) -> &'static str {
-        self.row().0
+        self.meaning().code
     }
 
     /// The HTTP status; an `upstream_rejected` takes the vendor's where that is 404 or 422.
     pub(super) const fn status(self) -> StatusCode {
-        self.row().1
+        self.meaning().status
     }
 
-    /// The document's `title`.
-    pub(super) const fn title(self) -> &'static str {
-        self.row().2
+    /// Every status that an answer with it can have.
+    pub(super) fn statuses(self) -> Vec<u16> {
+        match self {
+            Self::UpstreamRejected => vec![400, 404, 422],
+            _ => vec![self.status().as_u16()],
+        }
     }
 
     /// The vendor's code that means the same, for apps that know only those.
@@ -85,47 +133,224 @@ impl Code {
         }
     }
 
-    const fn row(self) -> (&'static str, StatusCode, &'static str) {
+    /// Whether its answers bear `Retry-After`.
+    pub(super) const fn says_when(self) -> bool {
+        matches!(self.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+    }
+
+    /// What there is to know of it.
+    pub(super) const fn meaning(self) -> Meaning {
         use StatusCode as S;
-        match self {
-            Self::MissingParameter => ("missing_parameter", S::BAD_REQUEST, "A mandatory field is missing"),
-            Self::InvalidRequest => ("invalid_request", S::BAD_REQUEST, "Invalid request"),
-            Self::MissingCredential => ("missing_credential", S::UNAUTHORIZED, "No credential"),
-            Self::InvalidKey => ("invalid_key", S::UNAUTHORIZED, "Invalid key"),
-            Self::InvalidSession => ("invalid_session", S::UNAUTHORIZED, "Invalid session"),
-            Self::Forbidden => ("forbidden", S::FORBIDDEN, "Not allowed"),
-            Self::NotFound => ("not_found", S::NOT_FOUND, "Not found"),
-            Self::MethodNotAllowed => ("method_not_allowed", S::METHOD_NOT_ALLOWED, "Method not allowed"),
-            Self::RequestTimeout => ("request_timeout", S::REQUEST_TIMEOUT, "The request took too long"),
-            Self::PayloadTooLarge => ("payload_too_large", S::PAYLOAD_TOO_LARGE, "The body is too large"),
-            Self::UnsupportedMediaType => {
-                ("unsupported_media_type", S::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type")
+        let (code, status, title, when, remedy) = match self {
+            Self::MissingParameter => (
+                "missing_parameter",
+                S::BAD_REQUEST,
+                "A mandatory field is missing",
+                "A mandatory field is not there.",
+                "Add the fields that `errors` names.",
+            ),
+            Self::InvalidRequest => (
+                "invalid_request",
+                S::BAD_REQUEST,
+                "Invalid request",
+                "The body is no JSON, a field or a query parameter is wrong or unknown, a member stands twice, or two \
+                 different credentials came at once.",
+                "Mend what `errors` names, or else what `detail` says.",
+            ),
+            Self::MissingCredential => (
+                "missing_credential",
+                S::UNAUTHORIZED,
+                "No credential",
+                "No key and no session came with the request.",
+                "Send your app's key as `Authorization: KEY`, `Authorization: Bearer KEY`, or `X-Api-Key: KEY`.",
+            ),
+            Self::InvalidKey => (
+                "invalid_key",
+                S::UNAUTHORIZED,
+                "Invalid key",
+                "The key is mistyped, unknown, expired or switched off; at a login, it may belong to another app.",
+                "Check the key. If it is right, ask who runs the gateway.",
+            ),
+            Self::InvalidSession => (
+                "invalid_session",
+                S::UNAUTHORIZED,
+                "Invalid session",
+                "The session is unknown, has ended or has expired, or stands elsewhere than in `Authorization`.",
+                "Log in again.",
+            ),
+            Self::Forbidden => (
+                "forbidden",
+                S::FORBIDDEN,
+                "Not allowed",
+                "The key lacks the scope, or may not ask for that company or queue.",
+                "Ask who runs the gateway for the right; for queues, `errors` names those that are meant.",
+            ),
+            Self::NotFound => (
+                "not_found",
+                S::NOT_FOUND,
+                "Not found",
+                "There is no such path.",
+                "Check the path: Wesal's routes stand under the base path, letter for letter.",
+            ),
+            Self::MethodNotAllowed => (
+                "method_not_allowed",
+                S::METHOD_NOT_ALLOWED,
+                "Method not allowed",
+                "The path is there and does not take this method.",
+                "Use a method that `Allow` names.",
+            ),
+            Self::RequestTimeout => (
+                "request_timeout",
+                S::REQUEST_TIMEOUT,
+                "The request took too long",
+                "The body did not arrive in time.",
+                "Send it at once.",
+            ),
+            Self::PayloadTooLarge => (
+                "payload_too_large",
+                S::PAYLOAD_TOO_LARGE,
+                "The body is too large",
+                "The body has more bytes than the gateway reads.",
+                "Send a smaller one; `detail` says how large it may be.",
+            ),
+            Self::UnsupportedMediaType => (
+                "unsupported_media_type",
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "Unsupported media type",
+                "The body does not come as `application/json`, or comes compressed.",
+                "Send it with `Content-Type: application/json` and without `Content-Encoding`.",
+            ),
+            Self::RateLimited => (
+                "rate_limited",
+                S::TOO_MANY_REQUESTS,
+                "Too many requests",
+                "The key's limit is spent.",
+                "Wait as long as `Retry-After` says; `RateLimit` in every answer tells what is left.",
+            ),
+            Self::TooManyAuthFailures => (
+                "too_many_auth_failures",
+                S::TOO_MANY_REQUESTS,
+                "Too many failed authentications",
+                "Too many wrong credentials came from one address. A good one still passes.",
+                "Check the key, and wait as long as `Retry-After` says.",
+            ),
+            Self::OnlyIfCached => (
+                "only_if_cached",
+                S::GATEWAY_TIMEOUT,
+                "Not in the cache",
+                "`Cache-Control: only-if-cached` was asked for, and nothing that is held may be served.",
+                "Ask without `only-if-cached`.",
+            ),
+            Self::UpstreamRejected => (
+                "upstream_rejected",
+                S::BAD_REQUEST,
+                "Wesal refused the request",
+                "Wesal itself refused the request.",
+                "Check the values: Wesal's own words are in `detail`, its code in `wesalCode`.",
+            ),
+            Self::UpstreamLoginFailed => (
+                "upstream_login_failed",
+                S::SERVICE_UNAVAILABLE,
+                "The gateway's login at Wesal fails",
+                "Wesal does not accept the gateway's own login.",
+                "Callers cannot mend it: tell who runs the gateway, and wait as long as `Retry-After` says.",
+            ),
+            Self::UpstreamUnreachable => (
+                "upstream_unreachable",
+                S::BAD_GATEWAY,
+                "Wesal cannot be reached",
+                "There is no connection to Wesal.",
+                "Try again later.",
+            ),
+            Self::UpstreamInvalidResponse => (
+                "upstream_invalid_response",
+                S::BAD_GATEWAY,
+                "Wesal's answer cannot be used",
+                "Wesal answered with something else than the JSON that it promises.",
+                "Try again later; if it goes on, report the `requestId`.",
+            ),
+            Self::UpstreamError => (
+                "upstream_error",
+                S::BAD_GATEWAY,
+                "Wesal failed",
+                "Wesal answered with a failure that is not of the caller's making.",
+                "Try again later.",
+            ),
+            Self::UpstreamTimeout => (
+                "upstream_timeout",
+                S::GATEWAY_TIMEOUT,
+                "Wesal did not answer in time",
+                "Wesal did not answer in time.",
+                "Try again later.",
+            ),
+            Self::UpstreamRateLimited => (
+                "upstream_rate_limited",
+                S::SERVICE_UNAVAILABLE,
+                "Wesal asks the gateway to slow down",
+                "Wesal asks the gateway to make a pause.",
+                "Wait as long as `Retry-After` says.",
+            ),
+            Self::UpstreamBudgetExhausted => (
+                "upstream_budget_exhausted",
+                S::SERVICE_UNAVAILABLE,
+                "The gateway's budget of Wesal calls is spent",
+                "The gateway has asked Wesal as often as it may for now.",
+                "Wait as long as `Retry-After` says.",
+            ),
+            Self::UpstreamUnavailable => (
+                "upstream_unavailable",
+                S::SERVICE_UNAVAILABLE,
+                "Wesal has been failing",
+                "Wesal has been failing, and the gateway gives it a pause.",
+                "Wait as long as `Retry-After` says.",
+            ),
+            Self::Overloaded => (
+                "overloaded",
+                S::SERVICE_UNAVAILABLE,
+                "The gateway is overloaded",
+                "The gateway works on as many requests as it may.",
+                "Wait as long as `Retry-After` says.",
+            ),
+            Self::ShuttingDown => (
+                "shutting_down",
+                S::SERVICE_UNAVAILABLE,
+                "The gateway is shutting down",
+                "The process is ending; another may already stand in its place.",
+                "Send the request again, on a new connection, after `Retry-After`.",
+            ),
+            Self::Internal => (
+                "internal",
+                S::INTERNAL_SERVER_ERROR,
+                "Internal error",
+                "A bug, or a fault on the gateway's own side, which its log names.",
+                "Report the `requestId`.",
+            ),
+        };
+        Meaning { code, status, title, when, remedy }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_readme_lists_every_code_with_its_statuses() {
+        let mut listed = BTreeSet::new();
+        for row in include_str!("../../README.md").lines().filter(|line| line.starts_with("| `")) {
+            let columns: Vec<_> = row.split('|').collect();
+            let words: Vec<_> = columns[1].split('`').skip(1).step_by(2).collect();
+            let codes: Vec<_> = Code::ALL.into_iter().filter(|code| words.contains(&code.as_str())).collect();
+            if codes.is_empty() {
+                continue;
             }
-            Self::RateLimited => ("rate_limited", S::TOO_MANY_REQUESTS, "Too many requests"),
-            Self::TooManyAuthFailures => {
-                ("too_many_auth_failures", S::TOO_MANY_REQUESTS, "Too many failed authentications")
-            }
-            Self::OnlyIfCached => ("only_if_cached", S::GATEWAY_TIMEOUT, "Not in the cache"),
-            Self::UpstreamRejected => ("upstream_rejected", S::BAD_REQUEST, "Wesal refused the request"),
-            Self::UpstreamLoginFailed => {
-                ("upstream_login_failed", S::SERVICE_UNAVAILABLE, "The gateway's login at Wesal fails")
-            }
-            Self::UpstreamUnreachable => ("upstream_unreachable", S::BAD_GATEWAY, "Wesal cannot be reached"),
-            Self::UpstreamInvalidResponse => {
-                ("upstream_invalid_response", S::BAD_GATEWAY, "Wesal's answer cannot be used")
-            }
-            Self::UpstreamError => ("upstream_error", S::BAD_GATEWAY, "Wesal failed"),
-            Self::UpstreamTimeout => ("upstream_timeout", S::GATEWAY_TIMEOUT, "Wesal did not answer in time"),
-            Self::UpstreamRateLimited => {
-                ("upstream_rate_limited", S::SERVICE_UNAVAILABLE, "Wesal asks the gateway to slow down")
-            }
-            Self::UpstreamBudgetExhausted => {
-                ("upstream_budget_exhausted", S::SERVICE_UNAVAILABLE, "The gateway's budget of Wesal calls is spent")
-            }
-            Self::UpstreamUnavailable => ("upstream_unavailable", S::SERVICE_UNAVAILABLE, "Wesal has been failing"),
-            Self::Overloaded => ("overloaded", S::SERVICE_UNAVAILABLE, "The gateway is overloaded"),
-            Self::ShuttingDown => ("shutting_down", S::SERVICE_UNAVAILABLE, "The gateway is shutting down"),
-            Self::Internal => ("internal", S::INTERNAL_SERVER_ERROR, "Internal error"),
+            assert_eq!(codes.len(), words.len(), "{row}");
+            let told: BTreeSet<_> = columns[2].split(',').map(|status| status.trim().parse().unwrap()).collect();
+            assert_eq!(told, codes.iter().flat_map(|code| code.statuses()).collect(), "{row}");
+            listed.extend(words);
         }
+        assert_eq!(listed, Code::ALL.iter().map(|code| code.as_str()).collect());
     }
 }

@@ -1,8 +1,8 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::http::HeaderValue;
 
-use super::admit::limit_policy;
+use super::{admit::limit_policy, app::Settings, openapi::OpenApi};
 use crate::{
     callers::Callers,
     clock::SharedClock,
@@ -21,6 +21,8 @@ pub(super) struct Known {
     pub(super) auth_failures: Arc<AuthFailures>,
     /// Queues that one request may name.
     pub(super) max_queues: usize,
+    /// Made when it is first asked for.
+    openapi: OnceLock<OpenApi>,
 }
 
 impl Known {
@@ -37,6 +39,12 @@ impl Known {
             max_queues: config.limits.max_queues_per_request.get(),
             policies: limits.quotas().map(limit_policy).collect(),
             limits,
+            openapi: OnceLock::new(),
         }
+    }
+
+    /// The description of what is served now.
+    pub(super) fn openapi(&self, settings: &Settings) -> &OpenApi {
+        self.openapi.get_or_init(|| OpenApi::new(settings, self.max_queues))
     }
 }

@@ -12,6 +12,7 @@ mod concerns;
 mod credential;
 mod extract;
 mod known;
+mod openapi;
 mod problem;
 #[cfg(any(test, fuzzing))]
 mod properties;

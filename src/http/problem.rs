@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::Response,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::code::Code;
@@ -31,14 +32,14 @@ pub(super) struct Problem {
 }
 
 /// One thing that is wrong with a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(super) struct Fault {
     #[serde(flatten)]
     place: Place,
     detail: Cow<'static, str>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Place {
     /// A JSON pointer (RFC 6901) into the body.
@@ -197,18 +198,32 @@ fn capitalized(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// What went wrong, and what to do (RFC 9457), with Wesal's `success` flag.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(super) struct Document<'a> {
+    /// Where the code is explained.
     r#type: String,
+    /// The code in a few words.
     title: &'static str,
+    /// The HTTP status, once more.
+    #[schemars(range(min = 400, max = 599))]
     status: u16,
+    /// What to do about it.
     detail: &'a str,
+    /// Never true.
+    #[schemars(extend("const" = false))]
     success: bool,
+    /// What to branch on.
+    #[schemars(with = "Code")]
     code: &'static str,
+    /// Wesal's code that means the same, or that Wesal itself gave.
     #[serde(rename = "wesalCode")]
     wesal_code: Option<&'static str>,
+    /// What to tell when asking for help; `X-Request-Id` says the same.
     #[serde(rename = "requestId")]
     request_id: &'a str,
+    /// What is wrong with the request, 20 places at most.
     errors: &'a [Fault],
 }
 
@@ -217,7 +232,7 @@ impl Problem {
     pub(super) fn render(&self, request_id: &str) -> Response {
         let document = Document {
             r#type: format!("/docs/errors#{}", self.code.as_str()),
-            title: self.code.title(),
+            title: self.code.meaning().title,
             status: self.status.as_u16(),
             detail: &self.detail,
             success: false,

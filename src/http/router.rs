@@ -11,22 +11,44 @@ pub(super) enum Endpoint {
     Liveness,
     /// `GET /readyz`
     Readiness,
+    /// `GET /openapi.json`
+    OpenApi,
     /// A vendor route under the base path.
     Mirrored(Route),
 }
 
+/// The path of the logout in the text of the reference; its example calls the route's own.
+pub(super) const LOGOUT_TOO: &str = "/auth/reset_pwd";
+
 impl Endpoint {
+    /// Every one.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        [Self::Liveness, Self::Readiness, Self::OpenApi].into_iter().chain(Route::ALL.into_iter().map(Self::Mirrored))
+    }
+
+    /// The paths that it stands at, as templates, the vendor's routes under `base_path`.
+    pub(super) fn paths(self, base_path: &str) -> Vec<String> {
+        match self {
+            Self::Liveness | Self::Readiness | Self::OpenApi => vec![self.template().to_owned()],
+            Self::Mirrored(route) => {
+                let too = (route == Route::Logout).then_some(LOGOUT_TOO);
+                std::iter::once(route.template()).chain(too).map(|path| format!("{base_path}{path}")).collect()
+            }
+        }
+    }
+
     /// What stands at `path`, the vendor's routes under `base_path`. A path is compared byte for byte: what is spelled
     /// otherwise is not there.
     pub(super) fn find(base_path: &str, path: &str) -> Option<Self> {
         match path {
             "/livez" => return Some(Self::Liveness),
             "/readyz" => return Some(Self::Readiness),
+            "/openapi.json" => return Some(Self::OpenApi),
             _ => {}
         }
         let path = path.strip_prefix(base_path)?;
         // The reference's example calls one path, its text the other.
-        let path = if path == "/auth/reset_pwd" { Route::Logout.template() } else { path };
+        let path = if path == LOGOUT_TOO { Route::Logout.template() } else { path };
         Route::ALL.into_iter().find(|route| fits(*route, path)).map(Self::Mirrored)
     }
 
@@ -35,6 +57,7 @@ impl Endpoint {
         match self {
             Self::Liveness => "/livez",
             Self::Readiness => "/readyz",
+            Self::OpenApi => "/openapi.json",
             Self::Mirrored(route) => route.template(),
         }
     }
@@ -51,7 +74,7 @@ impl Endpoint {
 
     fn is_gotten(self) -> bool {
         match self {
-            Self::Liveness | Self::Readiness => true,
+            Self::Liveness | Self::Readiness | Self::OpenApi => true,
             Self::Mirrored(route) => route.is_gotten(),
         }
     }

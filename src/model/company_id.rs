@@ -13,7 +13,8 @@ pub struct CompanyId(NonZeroU64);
 pub struct InvalidCompanyId;
 
 impl CompanyId {
-    const MAX: u64 = (1 << 53) - 1;
+    /// The greatest there can be.
+    pub const MAX: u64 = (1 << 53) - 1;
 
     /// The number itself.
     pub fn get(self) -> u64 {

@@ -26,9 +26,24 @@ pub enum InvalidInterval {
     NotInOrder,
 }
 
+/// RFC 3339, section 5.6, `date-time`, with at most nine digits of a second.
+macro_rules! instant_pattern {
+    () => {
+        concat!(
+            "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])",
+            "[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\\.[0-9]{1,9})?",
+            "([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
+        )
+    };
+}
+
 const EXAMPLE: &str = "2024-01-28T09:00:00.000Z/2024-01-28T10:00:00.000Z";
 
 impl Interval {
+    /// What every interval matches (ECMA-262), though not all that match are intervals: the end must be after the start,
+    /// and the day be one that its month has.
+    pub const PATTERN: &str = concat!("^", instant_pattern!(), "/", instant_pattern!(), "$");
+
     /// Reads `start/end`.
     pub fn parse(text: &str) -> Result<Self, InvalidInterval> {
         let (start, end) = text.split_once('/').ok_or(InvalidInterval::NotTwo)?;
@@ -71,13 +86,19 @@ fn instant(text: &str) -> Option<Timestamp> {
         }
         None => rest,
     };
-    if !matches!(offset, b"Z" | b"+00:00" | b"-00:00") {
+    if !matches!(offset, b"Z" | b"+00:00" | b"-00:00") || has_long_offset(text) {
         return None;
     }
     // A zone is known to be offset-only here; jiff checks the numbers' ranges.
     let instant = text.to_ascii_uppercase().parse::<Timestamp>().ok()?.round(truncating()).ok()?;
     // By its offset it can lie in the year before, which RFC 3339 cannot write.
     (instant.as_second() >= START_OF_YEAR_0).then_some(instant)
+}
+
+/// Whether the offset is of a day or more; jiff takes up to 25 hours, RFC 3339 has two digits up to 23 for them.
+fn has_long_offset(text: &str) -> bool {
+    let offset = text.rsplit_once(['+', '-']).filter(|_| !text.ends_with(['Z', 'z']));
+    offset.is_some_and(|(_, offset)| offset.get(..2).is_none_or(|hours| hours > "23"))
 }
 
 fn truncating() -> jiff::TimestampRound {
@@ -128,6 +149,7 @@ mod tests {
             (format!("2024-01-28T09:00:00.1234567890Z/{z}"), NotAnInstant("start")),
             (format!("PT1H/{z}"), NotAnInstant("start")),
             (format!("0000-01-01T00:00:00+00:01/{z}"), NotAnInstant("start")),
+            (format!("2024-01-01T00:00:00-24:00/{z}"), NotAnInstant("start")),
         ] {
             assert_eq!(Interval::parse(&text), Err(why), "{text}");
         }

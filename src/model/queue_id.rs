@@ -16,7 +16,11 @@ pub struct QueueId(Arc<str>);
 pub struct InvalidQueueId;
 
 impl QueueId {
-    const MAX_CHARS: usize = 128;
+    /// How many characters it has at most.
+    pub const MAX_CHARS: usize = 128;
+
+    /// What every id matches (ECMA-262): no control character, which are C0, DEL and C1.
+    pub const PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f]+$";
 
     /// The id as the caller wrote it.
     pub fn as_str(&self) -> &str {

@@ -84,7 +84,15 @@ impl Simulator {
 
     /// Until cleared, whenever this route would answer with success its body is exactly these bytes.
     pub fn set_answer(&self, route: &str, body: impl Into<Bytes>) {
-        self.inner.state().answers.insert(known(route), body.into());
+        let mut state = self.inner.state();
+        state.answers.insert(known(route), body.into());
+        state.was_told = true;
+    }
+
+    /// Whether all that it has ever said was its own.
+    #[must_use]
+    pub fn spoke_for_itself(&self) -> bool {
+        !self.inner.state().was_told
     }
 
     /// The route answers for itself again.

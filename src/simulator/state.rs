@@ -38,6 +38,8 @@ pub(crate) struct State {
     pub(crate) account: Account,
     pub(crate) tokens: Tokens,
     pub(crate) answers: BTreeMap<Route, Bytes>,
+    /// Whether it has ever been told what to answer.
+    pub(crate) was_told: bool,
     /// Where the token stands in the answer to a login.
     pub(crate) token_pointer: String,
     /// The word before the token in `Authorization`, if there is to be one.
@@ -82,6 +84,7 @@ impl Inner {
             account: Account::new(seed, options.credentials.clone()),
             tokens: Tokens::new(seed),
             answers: BTreeMap::new(),
+            was_told: false,
             token_pointer: "/data/access_token".to_owned(),
             scheme: None,
             ledger: Ledger::default(),

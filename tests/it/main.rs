@@ -15,6 +15,7 @@ mod lifecycle;
 mod limits;
 mod login;
 mod metrics;
+mod openapi;
 mod operators;
 mod own_password;
 mod paths;

@@ -8,6 +8,29 @@ use crate::{
     model::{Json, pointer_token},
 };
 
+/// Where a body's top-level fields are taken from: a request ([`Fields`]), or nothing at all, to learn what would be taken
+/// ([`Described`](super::Described)). A route asks for its fields once, through this, so that what it reads and what its
+/// description says cannot differ. `about` says what the field is for, in a sentence.
+pub(in crate::http) trait Form {
+    /// A mandatory field. `None` if it is missing or wrong, which is then noted.
+    fn required<R: Reader>(&mut self, name: &'static str, reader: R, about: &'static str) -> Option<R::Value>;
+
+    /// A field that may be left out. `None` if it is, or if it is wrong, which is then noted.
+    fn optional<R: Reader>(&mut self, name: &'static str, reader: R, about: &'static str) -> Option<R::Value>;
+}
+
+/// How a field's value is read, and what may therefore stand there.
+pub(in crate::http) trait Reader {
+    /// What it is read as.
+    type Value;
+
+    /// Reads it, or says what is wrong.
+    fn read(self, json: Json) -> Result<Self::Value, Wrong>;
+
+    /// Its JSON Schema (2020-12): what it refuses is not taken by [`read`](Self::read) either.
+    fn schema(&self) -> serde_json::Value;
+}
+
 /// A body's top-level members, taken out one by one. All that is wrong is noted, and told at once.
 pub(in crate::http) struct Fields {
     members: BTreeMap<String, Json>,
@@ -28,34 +51,6 @@ impl Fields {
                 let fault = Fault::at("", format!("this must be an object, not {kind}"));
                 Err(Problem::new(Code::InvalidRequest, format!("The body must be an object, not {kind}."))
                     .with_faults(vec![fault]))
-            }
-        }
-    }
-
-    /// A mandatory field. `None` if it is missing or wrong, which is then noted.
-    pub(in crate::http) fn required<T>(
-        &mut self,
-        name: &'static str,
-        read: impl FnOnce(Json) -> Result<T, Wrong>,
-    ) -> Option<T> {
-        if !self.members.contains_key(name) {
-            self.something_is_missing = true;
-            self.faults.push(Fault::at(format!("/{name}"), "this field is mandatory"));
-        }
-        self.optional(name, read)
-    }
-
-    /// A field that may be left out. `None` if it is, or if it is wrong, which is then noted.
-    pub(in crate::http) fn optional<T>(
-        &mut self,
-        name: &'static str,
-        read: impl FnOnce(Json) -> Result<T, Wrong>,
-    ) -> Option<T> {
-        match read(self.members.remove(name)?) {
-            Ok(value) => Some(value),
-            Err(wrong) => {
-                self.faults.extend(wrong.into_iter().map(|(below, why)| Fault::at(format!("/{name}{below}"), why)));
-                None
             }
         }
     }
@@ -84,5 +79,25 @@ impl Fields {
             n => Cow::from(format!("{n} fields are missing or wrong; `errors` says which and why.")),
         };
         Problem::new(code, detail).with_faults(self.faults)
+    }
+}
+
+impl Form for Fields {
+    fn required<R: Reader>(&mut self, name: &'static str, reader: R, about: &'static str) -> Option<R::Value> {
+        if !self.members.contains_key(name) {
+            self.something_is_missing = true;
+            self.faults.push(Fault::at(format!("/{name}"), "this field is mandatory"));
+        }
+        self.optional(name, reader, about)
+    }
+
+    fn optional<R: Reader>(&mut self, name: &'static str, reader: R, _: &'static str) -> Option<R::Value> {
+        match reader.read(self.members.remove(name)?) {
+            Ok(value) => Some(value),
+            Err(wrong) => {
+                self.faults.extend(wrong.into_iter().map(|(below, why)| Fault::at(format!("/{name}{below}"), why)));
+                None
+            }
+        }
     }
 }

@@ -2,10 +2,12 @@
 //! spent.
 
 mod body;
+mod described;
 mod fields;
 mod parameters;
 pub(super) mod readers;
 
 pub(super) use body::{parse_json, read_body};
-pub(super) use fields::Fields;
+pub(super) use described::Described;
+pub(super) use fields::{Fields, Form, Reader};
 pub(super) use parameters::query_parameters;

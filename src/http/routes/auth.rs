@@ -6,7 +6,8 @@ use axum::{
     http::{HeaderValue, header, request::Parts},
     response::Response,
 };
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::serve::{parameters, read_fields};
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
         admit::{count, refuse},
         app::{App, Peer},
         code::Code,
-        extract::{Fields, readers},
+        extract::{Described, Fields, Form, readers},
         problem::{Fault, Problem},
     },
     model::{CallerName, Route, write_string},
@@ -39,39 +40,67 @@ pub(in crate::http) async fn log_in(
     let shown = found.map_err(|failure| refuse(app, &known, peer.address(&head.headers), failure))?;
     count(app, &known, &shown.caller, line)?;
     let session = known.callers.begin_session(&app.sessions, &shown, now).map_err(|_| Problem::internal())?;
-    Ok(no_store(login_answer(app, &shown.caller, &email, &session)))
+    Ok(login_answer(app, &shown.caller, email, session))
 }
 
 /// The name and the key that a login shows.
 pub(super) fn shown_at_login(mut fields: Fields) -> Result<(String, String), Problem> {
-    let email = fields.required("email", readers::text);
-    let password = fields.required("password", readers::text);
+    let shown = login_form(&mut fields);
     fields.forwarded(&[]);
-    match (email, password) {
-        (Some(email), Some(password)) if fields.are_good() => Ok((email, password)),
-        _ => Err(fields.refusal()),
-    }
+    shown.filter(|_| fields.are_good()).ok_or_else(|| fields.refusal())
 }
 
-/// The vendor's shape, with the caller as the user.
-fn login_answer(app: &App, caller: &Caller, email: &str, session: &str) -> String {
+/// What a login's body holds.
+pub(in crate::http) fn login_form(form: &mut impl Form) -> Option<(String, String)> {
+    let email = form.required("email", readers::Text, "The app's name at the gateway, or the `login` set for it.");
+    let password = form.required("password", readers::Text, "One of the app's gateway keys.");
+    Some((email?, password?))
+}
+
+/// What a login answers: the vendor's shape, with the caller as the user.
+#[derive(Serialize, JsonSchema)]
+pub(in crate::http) struct LoggedIn {
+    data: LoginData,
+    #[schemars(extend("const" = true))]
+    success: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct LoginData {
+    user: User,
+    /// The session: a JWT, to be sent in `Authorization`.
+    access_token: String,
+}
+
+/// The app, told as Wesal tells its users.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct User {
+    /// The same for an app as long as it has its name.
+    id: u32,
+    /// The app's name.
+    first_name: String,
+    last_name: &'static str,
+    /// As it came.
+    email: String,
+    status: u8,
+    /// When the gateway's process began.
+    created_at: String,
+    updated_at: String,
+}
+
+fn login_answer(app: &App, caller: &Caller, email: String, session: String) -> Response {
     let since = format!("{:.3}", app.started_at);
-    json!({
-        "data": {
-            "user": {
-                "id": user_id(&caller.name),
-                "firstName": caller.name.as_str(),
-                "lastName": "",
-                "email": email,
-                "status": 1,
-                "createdAt": since,
-                "updatedAt": since,
-            },
-            "access_token": session,
-        },
-        "success": true,
-    })
-    .to_string()
+    let user = User {
+        id: user_id(&caller.name),
+        first_name: caller.name.as_str().to_owned(),
+        last_name: "",
+        email,
+        status: 1,
+        created_at: since.clone(),
+        updated_at: since,
+    };
+    told(&LoggedIn { data: LoginData { user, access_token: session }, success: true })
 }
 
 /// The same for a caller as long as it has its name, and telling nothing of others.
@@ -110,7 +139,7 @@ pub(in crate::http) async fn verify_reset(
 
 /// How the account's owner is reached.
 #[derive(Clone, Copy)]
-pub(super) enum Method {
+pub(in crate::http) enum Method {
     Email,
     Phone,
 }
@@ -124,36 +153,77 @@ impl Method {
     }
 }
 
-/// The texts that a route takes beside `method`; those that the method makes mandatory may not be empty.
-pub(super) struct Form {
+/// What a route takes beside `method`: texts, of which those that the method makes mandatory may not be empty.
+pub(in crate::http) struct AccountForm {
     route: Route,
-    fields: &'static [&'static str],
+    texts: &'static [(&'static str, &'static str)],
     mandatory: fn(Method) -> &'static [&'static str],
 }
 
-pub(super) const RESET: Form = Form {
+const EMAIL: (&str, &str) = ("email", "The email of the account at Wesal.");
+
+pub(in crate::http) const RESET: AccountForm = AccountForm {
     route: Route::Reset,
-    fields: &["email", "phone"],
+    texts: &[EMAIL, ("phone", "The phone of the account at Wesal.")],
     mandatory: |method| match method {
         Method::Email => &["email"],
         Method::Phone => &["phone"],
     },
 };
 
-pub(super) const VERIFY: Form = Form {
+pub(in crate::http) const VERIFY: AccountForm = AccountForm {
     route: Route::Verify,
-    fields: &["email", "verifyCode", "otp", "password"],
+    texts: &[
+        EMAIL,
+        ("verifyCode", "The code that came by email."),
+        ("otp", "The code that came by phone."),
+        ("password", "The new password. Where it is the gateway's own, it may hold no control character."),
+    ],
     mandatory: |method| match method {
         Method::Email => &["email", "verifyCode", "password"],
         Method::Phone => &["email", "otp", "password"],
     },
 };
 
+impl AccountForm {
+    /// The method and, in their order, the texts that came with it. `all` methods are taken, and `assumed` is what is meant
+    /// where there is nothing to read it from.
+    fn fill(
+        &self,
+        form: &mut impl Form,
+        all: &'static [Method],
+        assumed: Option<Method>,
+    ) -> (Option<Method>, Vec<(&'static str, String)>) {
+        let reader = readers::OneOf { all, word: Method::as_str };
+        let method = form.required("method", reader, "How the code comes to the account's owner.").or(assumed);
+        let mandatory = method.map_or(&[][..], self.mandatory);
+        let mut texts = Vec::new();
+        for (name, about) in self.texts {
+            let text = if mandatory.contains(name) {
+                form.required(name, readers::SomeText, about)
+            } else {
+                form.optional(name, readers::Text, about)
+            };
+            texts.extend(text.map(|text| (*name, text)));
+        }
+        (method, texts)
+    }
+
+    /// Each method's word, with what is to be sent with it.
+    pub(in crate::http) fn described(&self) -> [(&'static str, Described); 2] {
+        [(Method::Email, &[Method::Email][..]), (Method::Phone, &[Method::Phone])].map(|(method, alone)| {
+            let mut form = Described::default();
+            self.fill(&mut form, alone, Some(method));
+            (method.as_str(), form)
+        })
+    }
+}
+
 async fn call_account(
     app: &App,
     head: &Parts,
     body: Body,
-    form: &Form,
+    form: &AccountForm,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
     parameters(&app.settings, &head.uri)?;
@@ -179,25 +249,18 @@ pub(super) struct AccountCall {
 
 /// Reads a form; `is_own` knows the service login's own email.
 pub(super) fn account_call(
-    form: &Form,
+    form: &AccountForm,
     mut fields: Fields,
     forward_fields: &[String],
     is_own: impl Fn(&str) -> bool,
 ) -> Result<AccountCall, Problem> {
-    let method = fields.required("method", readers::one_of([Method::Email, Method::Phone], Method::as_str));
-    let mandatory = method.map_or(&[][..], form.mandatory);
+    let (method, texts) = form.fill(&mut fields, &[Method::Email, Method::Phone], None);
     let mut own_account = false;
     let mut new_password = None;
     let mut body = String::from("{\"method\":");
     write_string(method.map_or("", Method::as_str), &mut body);
-    for name in form.fields {
-        let value = if mandatory.contains(name) {
-            fields.required(name, readers::some_text)
-        } else {
-            fields.optional(name, readers::text)
-        };
-        let Some(value) = value else { continue };
-        match *name {
+    for (name, value) in texts {
+        match name {
             "email" => own_account = is_own(&value),
             "password" => new_password = Some(Secret::new(&value)),
             _ => {}
@@ -226,12 +289,20 @@ pub(super) fn account_call(
     Ok(AccountCall { body, own_password: new_password.filter(|_| own_account) })
 }
 
-fn succeeded() -> Response {
-    no_store(r#"{"success":true}"#.to_owned())
+/// What logout, reset and verify answer.
+#[derive(Serialize, JsonSchema)]
+pub(in crate::http) struct Succeeded {
+    #[schemars(extend("const" = true))]
+    success: bool,
 }
 
-fn no_store(json: String) -> Response {
-    let mut response = Response::new(Body::from(json));
+fn succeeded() -> Response {
+    told(&Succeeded { success: true })
+}
+
+fn told(answer: &impl Serialize) -> Response {
+    // Structs of texts and numbers always have a form in JSON.
+    let mut response = Response::new(Body::from(serde_json::to_vec(answer).unwrap_or_default()));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

@@ -13,7 +13,7 @@ use crate::{
     http::{
         app::App,
         code::Code,
-        extract::{Fields, parse_json, readers},
+        extract::{Fields, Form, parse_json, readers},
         problem::{Fault, Problem},
         router::Endpoint,
     },
@@ -31,9 +31,9 @@ pub fn explain(app: &App, asked: &[u8], request_id: &str) -> Response {
 
 fn read(app: &App, asked: &[u8]) -> Result<Query, Problem> {
     let mut fields = Fields::of(parse_json(asked)?)?;
-    let method = fields.optional("method", readers::text);
-    let path = fields.required("path", readers::text);
-    let body = fields.optional("body", Ok);
+    let method = fields.optional("method", readers::Text, "The method, if it matters.");
+    let path = fields.required("path", readers::Text, "The path, with the base path or without.");
+    let body = fields.optional("body", readers::Anything, "What would be posted.");
     fields.forwarded(&[]);
     let Some(path) = path.filter(|_| fields.are_good()) else { return Err(fields.refusal()) };
     let wrong = |pointer, why| {
@@ -66,7 +66,7 @@ fn read(app: &App, asked: &[u8]) -> Result<Query, Problem> {
     let most = app.known().max_queues;
     match route {
         Route::Questions => read_gotten(settings, &uri, || questions::company(uri.path()).map(Subject::Questions)),
-        Route::Surveys => posted(&surveys::subject),
+        Route::Surveys => posted(&|fields| surveys::subject(fields)),
         Route::QueueSummary | Route::QueueActivity | Route::QueuePerformance => {
             posted(&|fields| queues::subject(route, most, fields))
         }

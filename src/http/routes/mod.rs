@@ -3,6 +3,7 @@
 pub(super) mod auth;
 pub(super) mod explain;
 pub(super) mod health;
+pub(super) mod openapi;
 pub(super) mod organization;
 #[cfg(any(test, fuzzing))]
 pub(super) mod properties;
@@ -10,3 +11,6 @@ pub(super) mod questions;
 pub(super) mod queues;
 mod serve;
 pub(super) mod surveys;
+
+/// What the reference says of a field that several routes have.
+const EXTENDED: &str = "Whether the answer has more details.";

@@ -98,7 +98,7 @@ fn read(route: Route, uri: &Uri, body: &[u8]) -> Result<Read, Problem> {
             let subject = || questions::company(uri.path()).map(Subject::Questions);
             read_gotten(settings, uri, subject).map(Read::Query)
         }
-        Route::Surveys => posted(&surveys::subject),
+        Route::Surveys => posted(&|fields| surveys::subject(fields)),
         Route::QueueSummary | Route::QueueActivity | Route::QueuePerformance => {
             posted(&|fields| queues::subject(route, MOST_QUEUES, fields))
         }

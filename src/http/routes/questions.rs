@@ -1,4 +1,5 @@
 use axum::{http::request::Parts, response::Response};
+use serde_json::{Value, json};
 
 use super::serve::{answer_gotten, as_kept, gotten};
 use crate::{
@@ -7,6 +8,7 @@ use crate::{
         access_log::Line,
         app::App,
         code::Code,
+        extract::{Reader, readers},
         problem::{Fault, Problem},
         router::parameter,
     },
@@ -30,5 +32,17 @@ pub(super) fn company(path: &str) -> Result<CompanyId, Problem> {
         let fault = Fault::parameter("companyId", error.to_string());
         let detail = "The path must end with a company id; get_organization lists them.";
         Problem::new(Code::InvalidRequest, detail).with_faults(vec![fault])
+    })
+}
+
+/// The path's parameter, for the description.
+pub(in crate::http) fn parameter_described() -> Value {
+    json!({
+        "name": "companyId",
+        "in": "path",
+        "required": true,
+        "description": "Whose questions are asked for, in digits; `get_organization` lists the ids.",
+        "schema": readers::Company.schema(),
+        "example": 100_301,
     })
 }

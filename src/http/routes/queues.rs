@@ -6,7 +6,7 @@ use crate::{
     http::{
         access_log::Line,
         app::App,
-        extract::{Fields, readers},
+        extract::{Fields, Form, readers},
         problem::Problem,
     },
     model::{Figures, QueuesQuery, Route, Subject},
@@ -27,20 +27,25 @@ pub(in crate::http) async fn query_queues(
     answer_posted(app, caller, &question, head, line).await
 }
 
-/// `most` queues may be named at once.
-pub(super) fn subject(route: Route, most: usize, fields: &mut Fields) -> Option<Subject> {
-    let queues = fields.required("queues", readers::queues(most));
+/// What a body asks for; the fields are those of the reference. `most` queues may be named at once.
+pub(in crate::http) fn subject(route: Route, most: usize, form: &mut impl Form) -> Option<Subject> {
+    let about = "The ids of the queues that are asked for, as whoever administers Wesal gives them. One that stands there \
+                 twice is answered once.";
+    let queues = form.required("queues", readers::Queues(most), about);
     let figures = match route {
         Route::QueueSummary => Some(Figures::Summary),
         Route::QueueActivity => Some(Figures::Activity),
-        _ => performance(fields),
+        _ => performance(form),
     };
-    let extended = fields.optional("extended", readers::boolean);
+    let extended = form.optional("extended", readers::Boolean, super::EXTENDED);
     Some(Subject::Queues(QueuesQuery { figures: figures?, queues: queues?.into(), extended }))
 }
 
-fn performance(fields: &mut Fields) -> Option<Figures> {
-    let interval = fields.required("interval", readers::interval);
-    let partial = fields.optional("partial", readers::boolean);
+fn performance(form: &mut impl Form) -> Option<Figures> {
+    let about = "From when to when: two RFC 3339 instants with one `/` between them, the second at least a millisecond \
+                 after the first. Wesal is asked in UTC, to the millisecond.";
+    let interval = form.required("interval", readers::Span, about);
+    let about = "Whether the interval is answered in blocks of 30 minutes.";
+    let partial = form.optional("partial", readers::Boolean, about);
     Some(Figures::Performance { interval: interval?, partial })
 }

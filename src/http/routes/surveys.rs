@@ -6,7 +6,7 @@ use crate::{
     http::{
         access_log::Line,
         app::App,
-        extract::{Fields, readers},
+        extract::{Form, readers},
         problem::Problem,
     },
     model::{Route, Subject, SurveysQuery},
@@ -24,11 +24,29 @@ pub(in crate::http) async fn query_surveys(
     answer_posted(app, caller, &question, head, line).await
 }
 
-pub(super) fn subject(fields: &mut Fields) -> Option<Subject> {
-    let company = fields.required("companyId", readers::company_id);
-    let filters = fields.optional("filters", readers::filters);
-    let extended = fields.optional("extended", readers::boolean);
-    let offset = fields.optional("offset", readers::whole_number(0..=u64::MAX));
-    let limit = fields.optional("limit", readers::whole_number(1..=100));
+/// What a body asks for; the fields are those of the reference.
+pub(in crate::http) fn subject(form: &mut impl Form) -> Option<Subject> {
+    let company = form.required(
+        "companyId",
+        readers::Company,
+        "Whose surveys are asked for; `get_organization` lists the ids. In digits alone.",
+    );
+    let filters = form.optional(
+        "filters",
+        readers::Filters,
+        "Which surveys are asked for: each filter names a dimension, such as `dateTime`, and what it is compared with. \
+         Which there are is for Wesal to say; it wants local times without an offset.",
+    );
+    let extended = form.optional("extended", readers::Boolean, super::EXTENDED);
+    let offset = form.optional(
+        "offset",
+        readers::WholeNumber(0..=u64::MAX),
+        "How many surveys are left out at the start; 0 if it is not there. In digits alone.",
+    );
+    let limit = form.optional(
+        "limit",
+        readers::WholeNumber(1..=100),
+        "How many surveys are answered at most; 10 if it is not there. In digits alone.",
+    );
     Some(Subject::Surveys(SurveysQuery { company: company?, filters, extended, offset, limit }))
 }

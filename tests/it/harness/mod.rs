@@ -5,6 +5,7 @@ mod answer;
 mod authority;
 #[cfg(feature = "otlp")]
 mod collector;
+mod described;
 mod fault_proxy;
 mod routes;
 mod setup;
@@ -133,12 +134,23 @@ impl World {
 
     /// Sends, and reads the answer to its end.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
-        Answer::read(request.send().await.unwrap()).await
+        answered(request, self.public(), self.plain_vendor()).await
+    }
+
+    /// Where answers are to be as they are described; `None` if this world serves other paths.
+    fn public(&self) -> Option<SocketAddr> {
+        (self.config.server.base_path == "/api/v1").then_some(self.address)
+    }
+
+    /// The vendor, if nothing stands between it and the gateway.
+    fn plain_vendor(&self) -> Option<Simulator> {
+        let is_plain = self.config.upstream.base_url == format!("http://{}/api/v1", self.vendor_address);
+        is_plain.then(|| self.vendor.clone())
     }
 
     /// Sends in a task of its own: aborting it is a caller who hangs up.
     pub fn begin(&self, request: reqwest::RequestBuilder) -> JoinHandle<Answer> {
-        tokio::spawn(async { Answer::read(request.send().await.unwrap()).await })
+        tokio::spawn(answered(request, self.public(), self.plain_vendor()))
     }
 
     /// GET in a task of its own, as the first caller.
@@ -282,6 +294,19 @@ impl World {
         drop(self.stop.take());
         self.gateway.take().unwrap()
     }
+}
+
+/// Sends, reads the answer to its end, and holds it against its description if it comes from `public`.
+async fn answered(request: reqwest::RequestBuilder, public: Option<SocketAddr>, vendor: Option<Simulator>) -> Answer {
+    let (client, request) = request.build_split();
+    let request = request.unwrap();
+    let (method, url) = (request.method().clone(), request.url().clone());
+    let answer = Answer::read(client.execute(request).await.unwrap()).await;
+    if public.is_some_and(|public| url.authority() == public.to_string()) {
+        let vendor_is_sane = vendor.is_some_and(|vendor| vendor.spoke_for_itself());
+        described::hold(method.as_str(), url.path(), &answer, vendor_is_sane);
+    }
+    answer
 }
 
 impl Drop for World {

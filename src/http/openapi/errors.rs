@@ -1,0 +1,186 @@
+//! Which errors an operation can answer, and how they look.
+
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use super::headers;
+use crate::{
+    http::{code::Code, router::Endpoint},
+    model::Route,
+};
+
+impl JsonSchema for Code {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ErrorCode".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let line = |code: &Self| {
+            let meaning = code.meaning();
+            format!("- `{}` ({}): {} {}", meaning.code, meaning.status.as_u16(), meaning.when, meaning.remedy)
+        };
+        let lines: Vec<_> = Self::ALL.iter().map(line).collect();
+        let about = format!("What went wrong, as a word to branch on:\n\n{}", lines.join("\n"));
+        schemars::json_schema!({"type": "string", "enum": Self::ALL.map(Self::as_str), "description": about})
+    }
+}
+
+/// What each operation can answer, whoever asks.
+const ALWAYS: [Code; 2] = [Code::ShuttingDown, Code::Internal];
+/// What can be wrong with a credential.
+const CREDENTIAL: [Code; 6] = [
+    Code::InvalidRequest,
+    Code::MissingCredential,
+    Code::InvalidKey,
+    Code::InvalidSession,
+    Code::TooManyAuthFailures,
+    Code::RateLimited,
+];
+/// What can be wrong with a body.
+const BODY: [Code; 5] = [
+    Code::MissingParameter,
+    Code::InvalidRequest,
+    Code::RequestTimeout,
+    Code::PayloadTooLarge,
+    Code::UnsupportedMediaType,
+];
+/// What can go wrong where the vendor is asked.
+const VENDOR: [Code; 8] = [
+    Code::UpstreamRejected,
+    Code::UpstreamUnreachable,
+    Code::UpstreamInvalidResponse,
+    Code::UpstreamError,
+    Code::UpstreamTimeout,
+    Code::UpstreamRateLimited,
+    Code::UpstreamBudgetExhausted,
+    Code::UpstreamUnavailable,
+];
+/// And where it is asked with the service login's token, or something kept may stand in for it.
+const KEPT: [Code; 2] = [Code::OnlyIfCached, Code::UpstreamLoginFailed];
+
+/// Every code that an endpoint's answers can bear. `not_found` and `method_not_allowed` are the answers of what is no
+/// operation.
+pub(super) fn codes(endpoint: Endpoint) -> Vec<Code> {
+    let groups: &[&[Code]] = match endpoint {
+        Endpoint::Liveness | Endpoint::Readiness | Endpoint::OpenApi => &[&ALWAYS],
+        Endpoint::Mirrored(route) => match route {
+            Route::Login => &[&ALWAYS, &BODY, &[Code::InvalidKey, Code::TooManyAuthFailures, Code::RateLimited]],
+            Route::Logout => &[&ALWAYS, &CREDENTIAL, &[Code::Overloaded]],
+            Route::Reset | Route::Verify => &[&ALWAYS, &CREDENTIAL, &ADMITTED, &BODY, &VENDOR],
+            Route::Organization | Route::Questions => &[&ALWAYS, &CREDENTIAL, &ADMITTED, &VENDOR, &KEPT],
+            Route::Surveys | Route::QueueSummary | Route::QueueActivity | Route::QueuePerformance => {
+                &[&ALWAYS, &CREDENTIAL, &ADMITTED, &BODY, &VENDOR, &KEPT]
+            }
+        },
+    };
+    Code::ALL.into_iter().filter(|code| groups.iter().any(|group| group.contains(code))).collect()
+}
+
+/// What keeps a known caller out.
+const ADMITTED: [Code; 2] = [Code::Forbidden, Code::Overloaded];
+
+/// The responses that several operations share, each under a name.
+#[derive(Default)]
+pub(super) struct Shared(BTreeMap<String, Value>);
+
+impl Shared {
+    /// References to an endpoint's error responses, by their status.
+    pub(super) fn errors(&mut self, endpoint: Endpoint) -> Map<String, Value> {
+        let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
+        for code in codes(endpoint) {
+            code.statuses().into_iter().for_each(|status| by_status.entry(status).or_default().push(code));
+        }
+        let limited = matches!(endpoint, Endpoint::Mirrored(_));
+        let reference = |(status, codes): (u16, Vec<Code>)| {
+            let name = self.name(status, &codes, limited);
+            (status.to_string(), json!({"$ref": format!("#/components/responses/{name}")}))
+        };
+        let mut errors: Map<String, Value> = by_status.into_iter().map(reference).collect();
+        self.0.insert("HeadersTooLarge".to_owned(), headers_too_large());
+        errors.insert("431".to_owned(), json!({"$ref": "#/components/responses/HeadersTooLarge"}));
+        errors
+    }
+
+    /// The name of the response with this status and one of these codes.
+    fn name(&mut self, status: u16, codes: &[Code], limited: bool) -> String {
+        let new = response(status, codes, limited);
+        let word = |code: &Code| code.as_str().split('_').map(capitalized).collect::<String>();
+        let base = match codes {
+            [code] if code.statuses().len() == 1 => word(code),
+            _ => format!("Error{status}"),
+        };
+        let mut name = base.clone();
+        let mut number = 1;
+        while self.0.get(&name).is_some_and(|other| *other != new) {
+            number += 1;
+            name = format!("{base}_{number}");
+        }
+        self.0.insert(name.clone(), new);
+        name
+    }
+
+    pub(super) fn responses(self) -> BTreeMap<String, Value> {
+        self.0
+    }
+}
+
+fn capitalized(word: &str) -> String {
+    let mut chars = word.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// A problem document with one of these codes.
+fn response(status: u16, codes: &[Code], limited: bool) -> Value {
+    let told: Vec<_> = codes
+        .iter()
+        .map(|code| format!("`{}`: {} {}", code.as_str(), code.meaning().when, code.meaning().remedy))
+        .collect();
+    let words: Vec<_> = codes.iter().map(|code| code.as_str()).collect();
+    let narrowed = json!({
+        "type": "object",
+        "properties": {"code": {"type": "string", "enum": words}},
+        "required": ["code"],
+    });
+    let examples: Map<_, _> =
+        codes.iter().map(|code| (code.as_str().to_owned(), json!({"value": example(status, *code)}))).collect();
+    json!({
+        "description": told.join("\n\n"),
+        "headers": headers::of_error(status, codes, limited),
+        "content": {"application/problem+json": {
+            "schema": {"allOf": [{"$ref": "#/components/schemas/Problem"}, narrowed]},
+            "examples": examples,
+        }},
+    })
+}
+
+fn example(status: u16, code: Code) -> Value {
+    let meaning = code.meaning();
+    let errors = match code {
+        Code::MissingParameter => json!([{"pointer": "/companyId", "detail": "this field is mandatory"}]),
+        Code::InvalidRequest => json!([{"pointer": "/limit", "detail": "this must be a whole number from 1 to 100"}]),
+        _ => json!([]),
+    };
+    json!({
+        "type": format!("/docs/errors#{}", meaning.code),
+        "title": meaning.title,
+        "status": status,
+        "detail": format!("{} {}", meaning.when, meaning.remedy),
+        "success": false,
+        "code": meaning.code,
+        "wesalCode": code.wesal_code(),
+        "requestId": "9a9bc336b61edae04112362eb0bb2033",
+        "errors": errors,
+    })
+}
+
+/// The answer of an unknown path, and the one to a method that a path does not take.
+pub(super) fn elsewhere() -> Value {
+    json!({"404": response(404, &[Code::NotFound], false), "405": response(405, &[Code::MethodNotAllowed], false)})
+}
+
+/// What HTTP itself refuses, before there is a request to speak of.
+fn headers_too_large() -> Value {
+    json!({"description": "The request's headers are too large to be read. This bare answer has no body and no id."})
+}

@@ -1,0 +1,240 @@
+//! What the public listener serves, as OpenAPI 3.1: made of the table of routes, of what the handlers ask of a body
+//! ([`Described`](super::extract::Described)), and of the types that they answer with. Nothing of it is written by hand
+//! that the code knows.
+
+mod bodies;
+mod errors;
+mod headers;
+mod operations;
+mod vendor;
+
+use axum::{body::Bytes, http::Method};
+use schemars::{SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use super::{app::Settings, problem::Document, router::Endpoint};
+use crate::{cache::entity_tag, fetch::Readiness, model::Route};
+use errors::Shared;
+
+/// The description as it is served.
+pub(super) struct OpenApi {
+    pub(super) body: Bytes,
+    pub(super) etag: Bytes,
+}
+
+impl OpenApi {
+    /// The description of what is served with these settings, where a request may name `max_queues` queues.
+    pub(super) fn new(settings: &Settings, max_queues: usize) -> Self {
+        let body = Bytes::from(format!("{:#}\n", document(settings, max_queues)));
+        Self { etag: entity_tag(&body), body }
+    }
+}
+
+fn document(settings: &Settings, max_queues: usize) -> Value {
+    let mut describing = Describing {
+        settings,
+        max_queues,
+        schemas: SchemaSettings::draft2020_12()
+            .for_serialize()
+            .with(|settings| settings.definitions_path = "/components/schemas".into())
+            .into_generator(),
+        requests: Map::new(),
+        shared: Shared::default(),
+    };
+    let paths = describing.paths();
+    describing.schemas.subschema_for::<Document<'_>>();
+    let mut schemas = describing.schemas.take_definitions(true);
+    schemas.extend(describing.requests);
+    let tag = |(name, about): (&str, &str)| json!({"name": name, "description": about});
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "wesal-gateway",
+            "version": env!("CARGO_PKG_VERSION"),
+            "summary": env!("CARGO_PKG_DESCRIPTION"),
+            "description": ABOUT,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/", "description": "The gateway that serves this document."}],
+        "tags": operations::TAGS.map(tag),
+        "security": CREDENTIALS.map(|scheme| json!({scheme: []})),
+        "paths": paths,
+        // What is answered where there is no operation.
+        "x-elsewhere": errors::elsewhere(),
+        "components": {
+            "schemas": schemas,
+            "responses": describing.shared.responses(),
+            "headers": headers::all(),
+            "parameters": headers::parameters(),
+            "securitySchemes": headers::security_schemes(),
+        },
+    })
+}
+
+const ABOUT: &str = "A caching gateway for the Wesal API: Wesal's own routes, with a gateway key in the place of Wesal's \
+    token. A success is Wesal's answer, value for value; an error is always a problem document (RFC 9457) that says what to \
+    do, and whose `code` is what to branch on.\n\nRequests are checked before anything is spent: an unknown field or query \
+    parameter, a doubled member, and a body that is nested more than 32 deep are refused. An unknown path is a 404 \
+    `not_found`, a method that a path does not take a 405 `method_not_allowed` with `Allow`. What is no HTTP request gets a \
+    bare 400, 414 or 431 without a body.";
+
+/// Any one of them will do.
+const CREDENTIALS: [&str; 4] = ["key", "bearerKey", "apiKey", "session"];
+
+struct Describing<'a> {
+    settings: &'a Settings,
+    max_queues: usize,
+    schemas: SchemaGenerator,
+    /// The schemas of what is posted.
+    requests: Map<String, Value>,
+    shared: Shared,
+}
+
+impl Describing<'_> {
+    fn paths(&mut self) -> Map<String, Value> {
+        let mut paths = Map::new();
+        for endpoint in Endpoint::all() {
+            for path in endpoint.paths(&self.settings.base_path) {
+                let mut item = Map::new();
+                for method in [Method::GET, Method::HEAD, Method::POST] {
+                    if endpoint.takes(&method) {
+                        let alias = path.ends_with(crate::http::router::LOGOUT_TOO);
+                        item.insert(method.as_str().to_ascii_lowercase(), self.operation(endpoint, &method, alias));
+                    }
+                }
+                paths.insert(path, item.into());
+            }
+        }
+        paths
+    }
+
+    fn operation(&mut self, endpoint: Endpoint, method: &Method, alias: bool) -> Value {
+        let words = operations::words(endpoint);
+        let mut id = words.id.to_owned();
+        let mut about = words.about.to_owned();
+        if alias {
+            id.push_str("_too");
+            about.push_str(" Wesal's reference names this path in its text, and `/auth/logout` in its example.");
+        }
+        if method == Method::HEAD {
+            id.push_str("_head");
+            about.push_str(" As the GET, without the body.");
+        }
+        let mut responses = self.successes(endpoint);
+        let mut errors = self.shared.errors(endpoint);
+        if let (Endpoint::Readiness, Some(not_ready)) = (endpoint, errors.get_mut("503")) {
+            *not_ready = self.not_ready();
+        }
+        responses.append(&mut errors);
+        let mut operation = json!({
+            "operationId": id,
+            "tags": [words.tag],
+            "summary": words.summary,
+            "description": about,
+            "parameters": self.parameters(endpoint),
+            "responses": responses,
+        });
+        let Some(object) = operation.as_object_mut() else { return operation };
+        match endpoint {
+            Endpoint::Liveness | Endpoint::Readiness | Endpoint::OpenApi | Endpoint::Mirrored(Route::Login) => {
+                object.insert("security".to_owned(), json!([]));
+            }
+            Endpoint::Mirrored(Route::Reset | Route::Verify) => {
+                let schemes = CREDENTIALS.iter().chain(&["clientIdKey"]).map(|scheme| json!({*scheme: []}));
+                object.insert("security".to_owned(), schemes.collect());
+            }
+            Endpoint::Mirrored(_) => {}
+        }
+        if let Endpoint::Mirrored(route) = endpoint {
+            if let Some(scope) = route.scope() {
+                object.insert("x-scope".to_owned(), scope.as_str().into());
+            }
+            if let Some(body) = bodies::request(route, self.settings, self.max_queues, &mut self.requests) {
+                object.insert("requestBody".to_owned(), body);
+            }
+        }
+        operation
+    }
+
+    fn parameters(&self, endpoint: Endpoint) -> Vec<Value> {
+        let named = |name: &str| json!({"$ref": format!("#/components/parameters/{name}")});
+        let mut parameters = vec![named("RequestId")];
+        match endpoint {
+            Endpoint::Liveness | Endpoint::Readiness => return parameters,
+            Endpoint::OpenApi => parameters.push(named("IfNoneMatch")),
+            Endpoint::Mirrored(route) => {
+                match route {
+                    Route::Login => parameters.push(named("ClientId")),
+                    Route::Logout | Route::Reset | Route::Verify => {}
+                    Route::Organization | Route::Questions => {
+                        parameters.extend([named("IfNoneMatch"), named("RequestCacheControl")]);
+                    }
+                    Route::Surveys | Route::QueueSummary | Route::QueueActivity | Route::QueuePerformance => {
+                        parameters.push(named("RequestCacheControl"));
+                    }
+                }
+                if route == Route::Questions {
+                    parameters.push(super::routes::questions::parameter_described());
+                }
+                let forwarded = |name: &String| {
+                    let about = "Handed on to Wesal (`upstream.forward_query`); once at most.";
+                    json!({"name": name, "in": "query", "description": about, "schema": {"type": "string"}})
+                };
+                parameters.extend(self.settings.forward_query.iter().map(forwarded));
+            }
+        }
+        parameters
+    }
+
+    fn successes(&mut self, endpoint: Endpoint) -> Map<String, Value> {
+        let mut successes = Map::new();
+        let mut insert = |status: u16, response: Value| successes.insert(status.to_string(), response);
+        let not_modified = |headers: Map<String, Value>| json!({"description": "What `If-None-Match` names is still the answer.", "headers": headers});
+        match endpoint {
+            Endpoint::Liveness => {
+                let content = json!({"text/plain": {"schema": {"type": "string"}, "example": "alive\n"}});
+                let headers = headers::named(["Cache-Control"]);
+                insert(200, json!({"description": "It does.", "headers": headers, "content": content}));
+            }
+            Endpoint::Readiness => {
+                let schema = self.schemas.subschema_for::<Readiness>();
+                let content =
+                    json!({"application/json": {"schema": schema, "example": {"ready": true, "reasons": []}}});
+                let headers = headers::named(["Cache-Control"]);
+                insert(200, json!({"description": "They can.", "headers": headers, "content": content}));
+            }
+            Endpoint::OpenApi => {
+                let content = json!({"application/json": {"schema": {"type": "object"}}});
+                let headers = headers::named(["Cache-Control", "ETag"]);
+                insert(200, json!({"description": "The document.", "headers": headers, "content": content}));
+                insert(304, not_modified(headers));
+            }
+            Endpoint::Mirrored(route) => {
+                let kept = !matches!(route, Route::Login | Route::Logout | Route::Reset | Route::Verify);
+                let conditional = kept && route.is_gotten();
+                let headers = headers::of_success(kept, conditional);
+                let content = bodies::answer(route, &mut self.schemas);
+                insert(200, json!({"description": "The answer.", "headers": headers, "content": content}));
+                if conditional {
+                    insert(304, not_modified(headers));
+                }
+            }
+        }
+        successes
+    }
+
+    /// The one status that is told in two forms.
+    fn not_ready(&mut self) -> Value {
+        let readiness = self.schemas.subschema_for::<Readiness>();
+        let reason = json!({"ready": false, "reasons": ["login: not logged in at the vendor yet"]});
+        let problem = json!({"schema": {"$ref": "#/components/schemas/Problem"}});
+        json!({
+            "description": "They cannot; or, as a problem document, the process is ending this very moment.",
+            "headers": headers::named(["Cache-Control"]),
+            "content": {
+                "application/json": {"schema": readiness, "example": reason},
+                "application/problem+json": problem,
+            },
+        })
+    }
+}
