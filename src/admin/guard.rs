@@ -18,8 +18,26 @@ pub(super) enum Refusal {
     Other(Problem),
 }
 
+/// What somebody wants.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// A file that holds nothing secret: no browser sends a token when it is led to a page.
+    File,
+    /// To see how all stands. It changes nothing, and a browser shows no other page the answer.
+    Look,
+    /// To change something, or to take one of a few places.
+    Act,
+}
+
+impl Access {
+    /// What a request wants that is not for a file.
+    pub(super) fn by(method: &Method) -> Self {
+        if matches!(*method, Method::GET | Method::HEAD) { Self::Look } else { Self::Act }
+    }
+}
+
 /// Lets a request through to all that is not for everybody.
-pub(super) fn admit(token: &Secret, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+pub(super) fn admit(token: &Secret, access: Access, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
     let host = uri.authority().map(|authority| authority.as_str()).or_else(|| text(headers, &header::HOST));
     if token.is_empty() {
         // No browser leaves it out; and a page's script cannot change it.
@@ -28,13 +46,15 @@ pub(super) fn admit(token: &Secret, method: &Method, uri: &Uri, headers: &Header
                           them, or set admin.token_file.";
             return Err(Refusal::Other(Problem::forbidden(detail)));
         }
-    } else if !headers.contains_key(header::AUTHORIZATION) {
-        return Err(Refusal::Other(Problem::missing_token()));
-    } else if !bears(token, headers) {
-        return Err(Refusal::WrongToken);
+    } else if access != Access::File {
+        if !headers.contains_key(header::AUTHORIZATION) {
+            return Err(Refusal::Other(Problem::missing_token()));
+        }
+        if !bears(token, headers) {
+            return Err(Refusal::WrongToken);
+        }
     }
-    if matches!(*method, Method::GET | Method::HEAD) {
-        // They change nothing, and a browser shows no other page their answers.
+    if access != Access::Act {
         return Ok(());
     }
     let site = text(headers, &SEC_FETCH_SITE).is_none_or(|site| matches!(site, "same-origin" | "none"));
@@ -75,9 +95,9 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
 mod tests {
     use super::*;
 
-    fn admitted(token: &str, method: Method, sent: &[(&str, &str)]) -> bool {
+    fn admitted(token: &str, access: Access, sent: &[(&str, &str)]) -> bool {
         let headers = sent.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        admit(&Secret::new(token), &method, &Uri::from_static("/admin/status"), &headers).is_ok()
+        admit(&Secret::new(token), access, &Uri::from_static("/admin/status"), &headers).is_ok()
     }
 
     #[test]
@@ -92,11 +112,14 @@ mod tests {
             ("127.0.0.1.evil.example:9090", false),
             ("", false),
         ] {
-            assert_eq!(admitted("", Method::GET, &[("host", host)]), good, "{host}");
+            assert_eq!(admitted("", Access::Look, &[("host", host)]), good, "{host}");
         }
-        assert!(admitted("", Method::GET, &[]));
-        assert!(admitted("t", Method::GET, &[("host", "gateway.example"), ("authorization", "bearer t")]));
-        assert!(!admitted("t", Method::GET, &[("host", "127.0.0.1"), ("authorization", "Bearer x")]));
+        assert!(admitted("", Access::Look, &[]));
+        assert!(admitted("t", Access::Look, &[("host", "gateway.example"), ("authorization", "bearer t")]));
+        assert!(!admitted("t", Access::Look, &[("host", "127.0.0.1"), ("authorization", "Bearer x")]));
+        // The page can ask for the token only when it is there.
+        assert!(admitted("t", Access::File, &[("host", "gateway.example")]));
+        assert!(!admitted("", Access::File, &[("host", "gateway.example")]));
     }
 
     #[test]
@@ -114,9 +137,9 @@ mod tests {
         ] {
             let sent: Vec<_> = sent.iter().copied().chain([host]).collect();
             for method in [Method::POST, Method::PUT] {
-                assert_eq!(admitted("", method, &sent), good, "{sent:?}");
+                assert_eq!(admitted("", Access::by(&method), &sent), good, "{sent:?}");
             }
-            assert!(admitted("", Method::GET, &sent));
+            assert!(admitted("", Access::by(&Method::GET), &sent) && admitted("", Access::File, &sent));
         }
     }
 }

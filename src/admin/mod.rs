@@ -1,9 +1,12 @@
 //! The second listener: for who runs the gateway, not for callers (`docs/admin.md`). `guard` says who may, `actions` does
-//! what is asked, `exposition` writes the metrics; what there is to see and to do is the [`Operator`]'s.
+//! what is asked, `exposition` writes the metrics, `pages` holds the dashboard and `live` tells it how all stands; what there
+//! is to see and to do is the [`Operator`]'s.
 
 mod actions;
 mod exposition;
 mod guard;
+mod live;
+mod pages;
 mod problem;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -23,7 +26,9 @@ use crate::{
     config::Secret,
     fetch::{Purge, Readiness},
 };
-use guard::Refusal;
+use guard::{Access, Refusal};
+pub use live::Live;
+use pages::File;
 use problem::Problem;
 
 /// The admin listener's state.
@@ -31,6 +36,7 @@ use problem::Problem;
 pub struct Admin {
     token: Secret,
     operator: Arc<dyn Operator>,
+    live: Arc<Live>,
     /// For the time that a body may take.
     clock: SharedClock,
 }
@@ -58,6 +64,8 @@ pub trait Operator: Send + Sync + 'static {
 /// Something that can be asked for.
 #[derive(Clone, Copy)]
 enum Page {
+    File(File),
+    Events,
     Liveness,
     Readiness,
     Metrics,
@@ -77,18 +85,23 @@ impl Page {
             "/metrics" => Self::Metrics,
             "/admin/callers" => Self::Callers,
             "/admin/status" => Self::Status,
+            "/admin/events" => Self::Events,
             "/admin/cache/purge" => Self::Purge,
             "/admin/cache/explain" => Self::Explain,
             "/admin/reload" => Self::Reload,
             "/admin/log-filter" => Self::LogFilter,
-            _ => return None,
+            path => return File::find(path).map(Self::File),
         })
     }
 
     /// As `Allow` tells them.
     fn allow(self) -> &'static str {
         match self {
-            Self::Liveness | Self::Readiness | Self::Metrics | Self::Callers | Self::Status => "GET,HEAD",
+            Self::File(_) | Self::Liveness | Self::Readiness | Self::Metrics | Self::Callers | Self::Status => {
+                "GET,HEAD"
+            }
+            // Its answer has no end, so that there is nothing to say of it beforehand.
+            Self::Events => "GET",
             Self::Purge | Self::Explain | Self::Reload => "POST",
             Self::LogFilter => "GET,HEAD,PUT",
         }
@@ -101,8 +114,8 @@ impl Page {
 
 impl Admin {
     /// `token` is `admin.token`; where it is empty, nothing is asked for.
-    pub fn new(token: Secret, operator: Arc<dyn Operator>, clock: SharedClock) -> Self {
-        Self { token, operator, clock }
+    pub fn new(token: Secret, operator: Arc<dyn Operator>, live: Arc<Live>, clock: SharedClock) -> Self {
+        Self { token, operator, live, clock }
     }
 
     /// Answers a request. Everything but the health checks is for who may operate.
@@ -115,6 +128,7 @@ impl Admin {
         };
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if let Ok(id) = HeaderValue::try_from(id) {
             headers.insert("x-request-id", id);
         }
@@ -124,8 +138,14 @@ impl Admin {
     async fn work_on(&self, request: Request, from: IpAddr, id: &str) -> Result<Response, Problem> {
         let (head, body) = request.into_parts();
         let page = Page::find(head.uri.path());
-        if !matches!(page, Some(Page::Liveness | Page::Readiness)) {
-            let admitted = guard::admit(&self.token, &head.method, &head.uri, &head.headers);
+        let access = match page {
+            Some(Page::Liveness | Page::Readiness) => None,
+            Some(Page::File(_)) => Some(Access::File),
+            Some(Page::Events) => Some(Access::Act),
+            _ => Some(Access::by(&head.method)),
+        };
+        if let Some(access) = access {
+            let admitted = guard::admit(&self.token, access, &head.uri, &head.headers);
             admitted.map_err(|refusal| match refusal {
                 Refusal::Other(problem) => problem,
                 Refusal::WrongToken => match self.operator.wrong_token(from) {
@@ -140,6 +160,8 @@ impl Admin {
         }
         let operator = &self.operator;
         match page {
+            Page::File(file) => Ok(file.answer()),
+            Page::Events => self.live.view().ok_or_else(Problem::too_many_viewers),
             Page::Liveness => Ok("alive\n".into_response()),
             Page::Readiness => {
                 let readiness = operator.readiness();

@@ -75,6 +75,12 @@ impl Problem {
         Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "Request timeout", detail)
     }
 
+    pub(super) fn too_many_viewers() -> Self {
+        let detail = "As many watch as may. Close another dashboard, or ask /admin/status now and then.";
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded", detail);
+        Self { retry_after: Some(Duration::from_secs(10)), ..problem }
+    }
+
     pub(super) fn internal() -> Self {
         let detail = "The gateway failed. Its log says where.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)

@@ -1,6 +1,6 @@
 //! What would become of a question, for operators: nothing is fetched, and nothing counts as interest.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -59,9 +59,12 @@ pub struct HotQueue {
 
 /// Queues that are asked for steadily.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct HotQueues {
     /// How many there are.
     count: usize,
+    /// How many of them are fresh, may be served stale, and so on, by the words for it.
+    by_freshness: BTreeMap<&'static str, usize>,
     /// The oldest of them.
     oldest: Vec<HotQueue>,
 }
@@ -128,9 +131,13 @@ impl Parts {
             }
         });
         let count = oldest.len();
+        let mut by_freshness = BTreeMap::new();
+        for queue in &oldest {
+            *by_freshness.entry(queue.freshness).or_default() += 1;
+        }
         oldest.sort_by(|a, b| b.age.total_cmp(&a.age).then_with(|| a.queue.cmp(&b.queue)));
         oldest.truncate(MOST_SHOWN);
-        HotQueues { count, oldest }
+        HotQueues { count, by_freshness, oldest }
     }
 
     /// By looking at all, as to get one by its key would be a use of it.

@@ -6,7 +6,9 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::{client_address::client_address, concerns::Concerns, known::Known, recent_errors::RecentErrors};
+use super::{
+    client_address::client_address, concerns::Concerns, history::History, known::Known, recent_errors::RecentErrors,
+};
 use crate::{
     callers::{Acquaintance, Caller, Sessions},
     clock::SharedClock,
@@ -14,7 +16,7 @@ use crate::{
     fetch::{Held, Parts, Purge, Readiness, Watched},
     limits::Places,
     telemetry::{
-        Metrics, Traces,
+        Metrics, Totals, Traces,
         metrics::{Figures, Present, RequestCounters},
     },
     upstream::{BreakerState, LoginState, Vendor, Wesal},
@@ -34,6 +36,7 @@ pub struct App {
     lifecycle: watch::Sender<Lifecycle>,
     pub(super) concerns: Concerns,
     pub(super) recent_errors: RecentErrors,
+    pub(super) history: History,
     pub(super) metrics: Arc<Metrics>,
     pub(super) traces: Traces,
 }
@@ -91,6 +94,7 @@ impl App {
         traces: Traces,
     ) -> Result<Arc<Self>, getrandom::Error> {
         let gauges = &config.telemetry.queue_gauges;
+        let history = History::begun(clock.now(), clock.wall());
         Ok(Arc::new(Self {
             settings: Settings {
                 base_path: config.server.base_path.clone(),
@@ -110,6 +114,7 @@ impl App {
             lifecycle: watch::Sender::new(Lifecycle::Serving),
             concerns: Concerns::default(),
             recent_errors: RecentErrors::default(),
+            history,
             metrics,
             traces,
         }))
@@ -196,6 +201,12 @@ impl App {
         self.parts.tidy();
         self.known.load().auth_failures.tidy();
         self.sessions.tidy(self.clock.wall());
+    }
+
+    /// Remembers what was counted so far, for operators. To be called about each ten seconds.
+    pub fn note_traffic(&self) {
+        let traffic = Totals::of(&self.metrics.counts()).traffic;
+        self.history.note(self.clock.now(), self.clock.wall(), traffic);
     }
 
     /// Looks at all that is held, and drops what is of no more use. To be called about each minute.

@@ -11,6 +11,8 @@ mod code;
 mod concerns;
 mod credential;
 mod extract;
+mod headline;
+mod history;
 mod known;
 mod openapi;
 mod problem;

@@ -6,6 +6,8 @@ use serde::Serialize;
 use super::{
     app::{App, Lifecycle},
     concerns::ShownCertificate,
+    headline::{Facts, Health},
+    history::TrafficTold,
     recent_errors::RecentError,
 };
 use crate::{
@@ -29,7 +31,9 @@ pub struct Status {
     /// `serving`, `draining` or `ended`.
     lifecycle: &'static str,
     readiness: Readiness,
+    health: Health,
     in_flight: usize,
+    traffic: TrafficTold,
     callers: Vec<CallerTold>,
     routes: BTreeMap<String, RouteTold>,
     cache: CacheTold,
@@ -84,7 +88,7 @@ struct CacheTold {
 impl App {
     /// How all stands now. Looks at all that is held: not for a thread that answers.
     pub fn status(&self) -> Status {
-        let totals = Totals::of(&self.metrics());
+        let totals = Totals::of(&self.metrics.counts());
         let known = self.known();
         let of = |caller: &Caller| totals.callers.get(caller.name.as_str()).copied().unwrap_or_default();
         let all: u64 = known.callers.all().iter().map(|caller| of(caller).requests).sum();
@@ -115,6 +119,18 @@ impl App {
         let route = |(route, RouteTotals { requests, vendor_calls, saved })| {
             (route, RouteTold { requests, vendor_calls, saved })
         };
+        let traffic = self.history.told(self.clock.now(), self.clock.wall(), totals.traffic);
+        let (vendor, readiness) = (self.wesal.standing(), self.readiness());
+        let health = Health::of(&Facts {
+            lifecycle: self.lifecycle(),
+            vendor: &vendor,
+            servable: self.parts.holds_servable(),
+            warnings: &readiness.warnings,
+            stretch,
+            in_flight: self.requests_in_flight(),
+            is_full: self.in_flight.are_taken(),
+            failed: traffic.last_minute.failed,
+        });
         Status {
             version: env!("CARGO_PKG_VERSION"),
             started_at: self.started_at,
@@ -124,12 +140,14 @@ impl App {
                 Lifecycle::Draining => "draining",
                 Lifecycle::Ended => "ended",
             },
-            readiness: self.readiness(),
+            readiness,
+            health,
             in_flight: self.requests_in_flight(),
+            traffic,
             callers: known.callers.all().iter().map(told).collect(),
             routes: totals.routes.into_iter().map(route).collect(),
             cache: CacheTold { parts, bytes, stretch },
-            vendor: self.wesal.standing(),
+            vendor,
             certificate: self.concerns.certificate(),
             hot_queues: self.parts.hot_queues(),
             recent_errors: self.recent_errors.all(),

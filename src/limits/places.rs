@@ -31,6 +31,11 @@ impl Places {
     pub fn taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)
     }
+
+    /// Whether none is free.
+    pub fn are_taken(&self) -> bool {
+        self.taken() >= self.most.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Place<'_> {
@@ -62,6 +67,7 @@ mod tests {
         assert!(first.is_some() && second.is_some() && places.take().is_none());
         assert_eq!(places.taken(), 2);
         drop(first);
+        assert!(!places.are_taken());
         let third = places.take();
         assert!(third.is_some() && places.take().is_none());
         drop((second, third));

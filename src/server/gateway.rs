@@ -16,7 +16,7 @@ use super::{
     vitals::House,
 };
 use crate::{
-    admin::Admin,
+    admin::{Admin, Live, Operator},
     clock::{SharedClock, SystemClock, before},
     config::{Config, Fingerprint, ListenAddress, Source},
     http::{self, App, Lifecycle, Peer},
@@ -35,6 +35,7 @@ const LOGIN_ENDS: Duration = Duration::from_secs(5);
 const LAST_SPANS: Duration = Duration::from_secs(2);
 const TIDY_EACH: Duration = Duration::from_secs(1);
 const TIDIES_A_SWEEP: u32 = 20;
+const TIDIES_A_SAMPLE: u32 = 10;
 
 /// Everything, put together for one configuration; it serves nothing yet.
 pub struct Gateway {
@@ -42,6 +43,8 @@ pub struct Gateway {
     wesal: Arc<Wesal>,
     public: Public,
     admin: Behind,
+    operator: Arc<dyn Operator>,
+    live: Arc<Live>,
     certificates: Option<Arc<Certificates>>,
     reloader: Reloader,
     metrics: Arc<Metrics>,
@@ -125,13 +128,17 @@ impl Gateway {
         let (traces, exporter) = Traces::new(config, clock.clone(), Arc::clone(&metrics))?;
         let app = App::new(config, Arc::clone(&wesal), clock.clone(), Arc::clone(&metrics), traces)?;
         let reloader = Reloader::new(config, &app, &wesal, Arc::clone(&metrics), clock.clone());
-        let operator = Arc::new(Process { app: Arc::clone(&app), reloader: reloader.clone() });
+        let operator: Arc<dyn Operator> = Arc::new(Process { app: Arc::clone(&app), reloader: reloader.clone() });
+        let live = Live::new(clock.clone());
         let tls = config.server.tls.as_ref();
         // Its bodies come in real time, as its sockets' bytes do.
-        let admin = Admin::new(config.admin.token.clone(), operator, SystemClock::shared());
+        let token = config.admin.token.clone();
+        let admin = Admin::new(token, Arc::clone(&operator), Arc::clone(&live), SystemClock::shared());
         Ok(Self {
             public: Public(Arc::clone(&app)),
             admin: Behind(admin),
+            operator,
+            live,
             certificates: tls.map(|files| Certificates::load(files, Arc::clone(&app))).transpose()?,
             app,
             wesal,
@@ -175,6 +182,8 @@ impl Gateway {
         let (wesal, app, clock) = (Arc::clone(&self.wesal), Arc::clone(&self.app), self.clock.clone());
         let keeping_logged_in = house.keep("login", move || Arc::clone(&wesal).keep_logged_in());
         house.keep("tidy", move || tidy(Arc::clone(&app), clock.clone()));
+        let (live, operator) = (Arc::clone(&self.live), self.operator);
+        house.keep("live", move || Arc::clone(&live).produce(Arc::clone(&operator)));
         if let Some(certificates) = self.certificates.clone() {
             let clock = self.clock.clone();
             house.keep("certificates", move || Arc::clone(&certificates).follow_files(clock.clone()));
@@ -213,6 +222,7 @@ impl Gateway {
         }
         // Last, so that the drain can be watched.
         if let Some(admin) = admin {
+            self.live.close();
             admin.close(last_words, || {}, Duration::ZERO).await;
         }
         // Where the end comes first, the login counts as refused: a process that starts now waits before it asks.
@@ -226,12 +236,16 @@ impl Gateway {
 
 async fn tidy(app: Arc<App>, clock: SharedClock) {
     loop {
-        for _ in 0..TIDIES_A_SWEEP {
+        for tidied in 1..=TIDIES_A_SWEEP {
             clock.sleep(TIDY_EACH).await;
             app.tidy();
+            // Both look at all that there is, which may be much: not on a thread that answers.
+            let looking = Arc::clone(&app);
+            if tidied % TIDIES_A_SAMPLE == 0 {
+                let _ = tokio::task::spawn_blocking(move || looking.note_traffic()).await;
+            }
         }
         let swept = Arc::clone(&app);
-        // It walks over all that is held, which may be much: not on a thread that answers.
         let _ = tokio::task::spawn_blocking(move || swept.sweep()).await;
     }
 }

@@ -34,7 +34,10 @@ use crate::model::{CallerName, Route};
 
 /// The counters, and what they are written with.
 pub struct Metrics {
-    registry: Registry,
+    /// What is counted.
+    counted: Registry,
+    /// What is read when somebody asks.
+    read: Registry,
     requests: Family<RequestLabels, Counter>,
     request_duration: Family<AnswerLabels, Histogram, fn() -> Histogram>,
     vendor_calls: Family<CallLabels, Counter>,
@@ -148,7 +151,8 @@ impl Metrics {
     /// All at zero.
     pub fn new() -> Self {
         let mut metrics = Self {
-            registry: Registry::with_prefix("wesal_gateway"),
+            counted: Registry::with_prefix("wesal_gateway"),
+            read: Registry::with_prefix("wesal_gateway"),
             requests: Family::default(),
             request_duration: Family::new_with_constructor(request_times),
             vendor_calls: Family::default(),
@@ -173,7 +177,7 @@ impl Metrics {
 
     // A counter's name gets its `_total` from the writer.
     fn register(&mut self) {
-        let Self { registry, present, .. } = self;
+        let Self { counted: registry, present, .. } = self;
         registry.register("requests", "Answered requests", self.requests.clone());
         let help = "From a request's head to its answer";
         registry.register("request_duration_seconds", help, self.request_duration.clone());
@@ -183,10 +187,6 @@ impl Metrics {
         registry.register("logins", "Logins at the vendor that came to an end", self.logins.clone());
         let help = "Times that the configuration was read again";
         registry.register("config_reloads", help, self.config_reloads.clone());
-        let help = "1 for the state that the service login is in";
-        registry.register("login_state", help, present.login_state.clone());
-        let help = "1 for the state that the circuit breaker is in";
-        registry.register("breaker_state", help, present.breaker_state.clone());
         let help = "Answers given without a vendor call of their own";
         let (saved, parts) = (Family::<RouteLabel, Counter>::default(), Family::<PartLabels, Counter>::default());
         registry.register("vendor_calls_saved", help, saved.clone());
@@ -199,10 +199,6 @@ impl Metrics {
         }
         let help = "Queue answers whose rows could not be told apart, treated as a whole";
         registry.register("not_taken_apart", help, self.not_taken_apart.clone());
-        let help = "A figure of a queue's summary, as it is held (telemetry.queue_gauges)";
-        registry.register("queue_figure", help, present.figure.clone());
-        let help = "How long ago the call began that brought a queue's figures";
-        registry.register("queue_figure_age_seconds", help, present.figure_age.clone());
         let help = "Requests that were refused because their caller made too many";
         registry.register("rate_limited", help, self.rate_limited.clone());
         registry.register("auth_failures", "Credentials that were refused", self.auth_failures.clone());
@@ -214,6 +210,15 @@ impl Metrics {
         registry.register("log_events_dropped", help, self.log_events_dropped.clone());
         #[cfg(feature = "otlp")]
         self.spans.register(registry);
+        let registry = &mut self.read;
+        let help = "1 for the state that the service login is in";
+        registry.register("login_state", help, present.login_state.clone());
+        let help = "1 for the state that the circuit breaker is in";
+        registry.register("breaker_state", help, present.breaker_state.clone());
+        let help = "A figure of a queue's summary, as it is held (telemetry.queue_gauges)";
+        registry.register("queue_figure", help, present.figure.clone());
+        let help = "How long ago the call began that brought a queue's figures";
+        registry.register("queue_figure_age_seconds", help, present.figure_age.clone());
         let help = "Bytes that kept answers take, keys and bookkeeping included";
         registry.register("cache_bytes", help, present.cache_bytes.clone());
         registry.register("cache_parts", "Parts that are kept", present.cache_parts.clone());
@@ -340,9 +345,16 @@ impl Metrics {
         set_states(&self.present.login_state, present.login_states);
         set_states(&self.present.breaker_state, present.breaker_states);
         self.log_events_dropped.inner().store(sink::dropped(), Ordering::Relaxed);
-        let mut text = String::with_capacity(16 * 1024);
+        let mut text = self.counts();
         // Writing to a String cannot fail.
-        let _ = text::encode(&mut text, &self.registry);
+        let _ = text::encode_registry(&mut text, &self.read).and_then(|()| text::encode_eof(&mut text));
+        text
+    }
+
+    /// What is counted, likewise, without an end.
+    pub fn counts(&self) -> String {
+        let mut text = String::with_capacity(16 * 1024);
+        let _ = text::encode_registry(&mut text, &self.counted);
         text
     }
 }

@@ -13,6 +13,7 @@ mod sink;
 mod start;
 pub mod totals;
 pub mod traces;
+pub mod traffic;
 mod vitals;
 
 pub use classic::classic;
@@ -22,4 +23,5 @@ pub use sink::LogWriter;
 pub use start::{StartError, start};
 pub use totals::Totals;
 pub use traces::Traces;
+pub use traffic::{Times, Traffic};
 pub use vitals::Vitals;

@@ -3,13 +3,18 @@
 
 use std::collections::BTreeMap;
 
+use super::Traffic;
+use crate::model::Route;
+
 /// Sums over the requests since the process began.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Totals {
     /// By caller; `-` for the unknown.
     pub callers: BTreeMap<String, CallerTotals>,
     /// By route.
     pub routes: BTreeMap<String, RouteTotals>,
+    /// Of the mirrored routes, all together.
+    pub traffic: Traffic,
 }
 
 /// Of one caller.
@@ -33,18 +38,22 @@ pub struct RouteTotals {
 }
 
 impl Totals {
-    /// Sums up what [`Metrics::render`](super::Metrics::render) wrote.
+    /// Sums up what [`Metrics::counts`](super::Metrics::counts) wrote.
     pub fn of(text: &str) -> Self {
         let mut totals = Self::default();
         for line in text.lines().filter_map(|line| line.strip_prefix("wesal_gateway_")) {
             // A template has braces of its own.
             let Some((name, rest)) = line.split_once('{') else { continue };
             let Some((labels, count)) = rest.rsplit_once("} ") else { continue };
-            let Ok(count) = count.parse::<u64>() else { continue };
             let label = |name: &str| {
                 labels.split(',').find_map(|label| label.strip_prefix(name)?.strip_prefix("=\"")?.strip_suffix('"'))
             };
-            let route = label("route").unwrap_or_default().to_owned();
+            let route = label("route").unwrap_or_default();
+            if Route::ALL.into_iter().any(|mirrored| mirrored.template() == route) {
+                add(&mut totals.traffic, name, label, count);
+            }
+            let Ok(count) = count.parse::<u64>() else { continue };
+            let route = route.to_owned();
             match name {
                 "requests_total" => {
                     let of_route = totals.routes.entry(route).or_default();
@@ -64,6 +73,43 @@ impl Totals {
     }
 }
 
+fn add<'l>(traffic: &mut Traffic, name: &str, label: impl Fn(&str) -> Option<&'l str>, told: &str) {
+    let count = told.parse::<u64>().unwrap_or_default();
+    match name {
+        "requests_total" => {
+            traffic.requests += count;
+            match label("cache") {
+                Some("hit" | "stale") => traffic.from_memory += count,
+                Some("miss" | "partial") => traffic.fetched += count,
+                _ => {}
+            }
+            if label("status").is_some_and(|status| status.starts_with('5')) {
+                traffic.failed += count;
+            }
+        }
+        "vendor_calls_total" => {
+            traffic.vendor_calls += count;
+            // The words of `upstream`: in all others the vendor failed, and not we or a caller.
+            if !matches!(label("outcome"), Some("ok" | "rejected" | "token_dead" | "rate_limited")) {
+                traffic.vendor_failed += count;
+            }
+        }
+        "vendor_calls_saved_total" => traffic.saved += count,
+        _ => {
+            let of_vendor = name.strip_prefix("vendor_call_duration_seconds_");
+            let Some(part) = of_vendor.or_else(|| name.strip_prefix("request_duration_seconds_")) else { return };
+            let times = if of_vendor.is_some() { &mut traffic.vendor_times } else { &mut traffic.caller_times };
+            let bound = label("le").and_then(|bound| bound.parse().ok());
+            match (part, bound) {
+                ("bucket", Some(bound)) => times.add_bucket(bound, count),
+                ("sum", _) => times.add_sum(told.parse().unwrap_or_default()),
+                ("count", _) => times.add_count(count),
+                _ => {}
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -71,10 +117,7 @@ mod tests {
     use super::*;
     use crate::{
         model::{CallerName, Route},
-        telemetry::{
-            Metrics,
-            metrics::{Present, RequestCounters},
-        },
+        telemetry::{Metrics, metrics::RequestCounters},
     };
 
     #[test]
@@ -91,14 +134,21 @@ mod tests {
         ] {
             metrics.request(&counters, caller, questions, status, cache, Duration::ZERO);
         }
-        metrics.vendor_call(Route::Questions, "ok", Duration::ZERO);
-        metrics.vendor_call(Route::Questions, "timeout", Duration::ZERO);
+        metrics.request(&counters, None, "/livez", 503, "none", Duration::ZERO);
+        metrics.vendor_call(Route::Questions, "ok", Duration::from_millis(30));
+        metrics.vendor_call(Route::Questions, "timeout", Duration::from_millis(50));
         metrics.answer(Route::Questions, [1, 0, 0, 0, 0], true);
-        let totals = Totals::of(&metrics.render(&Present::default()));
+        let mut totals = Totals::of(&metrics.counts());
+        assert!(totals.routes.remove("/livez").is_some());
         let requests = BTreeMap::from([("hit".to_owned(), 2), ("none".to_owned(), 2)]);
         let route = RouteTotals { requests, vendor_calls: 2, saved: 1 };
         assert_eq!(totals.routes, BTreeMap::from([(questions.to_owned(), route)]));
         assert_eq!(totals.callers["wall-board"], CallerTotals { requests: 3, rate_limited: 1 });
-        assert_eq!(totals.callers["-"], CallerTotals { requests: 1, rate_limited: 0 });
+        assert_eq!(totals.callers["-"], CallerTotals { requests: 2, rate_limited: 0 });
+        let traffic = totals.traffic;
+        assert_eq!((traffic.requests, traffic.from_memory, traffic.fetched, traffic.failed), (4, 2, 0, 0));
+        assert_eq!((traffic.vendor_calls, traffic.vendor_failed, traffic.saved), (2, 1, 1));
+        assert_eq!(traffic.vendor_times.mean(), Some(0.04));
+        assert_eq!(traffic.caller_times.quantile(0.5), Some(0.000_05));
     }
 }

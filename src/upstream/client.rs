@@ -19,6 +19,7 @@ use super::{
     failure::{Failure, outcome},
     login::{Login, LoginRequest, LoginState},
     retry::{self, RetryBudget},
+    streak::Streak,
     transport::{Credential, SendError, Transport, sensitive},
     vendor::{Answer, Budget, Called, Effort, Patience, Vendor},
     wire::{self, Meaning, RawAnswer},
@@ -40,6 +41,7 @@ pub struct Wesal {
     /// One change of the service login's own password at a time.
     pub(super) password_changes: tokio::sync::Mutex<()>,
     pub(super) breaker: Mutex<Breaker>,
+    pub(super) streak: Mutex<Streak>,
     pub(super) budget: CallBudget,
     retry_budget: Mutex<RetryBudget>,
     /// Until when the vendor asked all of us to wait.
@@ -79,6 +81,7 @@ impl Wesal {
             login: Login::new(config, request, Arc::clone(&transport), clock.clone(), Arc::clone(&metrics)),
             transport,
             breaker: Mutex::new(Breaker::new(config.breaker.clone())),
+            streak: Mutex::default(),
             budget: CallBudget::new(&config.rate_limit, clock.clone()),
             retry_budget: Mutex::new(RetryBudget::new(config.retry_budget)),
             paused_until: Mutex::default(),
@@ -241,11 +244,13 @@ impl Wesal {
         self.metrics.vendor_call(request.route, outcome, time);
         let (method, route) = (if request.body.is_some() { "POST" } else { "GET" }, request.route.template());
         span.end_call(&CallTold { method, route, status, outcome, tries_before });
-        pass.record(match &read {
+        let succeeded = match &read {
             Ok(_) | Err(Failure::TokenDead | Failure::Throttled(_)) => true,
             Err(Failure::Final(UpstreamError::Rejected(_))) => true,
             Err(Failure::Passing(_) | Failure::Final(_)) => false,
-        });
+        };
+        lock(&self.streak).record((!succeeded).then_some(outcome), self.clock.now());
+        pass.record(succeeded);
         read.map(|body| Answer { body, began, began_at })
     }
 

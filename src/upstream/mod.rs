@@ -21,6 +21,7 @@ mod retry;
 mod retry_after;
 mod secrets;
 mod status;
+mod streak;
 mod transport;
 mod vendor;
 mod wire;
@@ -34,6 +35,6 @@ pub use own_password::NotWritten;
 pub use password_file::left_beside;
 #[cfg(any(test, fuzzing))]
 pub(crate) use properties::answer_means;
-pub use status::{BarredTold, BreakerTold, BudgetTold, LoginTold, VendorStanding};
+pub use status::{BarredTold, BreakerTold, BudgetTold, CallsTold, FailingTold, LoginTold, VendorStanding};
 pub use vendor::{Answer, Budget, Called, Effort, Patience, Vendor};
 pub use wire::VendorCode;

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{LoginStanding, Vendor, Wesal, client::lock};
+use super::{LoginStanding, Vendor, Wesal, client::lock, streak::FailingStanding};
 
 /// How the vendor's side stands, for operators. Times are in whole seconds, rounded up.
 #[derive(Clone, Debug, Serialize)]
@@ -12,6 +12,8 @@ pub struct VendorStanding {
     pub login: LoginTold,
     /// The circuit breaker.
     pub breaker: BreakerTold,
+    /// How the last calls went.
+    pub calls: CallsTold,
     /// The calls that may be made.
     pub budget: BudgetTold,
     /// How long the vendor asked to be left alone yet, if it did.
@@ -42,6 +44,29 @@ pub struct BreakerTold {
     pub probe_in: Option<u64>,
 }
 
+/// How the last calls went, logins apart. Times are in seconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallsTold {
+    /// Since the last good one, if there was one.
+    pub last_good_for: Option<f64>,
+    /// Those since then, if they failed.
+    pub failing: Option<FailingTold>,
+}
+
+/// Calls that failed one after the other.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct FailingTold {
+    /// Since the first of them.
+    pub since: f64,
+    /// Since the last of them.
+    pub last: f64,
+    /// How many.
+    pub calls: u64,
+    /// How the last one ended, as in the metric `vendor_calls_total`.
+    pub outcome: &'static str,
+}
+
 /// What is left of `upstream.rate_limit`.
 #[derive(Clone, Debug, Serialize)]
 pub struct BudgetTold {
@@ -69,6 +94,13 @@ impl Wesal {
             let breaker = lock(&self.breaker);
             BreakerTold { state: breaker.state().as_str(), probe_in: breaker.probe_in(now).map(seconds) }
         };
+        let streak = lock(&self.streak).at(now);
+        let failing = |failing: FailingStanding| FailingTold {
+            since: failing.since.as_secs_f64(),
+            last: failing.last.as_secs_f64(),
+            calls: failing.calls,
+            outcome: failing.why,
+        };
         let budget = self.budget();
         let paused = lock(&self.paused_until).since(now);
         let barred = lock(&self.barred).all(now);
@@ -79,6 +111,10 @@ impl Wesal {
                 token_ends_in: expires.map(seconds),
             },
             breaker,
+            calls: CallsTold {
+                last_good_for: streak.last_good.map(|length| length.as_secs_f64()),
+                failing: streak.failing.map(failing),
+            },
             budget: BudgetTold { remaining: budget.remaining, burst: budget.burst },
             paused_for: (!paused.is_zero()).then(|| seconds(paused)),
             barred: barred

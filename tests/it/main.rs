@@ -5,6 +5,7 @@
 mod admin;
 mod callers;
 mod counts;
+mod dashboard;
 mod fault_catalogue;
 mod freshness;
 mod handover;

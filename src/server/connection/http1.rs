@@ -184,10 +184,51 @@ impl Watcher for Watch {
         }
     }
 
+    /// The head of an answer that goes on has gone out first; what comes of it later is no silence.
+    fn bytes_went(&self) {
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Stage::Idle(_) = *stage {
+            *stage = Stage::Idle(self.clock.now());
+        }
+    }
+
     fn flushed(&self) {
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         if let Stage::Answering(_) = *stage {
             *stage = Stage::Idle(self.clock.now());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, ManualClock};
+
+    #[test]
+    fn an_answer_that_goes_on_is_no_silence_and_one_that_is_not_read_is() {
+        let clock = ManualClock::at(jiff::Timestamp::UNIX_EPOCH);
+        let stage = Mutex::new(Stage::Answering(clock.now()));
+        let watch = Watch { stage, changed: Notify::new(), clock: Arc::new(clock.clone()) };
+        let idle_for = || match watch.stage() {
+            Stage::Idle(since) => clock.now().since(since).as_secs(),
+            _ => panic!("it is not idle"),
+        };
+        watch.flushed();
+        for _ in 0..3 {
+            clock.advance(Duration::from_secs(1));
+            assert_eq!(idle_for(), 1);
+            watch.bytes_went();
+            watch.flushed();
+            assert_eq!(idle_for(), 0);
+        }
+        // Nothing goes out any more, though hyper looks after it.
+        clock.advance(Duration::from_secs(5));
+        watch.flushed();
+        assert_eq!(idle_for(), 5);
+        // What has come of a request has its own time.
+        watch.bytes_came(b"G");
+        watch.bytes_went();
+        assert!(matches!(watch.stage(), Stage::Head(_)));
     }
 }

@@ -17,6 +17,9 @@ pub(super) trait Watcher {
     /// Something is being written.
     fn writing(&self) {}
 
+    /// Some bytes went to the peer.
+    fn bytes_went(&self) {}
+
     /// All that was written has gone out.
     fn flushed(&self) {}
 }
@@ -25,6 +28,14 @@ pub(super) trait Watcher {
 pub(super) struct Watched<S, W> {
     pub(super) stream: S,
     pub(super) watch: Arc<W>,
+}
+
+impl<S, W: Watcher> Watched<S, W> {
+    fn watch_written(&self, polled: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(1..)) = polled {
+            self.watch.bytes_went();
+        }
+    }
 }
 
 impl<S: AsyncRead + Unpin, W: Watcher> AsyncRead for Watched<S, W> {
@@ -41,7 +52,9 @@ impl<S: AsyncRead + Unpin, W: Watcher> AsyncRead for Watched<S, W> {
 impl<S: AsyncWrite + Unpin, W: Watcher> AsyncWrite for Watched<S, W> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.watch.writing();
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.watch_written(&polled);
+        polled
     }
 
     fn poll_write_vectored(
@@ -50,7 +63,9 @@ impl<S: AsyncWrite + Unpin, W: Watcher> AsyncWrite for Watched<S, W> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.watch.writing();
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.watch_written(&polled);
+        polled
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,0 +1,234 @@
+//! How all stands in one sentence, and in one more for each thing that somebody should know. Pure: the words are worked
+//! out here, so that the dashboard, `/admin/status` and whoever reads them say the same.
+
+use serde::Serialize;
+
+use super::app::Lifecycle;
+use crate::upstream::VendorStanding;
+
+/// How all stands.
+#[derive(Debug, PartialEq, Serialize)]
+pub(super) struct Health {
+    /// Of the worst note.
+    level: Level,
+    /// The worst note, or that all is well.
+    says: String,
+    /// All notes, the worst first.
+    notes: Vec<Note>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+struct Note {
+    level: Level,
+    says: String,
+    /// What follows from it, or what to do.
+    more: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Level {
+    Good,
+    /// Somebody should see to it; callers are answered.
+    Warning,
+    /// Callers get errors or old answers, or soon will.
+    Bad,
+}
+
+/// What it is worked out from.
+pub(super) struct Facts<'a> {
+    pub(super) lifecycle: Lifecycle,
+    pub(super) vendor: &'a VendorStanding,
+    /// Whether anything is held that may be served.
+    pub(super) servable: bool,
+    /// The process's warnings, as `/readyz` tells them.
+    pub(super) warnings: &'a [String],
+    pub(super) stretch: f64,
+    /// Requests that are worked on.
+    pub(super) in_flight: usize,
+    /// Whether no more of them have room.
+    pub(super) is_full: bool,
+    /// Answers of the last minute that were failures (5xx).
+    pub(super) failed: u64,
+}
+
+/// Failed calls in a row from which on the vendor is said to be down: fewer are told as what they are.
+const A_FEW: u64 = 3;
+/// Seconds after which a vendor that nobody has asked since is not said to be down, but to have been.
+const LATELY: f64 = 60.0;
+
+impl Health {
+    pub(super) fn of(facts: &Facts<'_>) -> Self {
+        let mut notes: Vec<Note> =
+            [ending(facts), login(facts), calls(facts), pause(facts), budget(facts), barred(facts), room(facts)]
+                .into_iter()
+                .flatten()
+                .collect();
+        notes.extend(failures(facts));
+        notes.extend(facts.warnings.iter().map(|warning| warning_of(warning)));
+        // Among equals the order above stands.
+        notes.sort_by_key(|note| std::cmp::Reverse(note.level));
+        let (level, says) = match notes.first() {
+            None => (Level::Good, "All is well".to_owned()),
+            Some(worst) => (worst.level, worst.says.clone()),
+        };
+        Self { level, says, notes }
+    }
+}
+
+fn note(level: Level, says: impl Into<String>, more: impl Into<String>) -> Option<Note> {
+    Some(Note { level, says: says.into(), more: more.into() })
+}
+
+fn ending(facts: &Facts<'_>) -> Option<Note> {
+    match facts.lifecycle {
+        Lifecycle::Serving => None,
+        Lifecycle::Draining | Lifecycle::Ended => {
+            let more = format!(
+                "{} still worked on; then the process ends.",
+                counted(facts.in_flight as u64, "request is", "requests are")
+            );
+            note(Level::Bad, "The gateway is draining", more)
+        }
+    }
+}
+
+fn login(facts: &Facts<'_>) -> Option<Note> {
+    let login = &facts.vendor.login;
+    let next =
+        |or: &str| login.next_try_in.map_or(or.to_owned(), |seconds| format!("The next try is in {}", time(seconds)));
+    let meanwhile = meanwhile(facts);
+    match login.state {
+        "refused" => note(
+            Level::Bad,
+            format!("Wesal refuses the service login: {meanwhile}"),
+            format!(
+                "Check the client id, the email and the password. {}, or at once when they change.",
+                next("It is tried again")
+            ),
+        ),
+        "failed" => {
+            note(Level::Bad, format!("Logging in at Wesal fails: {meanwhile}"), next("It is tried again") + ".")
+        }
+        "absent" | "logging_in" => {
+            note(Level::Warning, "The gateway is not logged in at Wesal yet", "It is being tried.")
+        }
+        _ => None,
+    }
+}
+
+/// What callers get while the vendor is of no help.
+fn meanwhile(facts: &Facts<'_>) -> &'static str {
+    if facts.servable { "serving what is held" } else { "callers get errors" }
+}
+
+fn calls(facts: &Facts<'_>) -> Option<Note> {
+    let (breaker, failing) = (&facts.vendor.breaker, facts.vendor.calls.failing);
+    let meanwhile = meanwhile(facts);
+    let open = breaker.state != "closed";
+    let Some(failing) = failing else {
+        // It opened, and a straggler has come back well since.
+        return open
+            .then(|| note(Level::Bad, format!("The circuit breaker is open: {meanwhile}"), probe(facts)))
+            .flatten();
+    };
+    let is = match failing.outcome {
+        "unreachable" | "timeout" => "not answering",
+        _ => "failing",
+    };
+    let seconds = |seconds: f64| time(seconds.max(0.0).ceil() as u64);
+    let many = counted(failing.calls, "call has", "calls have");
+    let more =
+        format!("{many} failed in {}, the last one: {}. {}", seconds(failing.since), failing.outcome, probe(facts));
+    match (open || failing.calls >= A_FEW, failing.last <= LATELY) {
+        (true, true) => note(Level::Bad, format!("Wesal is {is}: {meanwhile}"), more),
+        (true, false) => note(
+            Level::Warning,
+            format!("Wesal was {is} when it was last asked, {} ago", seconds(failing.last)),
+            format!("{many} failed then. The next request that needs it will tell."),
+        ),
+        (false, true) => note(Level::Warning, "The last call to Wesal failed", more),
+        (false, false) => None,
+    }
+}
+
+fn probe(facts: &Facts<'_>) -> String {
+    let breaker = &facts.vendor.breaker;
+    match (breaker.state, breaker.probe_in) {
+        ("open", Some(seconds)) if seconds > 0 => format!("The next call is let through in {}.", time(seconds)),
+        ("open", _) => "The next call is let through.".to_owned(),
+        ("half_open", _) => "One call is trying it.".to_owned(),
+        _ => "It is asked as before.".to_owned(),
+    }
+}
+
+fn pause(facts: &Facts<'_>) -> Option<Note> {
+    let seconds = facts.vendor.paused_for?;
+    let says = format!("Wesal asked to be left alone for {} more", time(seconds));
+    note(Level::Warning, says, "It answered 429. What is held is served meanwhile.")
+}
+
+fn budget(facts: &Facts<'_>) -> Option<Note> {
+    let budget = &facts.vendor.budget;
+    if budget.remaining == 0 {
+        let more = "Answers that are held are served; other callers wait, then are refused (upstream.rate_limit).";
+        return note(Level::Warning, "The budget of calls to Wesal is spent", more);
+    }
+    if facts.stretch > 1.0 {
+        let more = format!("Answers stay fresh {:.1} times as long (upstream.rate_limit).", facts.stretch);
+        return note(Level::Warning, "The budget of calls to Wesal runs low", more);
+    }
+    None
+}
+
+fn barred(facts: &Facts<'_>) -> Option<Note> {
+    let barred = &facts.vendor.barred;
+    let first = barred.first()?;
+    let routes = counted(barred.len() as u64, "route", "routes");
+    let more =
+        format!("{} is asked again in {}. Ask Wesal for the account's rights.", first.route, time(first.seconds));
+    note(Level::Warning, format!("Wesal refuses {routes} to the gateway's account"), more)
+}
+
+fn room(facts: &Facts<'_>) -> Option<Note> {
+    let more = format!(
+        "{} worked on, which is all that limits.max_in_flight allows.",
+        counted(facts.in_flight as u64, "request is", "requests are")
+    );
+    facts.is_full.then(|| note(Level::Bad, "There is no room for more requests", more)).flatten()
+}
+
+fn failures(facts: &Facts<'_>) -> Option<Note> {
+    let says = format!("{} of the last minute told callers of a failure", counted(facts.failed, "answer", "answers"));
+    (facts.failed > 0).then(|| note(Level::Warning, says, "The recent errors say which.")).flatten()
+}
+
+fn warning_of(warning: &str) -> Note {
+    let (what, more) = warning.split_once(": ").unwrap_or((warning, ""));
+    let says = match what {
+        "configuration" => "The configuration was not taken over",
+        "certificate" => "Somebody should see to the certificate",
+        other => other,
+    };
+    Note { level: Level::Warning, says: says.to_owned(), more: sentence(more) }
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
+}
+
+fn counted(count: u64, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
+}
+
+fn time(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+use super::*;
+use crate::upstream::{BarredTold, BreakerTold, BudgetTold, CallsTold, FailingTold, LoginTold};
+
+fn vendor() -> VendorStanding {
+    VendorStanding {
+        login: LoginTold { state: "good", next_try_in: None, token_ends_in: None },
+        breaker: BreakerTold { state: "closed", probe_in: None },
+        calls: CallsTold { last_good_for: Some(1.0), failing: None },
+        budget: BudgetTold { remaining: 30, burst: 30 },
+        paused_for: None,
+        barred: Vec::new(),
+    }
+}
+
+fn facts(vendor: &VendorStanding) -> Facts<'_> {
+    Facts {
+        lifecycle: Lifecycle::Serving,
+        vendor,
+        servable: true,
+        warnings: &[],
+        stretch: 1.0,
+        in_flight: 0,
+        is_full: false,
+        failed: 0,
+    }
+}
+
+/// The level, and the words.
+fn says(facts: &Facts<'_>) -> (Level, String) {
+    let health = Health::of(facts);
+    (health.level, health.says)
+}
+
+fn of_vendor(change: impl FnOnce(&mut VendorStanding)) -> (Level, String) {
+    let mut vendor = vendor();
+    change(&mut vendor);
+    says(&facts(&vendor))
+}
+
+fn failing(calls: u64, last: f64, outcome: &'static str) -> CallsTold {
+    let failing = FailingTold { since: last + 2.0, last, calls, outcome };
+    CallsTold { last_good_for: None, failing: Some(failing) }
+}
+
+#[test]
+fn a_gateway_that_lacks_nothing_is_well_and_has_no_notes() {
+    let health = Health::of(&facts(&vendor()));
+    assert_eq!(health, Health { level: Level::Good, says: "All is well".to_owned(), notes: Vec::new() });
+}
+
+#[test]
+fn an_outage_is_told_with_what_callers_get_meanwhile() {
+    let mut down = vendor();
+    down.calls = failing(5, 1.0, "unreachable");
+    let mut facts = facts(&down);
+    assert_eq!(says(&facts), (Level::Bad, "Wesal is not answering: serving what is held".to_owned()));
+    facts.servable = false;
+    assert_eq!(says(&facts), (Level::Bad, "Wesal is not answering: callers get errors".to_owned()));
+    let more = &Health::of(&facts).notes[0].more;
+    assert_eq!(more, "5 calls have failed in 3 s, the last one: unreachable. It is asked as before.");
+    assert_eq!(
+        of_vendor(|vendor| vendor.calls = failing(3, 1.0, "failed")).1,
+        "Wesal is failing: serving what is held"
+    );
+}
+
+#[test]
+fn a_call_or_two_that_failed_are_no_outage_and_are_soon_forgotten() {
+    let told = |calls, last| of_vendor(|vendor| vendor.calls = failing(calls, last, "timeout"));
+    assert_eq!(told(2, 1.0), (Level::Warning, "The last call to Wesal failed".to_owned()));
+    assert_eq!(told(2, 61.0).0, Level::Good);
+    assert_eq!(
+        told(3, 600.0),
+        (Level::Warning, "Wesal was not answering when it was last asked, 10 min ago".to_owned())
+    );
+}
+
+#[test]
+fn an_open_breaker_says_when_it_lets_a_call_through() {
+    let mut down = vendor();
+    down.calls = failing(1, 1.0, "timeout");
+    down.breaker = BreakerTold { state: "open", probe_in: Some(4) };
+    let note = Health::of(&facts(&down)).notes.remove(0);
+    assert_eq!(note.level, Level::Bad);
+    assert!(note.more.ends_with("The next call is let through in 4 s."), "{}", note.more);
+    down.breaker = BreakerTold { state: "half_open", probe_in: None };
+    assert!(Health::of(&facts(&down)).notes[0].more.ends_with("One call is trying it."));
+    down.calls.failing = None;
+    assert_eq!(says(&facts(&down)).0, Level::Bad);
+}
+
+#[test]
+fn each_state_of_the_login_has_its_words() {
+    let told =
+        |state| of_vendor(|vendor| vendor.login = LoginTold { state, next_try_in: Some(20), token_ends_in: None });
+    assert_eq!(told("refused"), (Level::Bad, "Wesal refuses the service login: serving what is held".to_owned()));
+    assert_eq!(told("failed"), (Level::Bad, "Logging in at Wesal fails: serving what is held".to_owned()));
+    assert_eq!(told("logging_in"), (Level::Warning, "The gateway is not logged in at Wesal yet".to_owned()));
+    assert_eq!(told("good").0, Level::Good);
+}
+
+#[test]
+fn what_somebody_should_see_to_is_a_warning() {
+    let spent = |vendor: &mut VendorStanding| vendor.budget.remaining = 0;
+    assert_eq!(of_vendor(spent), (Level::Warning, "The budget of calls to Wesal is spent".to_owned()));
+    let paused = |vendor: &mut VendorStanding| vendor.paused_for = Some(12);
+    assert_eq!(of_vendor(paused), (Level::Warning, "Wesal asked to be left alone for 12 s more".to_owned()));
+    let barred =
+        |vendor: &mut VendorStanding| vendor.barred = vec![BarredTold { route: "/queries/organization", seconds: 300 }];
+    assert_eq!(of_vendor(barred), (Level::Warning, "Wesal refuses 1 route to the gateway's account".to_owned()));
+    let vendor = vendor();
+    let low = Facts { stretch: 1.8, ..facts(&vendor) };
+    assert_eq!(says(&low), (Level::Warning, "The budget of calls to Wesal runs low".to_owned()));
+    let failed = Facts { failed: 1, ..facts(&vendor) };
+    assert_eq!(says(&failed), (Level::Warning, "1 answer of the last minute told callers of a failure".to_owned()));
+    for (warning, told) in [
+        ("configuration: the last reload was refused", "The configuration was not taken over"),
+        ("certificate: it expires soon", "Somebody should see to the certificate"),
+    ] {
+        let refused = Facts { warnings: &[warning.to_owned()], ..facts(&vendor) };
+        assert_eq!(says(&refused), (Level::Warning, told.to_owned()));
+    }
+    let refused = Facts { warnings: &["certificate: it expires soon".to_owned()], ..facts(&vendor) };
+    assert_eq!(Health::of(&refused).notes[0].more, "It expires soon.");
+}
+
+#[test]
+fn the_worst_stands_first_and_nothing_is_left_out() {
+    let mut down = vendor();
+    down.calls = failing(9, 1.0, "failed");
+    down.budget.remaining = 0;
+    let full = Facts { lifecycle: Lifecycle::Draining, is_full: true, in_flight: 2, failed: 3, ..facts(&down) };
+    let health = Health::of(&full);
+    assert_eq!((health.level, health.says.as_str()), (Level::Bad, "The gateway is draining"));
+    assert_eq!(health.notes[0].more, "2 requests are still worked on; then the process ends.");
+    assert_eq!(health.notes.iter().filter(|note| note.level == Level::Bad).count(), 3);
+    assert_eq!(health.notes.len(), 5);
+    assert!(health.notes.is_sorted_by_key(|note| std::cmp::Reverse(note.level)));
+}
