@@ -5,6 +5,8 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+use crate::model::CallerName;
+
 /// Where a setting was written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
@@ -178,7 +180,8 @@ impl Node {
         node.origin.clone()
     }
 
-    /// The steps as an operator reads them: `callers[1] ("wallboard").scopes`.
+    /// The steps as an operator reads them: `callers[1] ("wallboard").scopes`. What is no name is not told: whoever wrote it
+    /// there may have meant a secret.
     pub(super) fn label(&self, steps: &[Step]) -> String {
         let mut label = String::new();
         let mut node = Some(self);
@@ -190,8 +193,9 @@ impl Node {
                 Step::Index(index) => label.push_str(&format!("[{index}]")),
             }
             let own_name = node.and_then(|n| n.child(&Step::Name("name".to_owned()))).and_then(Self::text);
+            let own_name = own_name.and_then(|text| CallerName::try_from(text.to_owned()).ok());
             if let (Step::Index(_), Some(own_name)) = (step, own_name) {
-                label.push_str(&format!(" ({own_name:?})"));
+                label.push_str(&format!(" ({:?})", own_name.as_str()));
             }
         }
         label

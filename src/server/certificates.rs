@@ -77,9 +77,12 @@ impl Certificates {
             let this = Arc::clone(&self);
             // A file system may hang.
             let looked = tokio::task::spawn_blocking(move || this.look(seen)).await;
-            // Else it panicked, which is told where it arises.
-            let Ok(next) = looked else { return };
-            seen = next;
+            seen = match looked {
+                Ok(next) => next,
+                // Goes on up, to whom this task is worth beginning anew.
+                Err(reason) if reason.is_panic() => std::panic::resume_unwind(reason.into_panic()),
+                Err(_) => return,
+            };
         }
     }
 

@@ -86,11 +86,11 @@ impl Door {
             events::listening(what, &address);
         }
         let (close, closed) = oneshot::channel();
-        let (pulse, felt) = mpsc::channel(1);
+        let (pulse, felt) = Pulse::new();
         let connections = Connections { open: JoinSet::new(), closing: watch::Sender::new(false) };
         let hall = Hall { service, certificates, bounds, clock: clock.clone(), connections };
         let accepting = tokio::spawn(accept(socket, hall, closed, felt));
-        Self { what, close, accepting, pulse: Pulse(pulse), clock }
+        Self { what, close, accepting, pulse, clock }
     }
 
     /// Its name.
@@ -123,6 +123,12 @@ impl Door {
 }
 
 impl Pulse {
+    /// And where it is felt.
+    pub(super) fn new() -> (Self, mpsc::Receiver<oneshot::Sender<()>>) {
+        let (pulse, felt) = mpsc::channel(1);
+        (Self(pulse), felt)
+    }
+
     /// Ends when the accept loop has gone round once more; never if it is gone.
     pub(super) async fn felt(&self) {
         let (answer, answered) = oneshot::channel();

@@ -85,7 +85,8 @@ async fn watch(doors: Vec<(&'static str, Pulse)>, metrics: Arc<Metrics>, clock: 
         });
         stuck_threads.tell(still.sum(), pace, &metrics);
         for (stuck, door) in &mut doors {
-            let felt = before(clock.as_ref(), now.after(pace.stuck_after), door.felt()).await;
+            // Each has its own time: one that stands must not use up the others'.
+            let felt = before(clock.as_ref(), clock.now().after(pace.stuck_after), door.felt()).await;
             stuck.tell(usize::from(felt.is_none()), pace, &metrics);
         }
     }
@@ -189,6 +190,38 @@ mod tests {
         told(0).await;
         assert!(keeping.await.unwrap().is_err());
         watching.abort();
+    }
+
+    #[tokio::test]
+    async fn an_accept_loop_that_stands_is_told_and_the_one_beside_it_is_not() {
+        let clock = crate::clock::ManualClock::at(jiff::Timestamp::UNIX_EPOCH);
+        let metrics = Arc::new(Metrics::new());
+        let (stands, _unfelt) = Pulse::new();
+        let (goes_round, mut felt) = Pulse::new();
+        let answering = tokio::spawn(async move {
+            while let Some(asked) = felt.recv().await {
+                let _ = asked.send(());
+            }
+        });
+        let doors = vec![("public", stands), ("admin", goes_round)];
+        let watching = tokio::spawn(watch(doors, Arc::clone(&metrics), Arc::new(clock.clone()), PACE));
+        let told = |what: &str, many: u32| {
+            let line = format!("wesal_gateway_stuck{{what=\"{what}\"}} {many}\n");
+            metrics.render(&crate::telemetry::metrics::Present::default()).contains(&line)
+        };
+        let mut rounds = 0;
+        while rounds < 5 {
+            clock.advance(SECOND);
+            // Whoever can go on does.
+            for _ in 0..8 {
+                tokio::task::yield_now().await;
+            }
+            rounds += u32::from(told("public", 1));
+            assert!(!told("admin", 1), "the one beside it goes round");
+        }
+        assert!(told("admin", 0));
+        watching.abort();
+        answering.abort();
     }
 
     #[tokio::test]

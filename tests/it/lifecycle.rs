@@ -152,3 +152,41 @@ async fn the_admin_listener_shows_health_to_all_and_the_rest_to_who_has_its_toke
         }
     }
 }
+
+#[tokio::test]
+async fn who_is_still_sending_when_the_connection_ends_may_finish_and_is_not_reset() {
+    let world = World::new().await;
+    let key = world.key();
+    for (head, status) in [
+        (
+            format!(
+                "POST /api/v1/survey/queries/surveys HTTP/1.1\r\nHost: g\r\nAuthorization: {key}\r\n\
+                 Content-Type: application/json\r\nContent-Length: 10000000\r\n\r\n"
+            ),
+            "413",
+        ),
+        ("GET /livez HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n".to_owned(), "200"),
+        ("nonsense\r\n\r\n".to_owned(), "400"),
+    ] {
+        // It has a moment for that; a machine that pauses longer than that between two lines here is tried again.
+        let mut heard = false;
+        for _ in 0..10 {
+            let mut stream = TcpStream::connect(world.address).await.unwrap();
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await.unwrap();
+            let answer = String::from_utf8(answer).unwrap();
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+            // Nobody is told that a connection is closed before it has sent something, and that came back.
+            let mut sent = Ok(());
+            for _ in 0..3 {
+                sent = sent.and(stream.write_all(b"and more").await);
+            }
+            heard = sent.is_ok();
+            if heard {
+                break;
+            }
+        }
+        assert!(heard, "{status}: the rest is met with a reset");
+    }
+}

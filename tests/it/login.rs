@@ -262,6 +262,39 @@ async fn a_login_whose_end_nobody_lived_to_see_counts_as_refused() {
 }
 
 #[tokio::test]
+async fn a_vendor_who_is_merely_gone_is_asked_by_each_new_process_and_by_the_next_one_once_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = that_remembers(&folder).await;
+    world.logged_in().await;
+    world.stop_vendor().await;
+    for _ in 0..5 {
+        world.restart_gateway().await;
+        let answer = world.passing(world.get("/queries/organization")).await;
+        assert_eq!(answer.problem(), "upstream_unreachable", "nothing was refused");
+    }
+    world.restart_vendor().await;
+    world.restart_gateway().await;
+    world.get("/queries/organization").await.ok();
+    world.tell_to_stop().await.unwrap();
+    assert_eq!(remembered(&folder), "");
+}
+
+#[tokio::test]
+async fn where_nothing_can_be_remembered_the_gateway_logs_in_and_leaves_what_was_refused_alone_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("state"), "a file, and no folder").unwrap();
+    let world = that_remembers(&folder).await;
+    world.logged_in().await;
+    world.vendor.set_password("another one");
+    world.vendor.expire_tokens();
+    world.advance(secs(10));
+    assert_refused_for(&world, 30).await;
+    world.advance(secs(29));
+    assert_refused_for(&world, 1).await;
+    assert_eq!(world.logins(), (1, 1));
+}
+
+#[tokio::test]
 async fn a_login_that_fails_in_passing_is_tried_again_after_1_2_and_4_seconds() {
     for (fault, status, code) in [
         (Fault::Error, 502, "upstream_error"),
