@@ -110,9 +110,11 @@ impl Story {
         self.proxy.hold();
         let asked: Vec<_> = (0..CROWD).map(|_| self.world.begin_post(SUMMARY, &queues())).collect();
         self.world.is_full().await;
+        // Before the trouble, which the calls that wait at the proxy may meet at once.
+        let before = self.before().await;
         self.trouble().await;
         self.proxy.release();
-        let answers = self.counted(self.row.fate.calls, join_all(asked)).await;
+        let answers = self.counted_since(before, self.row.fate.calls, join_all(asked)).await;
         answers.into_iter().for_each(|answer| self.is_told(&answer.unwrap()));
         self.recover().await;
     }
@@ -160,7 +162,21 @@ impl Story {
     }
 
     async fn counted<T>(&self, calls: Calls, work: impl Future<Output = T>) -> T {
-        let (arrived, counted) = (self.proxy.calls("summary"), self.outcomes().await);
+        let before = self.before().await;
+        self.counted_since(before, calls, work).await
+    }
+
+    /// The calls so far that came to the proxy, and that ended, by outcome.
+    async fn before(&self) -> (u64, BTreeMap<String, u64>) {
+        (self.proxy.calls("summary"), self.outcomes().await)
+    }
+
+    async fn counted_since<T>(
+        &self,
+        (arrived, counted): (u64, BTreeMap<String, u64>),
+        calls: Calls,
+        work: impl Future<Output = T>,
+    ) -> T {
         let done = self.while_time_passes(takes_time(calls), work).await;
         let mut more = self.outcomes().await;
         more.iter_mut().for_each(|(outcome, count)| *count -= counted.get(outcome).copied().unwrap_or_default());
