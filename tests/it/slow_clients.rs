@@ -31,7 +31,13 @@ async fn honest(world: &World) {
         "GET /api/v1/queries/organization HTTP/1.1\r\nHost: g\r\nAuthorization: {key}\r\nConnection: close\r\n\r\n"
     );
     for _ in 0..10 {
-        let answer = world.raw(request.as_bytes()).await;
+        let mut answer = String::new();
+        // A machine that pauses for longer than a bound that is short here makes the honest seem slow: they come again.
+        for _ in 0..10 {
+            if answer.is_empty() {
+                answer = world.raw(request.as_bytes()).await;
+            }
+        }
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
 }
