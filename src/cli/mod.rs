@@ -4,6 +4,7 @@ mod check;
 mod completions;
 mod health;
 mod keys;
+mod man;
 mod output;
 mod sandbox;
 mod schema;
@@ -42,6 +43,8 @@ enum Command {
     Health(health::Arguments),
     /// Print a shell's completion script.
     Completions(completions::Arguments),
+    /// Print a page of the manual, for man(1).
+    Man(man::Arguments),
 }
 
 /// Why a command did not end well.
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Schema => schema::run(),
         Command::Health(arguments) => health::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments, &mut Arguments::command()),
+        Command::Man(arguments) => man::run(&arguments, Arguments::command()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -156,7 +156,7 @@ impl App {
     /// Whether callers can be answered now.
     pub fn readiness(&self) -> Readiness {
         let mut readiness = Readiness::now(&self.parts, &self.wesal, self.lifecycle() > Lifecycle::Serving);
-        readiness.warnings = self.concerns.told(self.clock.wall());
+        readiness.warnings = self.concerns.all(self.clock.wall()).into_iter().filter_map(|(_, told)| told).collect();
         readiness
     }
 
@@ -169,6 +169,8 @@ impl App {
         let certificate = self.concerns.certificate();
         let (login, breaker) = (self.wesal.login_state(), self.wesal.breaker_state());
         self.metrics.render(&Present {
+            ready: self.readiness().ready,
+            warnings: &self.concerns.all(self.clock.wall()).map(|(about, told)| (about, told.is_some())),
             cache_bytes: bytes,
             cache_parts: parts,
             in_flight: self.requests_in_flight(),

@@ -31,22 +31,31 @@ pub(super) struct ShownCertificate {
 }
 
 impl Concerns {
-    /// As `/readyz` tells them. It is for everybody: no path, no date.
-    pub(super) fn told(&self, now: Timestamp) -> Vec<String> {
-        let mut told = Vec::new();
-        if self.reload_refused.load(Ordering::Relaxed) {
-            told.push("configuration: the last reload was refused; what held before still holds".to_owned());
-        }
-        if let Some(certificate) = self.certificate.load().as_deref() {
-            if certificate.refused.is_some() {
-                told.push(
-                    "certificate: its files have changed, and are not good; the one before is still shown".to_owned(),
-                );
-            }
-            let warning = certificate.validity.and_then(|validity| validity.warning(now));
-            told.extend(warning.map(|warning| format!("certificate: {warning}")));
-        }
-        told
+    /// What may be wrong, by the name that the metric has for it; and if it is, as `/readyz` tells it. That is for
+    /// everybody: no path, no date.
+    pub(super) fn all(&self, now: Timestamp) -> [(&'static str, Option<String>); 3] {
+        let reload_refused = self.reload_refused.load(Ordering::Relaxed);
+        let shown = self.certificate.load();
+        let shown = shown.as_deref();
+        let certificate_refused = shown.is_some_and(|shown| shown.refused.is_some());
+        let validity = shown.and_then(|shown| shown.validity);
+        [
+            (
+                "configuration_refused",
+                reload_refused
+                    .then(|| "configuration: the last reload was refused; what held before still holds".to_owned()),
+            ),
+            (
+                "certificate_refused",
+                certificate_refused.then(|| {
+                    "certificate: its files have changed, and are not good; the one before is still shown".to_owned()
+                }),
+            ),
+            (
+                "certificate_not_good_for_long",
+                validity.and_then(|validity| validity.warning(now)).map(|warning| format!("certificate: {warning}")),
+            ),
+        ]
     }
 
     pub(super) fn certificate(&self) -> Option<Arc<ShownCertificate>> {

@@ -48,6 +48,7 @@ impl House {
         F: Future<Output = ()> + Send + 'static,
     {
         let (metrics, clock) = (Arc::clone(&self.metrics), self.clock.clone());
+        metrics.vitals().kept(task);
         self.tasks.spawn(async move {
             while AssertUnwindSafe(begin()).catch_unwind().await.is_err() {
                 // What panicked, and where, was logged where it arose.

@@ -61,6 +61,8 @@ pub struct Metrics {
 /// What is read when somebody asks, and not counted.
 #[derive(Default)]
 struct Gauges {
+    ready: Gauge,
+    warnings: Family<AboutLabel, Gauge>,
     cache_bytes: Gauge,
     cache_parts: Gauge,
     in_flight: Gauge,
@@ -74,6 +76,8 @@ struct Gauges {
     figure_age: Family<QueueLabel, FloatGauge>,
 }
 
+/// What is warned of.
+type AboutLabel = [(&'static str, &'static str); 1];
 /// Which listener.
 type ListenerLabel = [(&'static str, &'static str); 1];
 type FloatGauge = Gauge<f64, AtomicU64>;
@@ -106,6 +110,10 @@ const RESULTS: [&str; 5] = ["hit", "stale", "fetched", "joined", "absent"];
 /// How things stand when somebody asks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Present<'a> {
+    /// Whether callers can be answered.
+    pub ready: bool,
+    /// Each thing that may be warned of, and whether it is.
+    pub warnings: &'a [(&'static str, bool)],
     /// Bytes that kept answers take, keys and bookkeeping included.
     pub cache_bytes: u64,
     /// Parts that are kept.
@@ -187,6 +195,10 @@ impl Metrics {
         registry.register("logins", "Logins at the vendor that came to an end", self.logins.clone());
         let help = "Times that the configuration was read again";
         registry.register("config_reloads", help, self.config_reloads.clone());
+        // From the beginning: a series that begins at 1 has not grown, for who asks by how much it has.
+        for outcome in ["good", "refused"] {
+            self.config_reloads.get_or_create_owned(&OutcomeLabel { outcome });
+        }
         let help = "Answers given without a vendor call of their own";
         let (saved, parts) = (Family::<RouteLabel, Counter>::default(), Family::<PartLabels, Counter>::default());
         registry.register("vendor_calls_saved", help, saved.clone());
@@ -219,6 +231,9 @@ impl Metrics {
         registry.register("queue_figure", help, present.figure.clone());
         let help = "How long ago the call began that brought a queue's figures";
         registry.register("queue_figure_age_seconds", help, present.figure_age.clone());
+        registry.register("ready", "1 while /readyz answers 200", present.ready.clone());
+        let help = "1 for what somebody should see to though callers are answered";
+        registry.register("warnings", help, present.warnings.clone());
         let help = "Bytes that kept answers take, keys and bookkeeping included";
         registry.register("cache_bytes", help, present.cache_bytes.clone());
         registry.register("cache_parts", "Parts that are kept", present.cache_parts.clone());
@@ -324,6 +339,10 @@ impl Metrics {
     /// All of it as OpenMetrics text, with how things stand now.
     pub fn render(&self, present: &Present<'_>) -> String {
         let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.present.ready.set(i64::from(present.ready));
+        for (about, warned) in present.warnings {
+            self.present.warnings.get_or_create(&[("about", *about)]).set(i64::from(*warned));
+        }
         self.present.cache_bytes.set(count(present.cache_bytes));
         self.present.cache_parts.set(count(present.cache_parts));
         self.present.in_flight.set(i64::try_from(present.in_flight).unwrap_or(i64::MAX));

@@ -45,6 +45,8 @@ const PROMISED: &[(&str, &str, &[&str])] = &[
     ("stuck", "gauge", &["what"]),
     ("task_restarts_total", "counter", &["task"]),
     ("tls_certificate_not_after_seconds", "gauge", &["listener"]),
+    ("ready", "gauge", &[]),
+    ("warnings", "gauge", &["about"]),
 ];
 
 /// Those of a build with the feature `otlp`. The page holds them for every build, which cannot serve them without it.
@@ -83,6 +85,7 @@ fn everything() -> String {
     let present = Present {
         login_states: &states,
         breaker_states: &states,
+        warnings: &[("configuration_refused", true)],
         figures: &figures,
         certificate_not_after: Some(jiff::Timestamp::UNIX_EPOCH),
         ..Present::default()

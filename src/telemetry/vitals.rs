@@ -32,6 +32,12 @@ impl Vitals {
         self.stuck.get_or_create(&WhatLabel { what }).set(i64::try_from(many).unwrap_or(i64::MAX));
     }
 
+    /// A task keeps house from now on.
+    pub fn kept(&self, task: &'static str) {
+        // From the beginning: a series that begins at 1 has not grown, for who asks by how much it has.
+        self.task_restarts.get_or_create_owned(&TaskLabel { task });
+    }
+
     /// A task that keeps house panicked, and begins anew.
     pub fn restarted(&self, task: &'static str) {
         self.task_restarts.get_or_create(&TaskLabel { task }).inc();

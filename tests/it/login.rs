@@ -424,6 +424,7 @@ async fn it_is_ready_once_logged_in_and_while_it_holds_something_to_serve() {
         assert_eq!((public.status, &public.body), (admin.status, &admin.body));
         let told = public.json();
         assert_eq!(told["ready"], public.status == 200);
+        assert_eq!(world.metric("ready").await, f64::from(u8::from(public.status == 200)));
         assert_eq!(told["reasons"].as_array().unwrap().is_empty(), public.status == 200);
         (public.status, told["reasons"].to_string())
     };

@@ -4,6 +4,7 @@
 
 mod admin;
 mod callers;
+mod command_line;
 mod counts;
 mod dashboard;
 mod fault_catalogue;

@@ -54,6 +54,19 @@ async fn each_part_is_counted_once_where_it_came_from() {
 }
 
 #[tokio::test]
+async fn what_is_rarely_counted_is_there_at_zero_so_that_the_first_time_is_a_rise() {
+    let world = World::new().await;
+    world.logged_in().await;
+    let told = world.get_admin("/metrics").await;
+    let told = told.text();
+    for series in
+        ["config_reloads_total{outcome=\"refused\"}", "task_restarts_total{task=\"login\"}", "log_events_dropped_total"]
+    {
+        assert!(told.contains(&format!("wesal_gateway_{series} 0\n")), "{series}: {told}");
+    }
+}
+
+#[tokio::test]
 async fn requests_and_vendor_calls_are_counted_by_what_came_of_them() {
     let world = World::new().await;
     world.logged_in().await;

@@ -46,6 +46,8 @@ async fn a_broken_file_changes_nothing_and_is_told_until_it_is_mended() {
         let ready = ready.ok().json();
         assert!(ready["warnings"][0].as_str().unwrap().starts_with("configuration: the last reload was refused"));
     }
+    let warned = "warnings{about=\"configuration_refused\"}";
+    assert_eq!(world.metric(warned).await, 1.0);
     // Told once, however often it is looked at.
     for _ in 0..10 {
         world.advance(secs(1));
@@ -55,6 +57,7 @@ async fn a_broken_file_changes_nothing_and_is_told_until_it_is_mended() {
     fs::write(&file, &good).unwrap();
     comes_to(&world, GOOD, 1.0).await;
     assert!(world.get_admin("/readyz").await.ok().json()["warnings"].is_null());
+    assert_eq!(world.metric(warned).await, 0.0);
 }
 
 #[tokio::test]

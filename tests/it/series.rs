@@ -134,7 +134,7 @@ async fn a_hundred_thousand_made_up_requests_make_no_series_that_is_not_of_the_c
     let caches = ["hit", "stale", "miss", "partial", "none"];
     assert_eq!(within("caller", &["app", "silent", "-"]), 2, "who never asked costs nothing");
     assert!(within("route", &routes) > 10 && within("status", &statuses) > 5 && within("cache", &caches) > 2);
-    within("outcome", &["ok", "rejected", "failed", "good", "invalid_response", "unreachable", "timeout"]);
+    within("outcome", &["ok", "rejected", "failed", "good", "refused", "invalid_response", "unreachable", "timeout"]);
     let reasons = ["malformed", "unknown", "session_unknown", "session_misplaced"];
     within("reason", &reasons);
     let requests = before.iter().filter(|one| one.starts_with("wesal_gateway_requests_total{")).count();

@@ -142,6 +142,7 @@ async fn a_certificate_that_is_exchanged_behind_a_link_is_shown_to_who_comes_nex
         let (warnings, refused) = told(&world, &authority).await;
         assert!(warnings[0].starts_with("certificate: its files have changed, and are not good"), "{warnings:?}");
         assert!(refused.as_str().unwrap().starts_with("server.tls."), "{refused}");
+        assert_eq!(world.metric("warnings{about=\"certificate_refused\"}").await, 1.0);
     }
     point(&data, &third);
     while shown(&world, &authority).await != third_shown {
@@ -173,10 +174,13 @@ async fn when_a_certificate_expires_is_told_in_time() {
     let certificate = world.get_admin("/admin/status").await.ok().json()["certificate"].clone();
     assert_eq!(certificate["notAfter"], "2100-01-01T00:00:00Z");
     assert_eq!(told(&world, &authority).await.0.len(), 0);
+    let warned = "warnings{about=\"certificate_not_good_for_long\"}";
+    assert_eq!(world.metric(warned).await, 0.0);
     let begins: jiff::Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
     let until = |text: &str| text.parse::<jiff::Timestamp>().unwrap().duration_since(begins).unsigned_abs();
     world.advance(until("2099-12-20T00:00:00Z"));
     assert_eq!(told(&world, &authority).await.0, ["certificate: it expires soon; renew it"]);
+    assert_eq!(world.metric(warned).await, 1.0);
     world.advance(secs(20 * 86_400));
     assert_eq!(told(&world, &authority).await.0, ["certificate: it has expired, and clients refuse it; renew it"]);
     let plain = World::new().await;

@@ -1,0 +1,56 @@
+//! What the program prints about itself, made from the command line's own definition.
+
+use std::process::{Command, Output};
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_wesal-gateway")).args(arguments).output().unwrap()
+}
+
+fn printed(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Every command that `--help` names, but `help` itself.
+fn commands() -> Vec<String> {
+    let help = printed(&["--help"]);
+    let (_, listed) = help.split_once("Commands:\n").unwrap();
+    let lines = listed.lines().take_while(|line| line.starts_with("  "));
+    let names: Vec<_> = lines.map(|line| line.split_whitespace().next().unwrap().to_owned()).collect();
+    assert!(names.len() > 8, "{help}");
+    names.into_iter().filter(|name| name != "help").collect()
+}
+
+#[test]
+fn the_manual_has_a_page_for_the_program_that_leads_to_one_for_each_command() {
+    let program = printed(&["man"]);
+    assert!(program.contains(".TH wesal-gateway 1 \"\" \"wesal-gateway "), "{program}");
+    for command in commands() {
+        assert!(program.contains(&format!("wesal\\-gateway\\-{command}(1)")), "{command}: {program}");
+        let page = printed(&["man", &command]);
+        assert!(page.contains(&format!(".TH wesal-gateway-{command} 1 \"\" ")), "{page}");
+    }
+    let serve = printed(&["man", "serve"]);
+    assert!(serve.contains("\\-\\-config"), "{serve}");
+    assert!(printed(&["man", "keys", "new"]).contains("\\-\\-name"));
+    assert!(!printed(&["man", "keys"]).contains("help(1)"), "a page is named that nobody can print");
+}
+
+#[test]
+fn a_page_of_a_command_that_is_not_there_is_refused_by_name() {
+    let refused = run(&["man", "keys", "old"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(told, "error: there is no command `keys old`\n");
+}
+
+#[test]
+fn each_shell_completes_every_command() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = printed(&["completions", shell]);
+        for command in commands() {
+            assert!(script.contains(&command), "{shell} does not complete {command}");
+        }
+    }
+}
