@@ -191,7 +191,8 @@ fn each_alert_is_explained_and_shown_to_fire_and_not_to() {
         assert!(text.trim().len() > 100, "{section} says nothing");
         assert!(lines.contains(" for: ") && lines.contains(" summary: "), "{alert}");
         assert!(["critical", "warning"].iter().any(|s| lines.contains(&format!("{{severity: {s}}}"))), "{alert}");
-        let tests = ALERTS_TESTS.split(&format!("alertname: {alert}")).skip(1);
+        let named = format!("alertname: {alert}");
+        let tests = ALERTS_TESTS.split(&named).skip(1);
         let (quiet, firing): (Vec<_>, Vec<_>) =
             tests.partition(|rest| rest.lines().next().unwrap().ends_with("exp_alerts: []}"));
         assert!(quiet.len() >= 2 && !firing.is_empty(), "{alert} is not tested both ways");
