@@ -19,6 +19,8 @@ mod listen;
 mod load;
 mod login;
 mod misfit;
+#[cfg(test)]
+mod page;
 mod rate;
 mod reader;
 mod restart;

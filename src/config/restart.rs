@@ -82,7 +82,7 @@ impl UpstreamConfig {
     }
 }
 
-fn is_live(name: &str) -> bool {
+pub(super) fn is_live(name: &str) -> bool {
     let within = |table: &&str| name.strip_prefix(*table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     !FIXED.contains(&name) && LIVE.iter().any(within)
 }
