@@ -10,6 +10,7 @@ mod client_address;
 mod code;
 mod concerns;
 mod credential;
+mod docs;
 mod extract;
 mod headline;
 mod history;
@@ -24,6 +25,7 @@ mod router;
 mod routes;
 mod stack;
 mod status;
+mod text;
 mod trace_context;
 
 pub use app::{App, Lifecycle, Peer};

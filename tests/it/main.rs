@@ -6,6 +6,7 @@ mod admin;
 mod callers;
 mod counts;
 mod dashboard;
+mod docs;
 mod fault_catalogue;
 mod freshness;
 mod handover;
