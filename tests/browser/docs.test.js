@@ -82,7 +82,7 @@ describe("a request", () => {
   });
 
   test("has its place in the path filled in, and is asked for conditionally", async () => {
-    const page = await chromium.open(docs, { expected: [/404/] });
+    const page = await chromium.open(docs, { expected: [/400/] });
     const { operation, answer, key, header, send } = await unfold(page, "get_questions");
     await key.fill(world.key);
     await send();

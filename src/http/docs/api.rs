@@ -32,7 +32,7 @@ pub(super) fn page(document: &Value) -> String {
     html.paragraphs(text(info, "description"));
 
     html.raw("<section id=\"first-call\"><h2>First call</h2>\n");
-    html.raw("<p>You need a key, which who runs this gateway gives to your app, and a shell:</p>\n");
+    html.raw("<p>You need a shell, and a key, which you get from who runs this gateway:</p>\n");
     html.raw("<pre><code>GATEWAY=<span data-origin>\u{2018}the address of this page, without /docs\u{2019}</span>\nKEY=wgw_\u{2026}\n");
     let first = operations.iter().find(|operation| operation.id() == "get_organization");
     html.text(&first.map(operation::Operation::curl).unwrap_or_default()).raw("</code></pre>\n");

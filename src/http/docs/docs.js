@@ -122,7 +122,7 @@ async function send({ method, path, key, parameters, body }, said, rest) {
   }
   if (key) headers.set("Authorization", key);
   if (body !== undefined) headers.set("Content-Type", "application/json");
-  if (query.size > 0) address += `?${query}`;
+  if (`${query}` !== "") address += `?${query}`;
   const began = performance.now();
   const answer = await fetch(GATEWAY + address, {
     method,

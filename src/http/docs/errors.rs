@@ -28,6 +28,8 @@ pub(super) fn page(document: &Value) -> String {
     html.raw("<code>application/problem+json</code>, with Wesal\u{2019}s <code>success</code> flag. Branch on <code>code</code>: ");
     html.raw("codes stay, words may change.</p>\n");
     let problem = document.pointer("/components/schemas/Problem").unwrap_or(&Value::Null);
+    let example = "/x-elsewhere/404/content/application~1problem+json/examples/not_found/value";
+    html.listing(&document.pointer(example).map(|example| format!("{example:#}")).unwrap_or_default());
     fields::write(document, problem, false, &mut html);
     html.raw("</section>\n<section aria-labelledby=\"codes\"><h2 id=\"codes\">Their codes</h2>\n");
     for code in Code::ALL {

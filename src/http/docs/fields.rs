@@ -54,7 +54,9 @@ fn write_field(field: &Field<'_>, is_request: bool, html: &mut Html) {
     };
     html.raw("</dt><dd>").words(field.about);
     if !field.bounds.is_empty() {
-        html.raw(" <span class=\"bounds\">").words(&field.bounds.join("; ")).raw(".</span>");
+        let bounds = field.bounds.join("; ");
+        let (first, rest) = bounds.split_at_checked(1).unwrap_or_default();
+        html.raw(" <span class=\"bounds\">").words(&format!("{}{rest}.", first.to_ascii_uppercase())).raw("</span>");
     }
     html.raw("</dd>");
 }
