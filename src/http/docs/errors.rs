@@ -42,7 +42,10 @@ pub(super) fn page(document: &Value) -> String {
 fn write(code: Code, operations: &[Operation<'_>], html: &mut Html) {
     let meaning = code.meaning();
     html.raw("<article class=\"error card\" id=\"").text(meaning.code).raw("\">\n<h3>").code(meaning.code);
-    html.raw(" <a class=\"anchor\" href=\"#").text(meaning.code).raw("\" aria-label=\"Link to ").text(meaning.code);
+    html.raw("\u{a0}<a class=\"anchor\" href=\"#")
+        .text(meaning.code)
+        .raw("\" aria-label=\"Link to ")
+        .text(meaning.code);
     html.raw("\">#</a></h3>\n<p class=\"line\"><span class=\"status\">").text(&statuses(code)).raw("</span> ");
     html.text(meaning.title).raw("</p>\n<dl class=\"facts\"><div><dt>When</dt><dd>").words(meaning.when);
     html.raw("</dd></div><div><dt>What to do</dt><dd>").words(meaning.remedy).raw("</dd></div>");

@@ -50,7 +50,7 @@ impl Operation<'_> {
         html.raw("<article class=\"operation card\" id=\"").text(self.id()).raw("\" data-method=\"").text(&self.method);
         html.raw("\" data-path=\"").text(self.path).raw("\" data-key=\"");
         html.raw(if self.needs_key() { "yes" } else { "no" }).raw("\">\n<h3>").text(self.summary());
-        html.raw(" <a class=\"anchor\" href=\"#").text(self.id()).raw("\" aria-label=\"Link to: ");
+        html.raw("\u{a0}<a class=\"anchor\" href=\"#").text(self.id()).raw("\" aria-label=\"Link to: ");
         html.text(self.summary()).raw("\">#</a></h3>\n<p class=\"line\"><span class=\"method\" data-method=\"");
         html.text(&self.method).raw("\">").text(&self.method).raw("</span> ").path(self.path).raw("</p>\n");
         html.paragraphs(text(self.told, "description"));
