@@ -33,6 +33,8 @@
 //! [`simulator`], the vendor in a box, stands off the ladder: it imports nothing of ours, and only `cli` and tests
 //! import it, so that a wrong idea of the vendor cannot agree with itself.
 //!
+//! `look.css` is no module: it is what the pages of both listeners share (`http/docs`, `admin/dashboard`).
+//!
 //! `fuzzing`, the door for the fuzz targets, is there in tests and with `--cfg fuzzing` only, as are the files named
 //! `properties.rs`: what must hold of bytes that others wrote, beside the code that reads them.
 //!

@@ -18,9 +18,12 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 
+/// The dashboard's own comes after what the pages of both listeners share.
+const STYLE: &str = concat!(include_str!("../look.css"), include_str!("dashboard/dashboard.css"));
+
 const FILES: [File; 9] = [
     File { path: "/", kind: HTML, text: include_str!("dashboard/index.html") },
-    File { path: "/dashboard/dashboard.css", kind: CSS, text: include_str!("dashboard/dashboard.css") },
+    File { path: "/dashboard/dashboard.css", kind: CSS, text: STYLE },
     File { path: "/dashboard/dashboard.js", kind: JS, text: include_str!("dashboard/dashboard.js") },
     File { path: "/dashboard/stream.js", kind: JS, text: include_str!("dashboard/stream.js") },
     File { path: "/dashboard/panels.js", kind: JS, text: include_str!("dashboard/panels.js") },

@@ -96,6 +96,7 @@ fn greeting(simulator: &Simulator, gateway: SocketAddr, vendor: SocketAddr, admi
 
   gateway          http://{gateway}/api/v1
   demo key         {}
+  documentation    http://{gateway}/docs   (of the API, where each request can be tried)
   dashboard        http://{admin}/   (how all stands, as it goes on)
   vendor's page    http://{vendor}/   (how often the gateway really asked)
   health           http://{gateway}/readyz, and for operators http://{admin}/readyz

@@ -1,12 +1,13 @@
 use std::sync::{Arc, OnceLock};
 
 use axum::http::HeaderValue;
+use serde_json::Value;
 
-use super::{admit::limit_policy, app::Settings, openapi::OpenApi};
+use super::{admit::limit_policy, app::Settings, docs::Docs, openapi, text::Text};
 use crate::{
     callers::Callers,
     clock::SharedClock,
-    config::Config,
+    config::{CacheConfig, Config},
     limits::{AuthFailures, CallerLimits},
 };
 
@@ -21,8 +22,11 @@ pub(super) struct Known {
     pub(super) auth_failures: Arc<AuthFailures>,
     /// Queues that one request may name.
     pub(super) max_queues: usize,
-    /// Made when it is first asked for.
-    openapi: OnceLock<OpenApi>,
+    /// How long answers are good, for those who describe it.
+    freshness: CacheConfig,
+    /// Made when they are first asked for.
+    openapi: OnceLock<Text>,
+    docs: OnceLock<Docs>,
 }
 
 impl Known {
@@ -39,12 +43,24 @@ impl Known {
             max_queues: config.limits.max_queues_per_request.get(),
             policies: limits.quotas().map(limit_policy).collect(),
             limits,
+            freshness: config.cache.clone(),
             openapi: OnceLock::new(),
+            docs: OnceLock::new(),
         }
     }
 
     /// The description of what is served now.
-    pub(super) fn openapi(&self, settings: &Settings) -> &OpenApi {
-        self.openapi.get_or_init(|| OpenApi::new(settings, self.max_queues))
+    pub(super) fn openapi(&self, settings: &Settings) -> &Text {
+        let made = || Text::new("application/json", format!("{:#}\n", self.described(settings)));
+        self.openapi.get_or_init(made)
+    }
+
+    /// The same, as pages for people.
+    pub(super) fn docs(&self, settings: &Settings) -> &Docs {
+        self.docs.get_or_init(|| Docs::new(&self.described(settings)))
+    }
+
+    fn described(&self, settings: &Settings) -> Value {
+        openapi::document(settings, self.max_queues, &self.freshness)
     }
 }

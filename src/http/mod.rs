@@ -1,5 +1,5 @@
 //! Everything that knows axum. `router` is the one table of routes, `stack` what is around them, each
-//! route's handlers stand in `routes`, and `problem` turns every error into RFC 9457.
+//! route's handlers stand in `routes`, `openapi` and `docs` tell programs and people what is served, and `problem` turns every error into RFC 9457.
 
 mod access_log;
 mod admit;
@@ -10,6 +10,7 @@ mod client_address;
 mod code;
 mod concerns;
 mod credential;
+mod docs;
 mod extract;
 mod headline;
 mod history;
@@ -24,6 +25,7 @@ mod router;
 mod routes;
 mod stack;
 mod status;
+mod text;
 mod trace_context;
 
 pub use app::{App, Lifecycle, Peer};

@@ -2,6 +2,7 @@
 
 use axum::http::Method;
 
+use super::docs::Page;
 use crate::model::Route;
 
 /// Something that can be asked for.
@@ -13,6 +14,8 @@ pub(super) enum Endpoint {
     Readiness,
     /// `GET /openapi.json`
     OpenApi,
+    /// `GET /docs` and what belongs to it.
+    Docs(Page),
     /// A vendor route under the base path.
     Mirrored(Route),
 }
@@ -23,13 +26,16 @@ pub(super) const LOGOUT_TOO: &str = "/auth/reset_pwd";
 impl Endpoint {
     /// Every one.
     pub(super) fn all() -> impl Iterator<Item = Self> {
-        [Self::Liveness, Self::Readiness, Self::OpenApi].into_iter().chain(Route::ALL.into_iter().map(Self::Mirrored))
+        [Self::Liveness, Self::Readiness, Self::OpenApi]
+            .into_iter()
+            .chain(Page::ALL.into_iter().map(Self::Docs))
+            .chain(Route::ALL.into_iter().map(Self::Mirrored))
     }
 
     /// The paths that it stands at, as templates, the vendor's routes under `base_path`.
     pub(super) fn paths(self, base_path: &str) -> Vec<String> {
         match self {
-            Self::Liveness | Self::Readiness | Self::OpenApi => vec![self.template().to_owned()],
+            Self::Liveness | Self::Readiness | Self::OpenApi | Self::Docs(_) => vec![self.template().to_owned()],
             Self::Mirrored(route) => {
                 let too = (route == Route::Logout).then_some(LOGOUT_TOO);
                 std::iter::once(route.template()).chain(too).map(|path| format!("{base_path}{path}")).collect()
@@ -46,6 +52,9 @@ impl Endpoint {
             "/openapi.json" => return Some(Self::OpenApi),
             _ => {}
         }
+        if let Some(page) = Page::ALL.into_iter().find(|page| page.path() == path) {
+            return Some(Self::Docs(page));
+        }
         let path = path.strip_prefix(base_path)?;
         // The reference's example calls one path, its text the other.
         let path = if path == LOGOUT_TOO { Route::Logout.template() } else { path };
@@ -58,6 +67,7 @@ impl Endpoint {
             Self::Liveness => "/livez",
             Self::Readiness => "/readyz",
             Self::OpenApi => "/openapi.json",
+            Self::Docs(page) => page.path(),
             Self::Mirrored(route) => route.template(),
         }
     }
@@ -74,7 +84,7 @@ impl Endpoint {
 
     fn is_gotten(self) -> bool {
         match self {
-            Self::Liveness | Self::Readiness | Self::OpenApi => true,
+            Self::Liveness | Self::Readiness | Self::OpenApi | Self::Docs(_) => true,
             Self::Mirrored(route) => route.is_gotten(),
         }
     }
@@ -111,8 +121,17 @@ mod tests {
         }
         assert_eq!(find("/api/v1/auth/reset_pwd"), Some(Endpoint::Mirrored(Route::Logout)));
         assert_eq!(find("/livez"), Some(Endpoint::Liveness));
-        for path in ["", "/", "/api/v1", "/api/v1/livez", "/queries/organization", "/api/v1/survey/queries/questions/"]
-        {
+        assert_eq!(find("/docs/errors"), Some(Endpoint::Docs(Page::Errors)));
+        for path in [
+            "/docs/",
+            "/api/v1/docs",
+            "",
+            "/",
+            "/api/v1",
+            "/api/v1/livez",
+            "/queries/organization",
+            "/api/v1/survey/queries/questions/",
+        ] {
             assert_eq!(find(path), None, "{path}");
         }
         assert_eq!(Endpoint::find("", "/queries/organization"), Some(Endpoint::Mirrored(Route::Organization)));

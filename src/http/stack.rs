@@ -26,7 +26,7 @@ use super::{
     problem::Problem,
     request_id::{X_REQUEST_ID, request_id},
     router::Endpoint,
-    routes::{auth, health, openapi, organization, questions, queues, surveys},
+    routes::{auth, docs, health, openapi, organization, questions, queues, surveys},
 };
 use crate::{callers::Identity, model::Route};
 
@@ -76,6 +76,7 @@ async fn work_on(app: &App, peer: &Peer, request: Request, line: &mut Line<'_>) 
         Endpoint::Liveness => return Ok(health::get_liveness()),
         Endpoint::Readiness => return Ok(health::get_readiness(app)),
         Endpoint::OpenApi => return Ok(openapi::get_openapi(app, &head)),
+        Endpoint::Docs(page) => return Ok(docs::get_docs(app, &head, page)),
         // A session begins here, so there is no credential to admit by.
         Endpoint::Mirrored(Route::Login) => {
             return Box::pin(auth::log_in(app, peer, &head, body, line)).await;

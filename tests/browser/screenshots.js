@@ -1,4 +1,4 @@
-// Draws the dashboard as it is met in good and bad times, for people to look at: node screenshots.js FOLDER
+// Draws the dashboard as it is met in good and bad times, and the API's pages, for people to look at: node screenshots.js FOLDER
 
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -18,6 +18,21 @@ async function take(name, admin, how) {
   await page.close();
 }
 
+/** A page for who writes an app; the first operation is tried, where it can be. */
+async function read(name, address, { print, ...how }) {
+  const page = await chromium.open(address, { expected: [/./], ...how });
+  const operation = page.locator("article.operation").first();
+  if (print) await page.emulateMedia({ media: "print" });
+  else if ((await operation.count()) > 0) {
+    await operation.locator(".try > summary").click();
+    await operation.getByLabel("Your key").fill(keys[0].key);
+    await operation.getByRole("button", { name: "Send" }).click();
+    await operation.getByText(/, after /).waitFor();
+  }
+  await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
+  await page.close();
+}
+
 const port = await freePort();
 const vendor = await simulate(port, "--latency", "120ms+-30ms", "--token-ttl", "15m");
 const callers = Number(process.env.CALLERS ?? 3);
@@ -31,6 +46,11 @@ try {
   const dark = { colorScheme: "dark" };
   const phone = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2 };
   await take("empty-light", world.admin, {});
+  const docs = `${new URL(world.api).origin}/docs`;
+  await read("docs-light", docs, {});
+  await read("docs-dark-phone", docs, { ...dark, ...phone });
+  await read("docs-print", docs, { print: true });
+  await read("docs-errors-light", `${docs}/errors`, {});
   const ids = ["01756dxx-xxxx-xxxx-xxxx-7c12cf9a0dxx", "02795dxx-xxxx-xxxx-xxxx-2f13cf5a0dxx"];
   const summary = "/analytics/runtime/queues/summary";
   const stops = keys.slice(0, 8).map(({ key }, n) => keepAsking(world.api, key, n % 2 ? "/analytics/runtime/queues/activity" : summary, { queues: ids }));

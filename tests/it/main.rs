@@ -7,6 +7,7 @@ mod callers;
 mod command_line;
 mod counts;
 mod dashboard;
+mod docs;
 mod fault_catalogue;
 mod freshness;
 mod handover;

@@ -64,7 +64,7 @@ const KEPT: [Code; 2] = [Code::OnlyIfCached, Code::UpstreamLoginFailed];
 /// operation.
 pub(super) fn codes(endpoint: Endpoint) -> Vec<Code> {
     let groups: &[&[Code]] = match endpoint {
-        Endpoint::Liveness | Endpoint::Readiness | Endpoint::OpenApi => &[&ALWAYS],
+        Endpoint::Liveness | Endpoint::Readiness | Endpoint::OpenApi | Endpoint::Docs(_) => &[&ALWAYS],
         Endpoint::Mirrored(route) => match route {
             Route::Login => &[&ALWAYS, &BODY, &[Code::InvalidKey, Code::TooManyAuthFailures, Code::RateLimited]],
             Route::Logout => &[&ALWAYS, &CREDENTIAL, &[Code::Overloaded]],

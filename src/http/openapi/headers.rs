@@ -125,7 +125,8 @@ pub(super) fn security_schemes() -> Value {
         },
         "clientIdKey": key(
             "X-Client-Id",
-            "The app's gateway key in the place of Wesal's client id, where Wesal's reference has no other credential.",
+            "The app's gateway key in the place of Wesal's client id, for the two steps of a password's reset, where Wesal's reference \
+             has no other credential: `X-Client-Id: KEY`.",
         ),
     })
 }

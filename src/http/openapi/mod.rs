@@ -4,36 +4,26 @@
 
 mod bodies;
 mod errors;
+mod freshness;
 mod headers;
 mod operations;
 mod vendor;
 
-use axum::{body::Bytes, http::Method};
+use axum::http::Method;
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{app::Settings, problem::Document, router::Endpoint};
-use crate::{cache::entity_tag, fetch::Readiness, model::Route};
+use crate::{config::CacheConfig, fetch::Readiness, model::Route};
 use errors::Shared;
+pub(super) use operations::ids;
 
-/// The description as it is served.
-pub(super) struct OpenApi {
-    pub(super) body: Bytes,
-    pub(super) etag: Bytes,
-}
-
-impl OpenApi {
-    /// The description of what is served with these settings, where a request may name `max_queues` queues.
-    pub(super) fn new(settings: &Settings, max_queues: usize) -> Self {
-        let body = Bytes::from(format!("{:#}\n", document(settings, max_queues)));
-        Self { etag: entity_tag(&body), body }
-    }
-}
-
-fn document(settings: &Settings, max_queues: usize) -> Value {
+/// The description of what is served with these settings, where a request may name `max_queues` queues.
+pub(super) fn document(settings: &Settings, max_queues: usize, freshness: &CacheConfig) -> Value {
     let mut describing = Describing {
         settings,
         max_queues,
+        freshness,
         schemas: SchemaSettings::draft2020_12()
             .for_serialize()
             .with(|settings| settings.definitions_path = "/components/schemas".into())
@@ -84,6 +74,7 @@ const CREDENTIALS: [&str; 4] = ["key", "bearerKey", "apiKey", "session"];
 struct Describing<'a> {
     settings: &'a Settings,
     max_queues: usize,
+    freshness: &'a CacheConfig,
     schemas: SchemaGenerator,
     /// The schemas of what is posted.
     requests: Map<String, Value>,
@@ -111,9 +102,11 @@ impl Describing<'_> {
     fn operation(&mut self, endpoint: Endpoint, method: &Method, alias: bool) -> Value {
         let words = operations::words(endpoint);
         let mut id = words.id.to_owned();
+        let mut summary = words.summary.to_owned();
         let mut about = words.about.to_owned();
         if alias {
             id.push_str("_too");
+            summary.push_str(", at its other path");
             about.push_str(" Wesal's reference names this path in its text, and `/auth/logout` in its example.");
         }
         if method == Method::HEAD {
@@ -129,14 +122,18 @@ impl Describing<'_> {
         let mut operation = json!({
             "operationId": id,
             "tags": [words.tag],
-            "summary": words.summary,
+            "summary": summary,
             "description": about,
             "parameters": self.parameters(endpoint),
             "responses": responses,
         });
         let Some(object) = operation.as_object_mut() else { return operation };
         match endpoint {
-            Endpoint::Liveness | Endpoint::Readiness | Endpoint::OpenApi | Endpoint::Mirrored(Route::Login) => {
+            Endpoint::Liveness
+            | Endpoint::Readiness
+            | Endpoint::OpenApi
+            | Endpoint::Docs(_)
+            | Endpoint::Mirrored(Route::Login) => {
                 object.insert("security".to_owned(), json!([]));
             }
             Endpoint::Mirrored(Route::Reset | Route::Verify) => {
@@ -148,6 +145,9 @@ impl Describing<'_> {
         if let Endpoint::Mirrored(route) = endpoint {
             if let Some(scope) = route.scope() {
                 object.insert("x-scope".to_owned(), scope.as_str().into());
+            }
+            if let Some(freshness) = freshness::of(route, self.freshness) {
+                object.insert("x-freshness".to_owned(), freshness);
             }
             if let Some(body) = bodies::request(route, self.settings, self.max_queues, &mut self.requests) {
                 object.insert("requestBody".to_owned(), body);
@@ -161,7 +161,7 @@ impl Describing<'_> {
         let mut parameters = vec![named("RequestId")];
         match endpoint {
             Endpoint::Liveness | Endpoint::Readiness => return parameters,
-            Endpoint::OpenApi => parameters.push(named("IfNoneMatch")),
+            Endpoint::OpenApi | Endpoint::Docs(_) => parameters.push(named("IfNoneMatch")),
             Endpoint::Mirrored(route) => {
                 match route {
                     Route::Login => parameters.push(named("ClientId")),
@@ -207,6 +207,12 @@ impl Describing<'_> {
                 let content = json!({"application/json": {"schema": {"type": "object"}}});
                 let headers = headers::named(["Cache-Control", "ETag"]);
                 insert(200, json!({"description": "The document.", "headers": headers, "content": content}));
+                insert(304, not_modified(headers));
+            }
+            Endpoint::Docs(page) => {
+                let content = json!({page.media_type(): {"schema": {"type": "string"}}});
+                let headers = headers::named(["Cache-Control", "ETag"]);
+                insert(200, json!({"description": "What was asked for.", "headers": headers, "content": content}));
                 insert(304, not_modified(headers));
             }
             Endpoint::Mirrored(route) => {

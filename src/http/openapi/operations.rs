@@ -1,6 +1,9 @@
 //! What each operation is called, and what it is for.
 
-use crate::{http::router::Endpoint, model::Route};
+use crate::{
+    http::{docs::Page, router::Endpoint},
+    model::Route,
+};
 
 /// An operation in words. Its id is the handler's name.
 pub(super) struct Words {
@@ -18,6 +21,11 @@ pub(super) const TAGS: [(&str, &str); 4] = [
     ("gateway", "The gateway itself."),
 ];
 
+/// The ids of the operations in the order of the table of routes.
+pub(in crate::http) fn ids() -> impl Iterator<Item = &'static str> {
+    Endpoint::all().map(|endpoint| words(endpoint).id)
+}
+
 pub(super) fn words(endpoint: Endpoint) -> Words {
     let (id, tag, summary, about) = match endpoint {
         Endpoint::Liveness => ("get_liveness", "gateway", "Whether the process serves", "Needs no key."),
@@ -27,7 +35,20 @@ pub(super) fn words(endpoint: Endpoint) -> Words {
             "Whether callers can be answered",
             "If not, the reasons. Needs no key, and spends no call to Wesal.",
         ),
-        Endpoint::OpenApi => ("get_openapi", "gateway", "This document", "Needs no key."),
+        Endpoint::OpenApi => ("get_openapi", "gateway", "The API as an OpenAPI 3.1 document", "Needs no key."),
+        Endpoint::Docs(page) => match page {
+            Page::Reference => {
+                ("get_docs", "gateway", "The API as a page, where requests can be tried", "Needs no key.")
+            }
+            Page::Errors => (
+                "get_docs_errors",
+                "gateway",
+                "The errors as a page",
+                "What each means, and what to do: an error's `type` leads there. Needs no key.",
+            ),
+            Page::Style => ("get_docs_style", "gateway", "The pages' style", "Needs no key."),
+            Page::Script => ("get_docs_script", "gateway", "The pages' script", "Needs no key."),
+        },
         Endpoint::Mirrored(route) => match route {
             Route::Login => (
                 "log_in",

@@ -1,6 +1,7 @@
 //! One file a resource. A handler parses, checks the caller's right, and answers; nothing else.
 
 pub(super) mod auth;
+pub(super) mod docs;
 pub(super) mod explain;
 pub(super) mod health;
 pub(super) mod openapi;

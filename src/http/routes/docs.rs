@@ -1,0 +1,27 @@
+use axum::{
+    http::{HeaderName, HeaderValue, header, request::Parts},
+    response::Response,
+};
+
+use crate::http::{app::App, docs::Page};
+
+/// Only what comes from here is run or shown, and nobody frames it (CSP level 3).
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri \
+                      'none'; form-action 'none'; frame-ancestors 'none'";
+
+const HEADERS: [(HeaderName, &str); 5] = [
+    (header::CONTENT_SECURITY_POLICY, POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// `GET /docs`, and what belongs to it: the same bytes until a reload changes what they say.
+pub(in crate::http) fn get_docs(app: &App, head: &Parts, page: Page) -> Response {
+    let mut response = app.known().docs(&app.settings).text(page).answer(head);
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
