@@ -2,14 +2,10 @@
 //! never from what a caller sends, so that their number has a bound.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
-use jiff::Timestamp;
 use prometheus_client::{
     encoding::text,
     metrics::{
@@ -17,16 +13,17 @@ use prometheus_client::{
         family::Family,
         gauge::Gauge,
         histogram::{Histogram, exponential_buckets},
-        info::Info,
     },
     registry::Registry,
 };
 
+pub use super::present::{Figures, Present};
 use super::{
     labels::{
-        AnswerLabels, CallLabels, CallerLabel, CallerOnly, FigureLabels, OutcomeLabel, PartLabels, QueueLabel,
-        ReasonLabel, RequestLabels, RouteLabel, StateLabel,
+        AnswerLabels, CallLabels, CallerLabel, CallerOnly, OutcomeLabel, PartLabels, ReasonLabel, RequestLabels,
+        RouteLabel,
     },
+    present::Gauges,
     sink,
     vitals::Vitals,
 };
@@ -58,30 +55,6 @@ pub struct Metrics {
     present: Gauges,
 }
 
-/// What is read when somebody asks, and not counted.
-#[derive(Default)]
-struct Gauges {
-    ready: Gauge,
-    warnings: Family<AboutLabel, Gauge>,
-    cache_bytes: Gauge,
-    cache_parts: Gauge,
-    in_flight: Gauge,
-    budget: Gauge,
-    stretch: FloatGauge,
-    /// Not there without a certificate: a zero would be taken for one that expired long ago.
-    certificate_not_after: Family<ListenerLabel, Gauge>,
-    login_state: Family<StateLabel, Gauge>,
-    breaker_state: Family<StateLabel, Gauge>,
-    figure: Family<FigureLabels, FloatGauge>,
-    figure_age: Family<QueueLabel, FloatGauge>,
-}
-
-/// What is warned of.
-type AboutLabel = [(&'static str, &'static str); 1];
-/// Which listener.
-type ListenerLabel = [(&'static str, &'static str); 1];
-type FloatGauge = Gauge<f64, AtomicU64>;
-
 /// The counters that the requests of a connection were counted with: nearly all are of few kinds, and need not be looked up
 /// each time among all that there are.
 #[derive(Default)]
@@ -106,44 +79,6 @@ struct Answers {
 
 /// Where a part of an answer came from.
 const RESULTS: [&str; 5] = ["hit", "stale", "fetched", "joined", "absent"];
-
-/// How things stand when somebody asks.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Present<'a> {
-    /// Whether callers can be answered.
-    pub ready: bool,
-    /// Each thing that may be warned of, and whether it is.
-    pub warnings: &'a [(&'static str, bool)],
-    /// Bytes that kept answers take, keys and bookkeeping included.
-    pub cache_bytes: u64,
-    /// Parts that are kept.
-    pub cache_parts: u64,
-    /// Requests that are worked on.
-    pub in_flight: usize,
-    /// Vendor calls that may be made at once.
-    pub budget: u32,
-    /// How many times as long as its `ttl` an answer is fresh.
-    pub stretch: f64,
-    /// The last moment at which the shown certificate is good, if there is one.
-    pub certificate_not_after: Option<Timestamp>,
-    /// Each state that the service login can be in, and whether it is.
-    pub login_states: &'a [(&'static str, bool)],
-    /// Each state that the breaker can be in, and whether it is.
-    pub breaker_states: &'a [(&'static str, bool)],
-    /// What is known of the queues whose figures are told.
-    pub figures: &'a [Figures<'a>],
-}
-
-/// A queue's own figures.
-#[derive(Clone, Copy, Debug)]
-pub struct Figures<'a> {
-    /// Which.
-    pub queue: &'a str,
-    /// How old they are.
-    pub age: Duration,
-    /// By field.
-    pub figures: &'a [(String, f64)],
-}
 
 /// A request's time: from 50 microseconds, a hit's, to the 20 seconds that a call with all its tries may take.
 fn request_times() -> Histogram {
@@ -185,7 +120,7 @@ impl Metrics {
 
     // A counter's name gets its `_total` from the writer.
     fn register(&mut self) {
-        let Self { counted: registry, present, .. } = self;
+        let registry = &mut self.counted;
         registry.register("requests", "Answered requests", self.requests.clone());
         let help = "From a request's head to its answer";
         registry.register("request_duration_seconds", help, self.request_duration.clone());
@@ -222,29 +157,7 @@ impl Metrics {
         registry.register("log_events_dropped", help, self.log_events_dropped.clone());
         #[cfg(feature = "otlp")]
         self.spans.register(registry);
-        let registry = &mut self.read;
-        let help = "1 for the state that the service login is in";
-        registry.register("login_state", help, present.login_state.clone());
-        let help = "1 for the state that the circuit breaker is in";
-        registry.register("breaker_state", help, present.breaker_state.clone());
-        let help = "A figure of a queue's summary, as it is held (telemetry.queue_gauges)";
-        registry.register("queue_figure", help, present.figure.clone());
-        let help = "How long ago the call began that brought a queue's figures";
-        registry.register("queue_figure_age_seconds", help, present.figure_age.clone());
-        registry.register("ready", "1 while /readyz answers 200", present.ready.clone());
-        let help = "1 for what somebody should see to though callers are answered";
-        registry.register("warnings", help, present.warnings.clone());
-        let help = "Bytes that kept answers take, keys and bookkeeping included";
-        registry.register("cache_bytes", help, present.cache_bytes.clone());
-        registry.register("cache_parts", "Parts that are kept", present.cache_parts.clone());
-        registry.register("in_flight_requests", "Requests that are worked on", present.in_flight.clone());
-        registry.register("vendor_budget_remaining", "Vendor calls that may be made at once", present.budget.clone());
-        let help = "How many times as long as its ttl an answer is fresh, because the vendor's budget runs low";
-        registry.register("ttl_stretch", help, present.stretch.clone());
-        let help = "When the certificate that callers are shown expires, in seconds since 1970";
-        registry.register("tls_certificate_not_after_seconds", help, present.certificate_not_after.clone());
-        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("build", "What runs here", version);
+        self.present.register(&mut self.read);
     }
 
     /// A request was answered. `cache` is one of `hit`, `stale`, `miss`, `partial`, `none`. `counters` are those of its
@@ -338,31 +251,7 @@ impl Metrics {
 
     /// All of it as OpenMetrics text, with how things stand now.
     pub fn render(&self, present: &Present<'_>) -> String {
-        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        self.present.ready.set(i64::from(present.ready));
-        for (about, warned) in present.warnings {
-            self.present.warnings.get_or_create(&[("about", *about)]).set(i64::from(*warned));
-        }
-        self.present.cache_bytes.set(count(present.cache_bytes));
-        self.present.cache_parts.set(count(present.cache_parts));
-        self.present.in_flight.set(i64::try_from(present.in_flight).unwrap_or(i64::MAX));
-        self.present.budget.set(i64::from(present.budget));
-        self.present.stretch.set(present.stretch);
-        if let Some(at) = present.certificate_not_after {
-            self.present.certificate_not_after.get_or_create(&[("listener", "public")]).set(at.as_second());
-        }
-        self.present.figure.clear();
-        self.present.figure_age.clear();
-        for Figures { queue, age, figures } in present.figures {
-            let queue = (*queue).to_owned();
-            for (field, figure) in *figures {
-                let labels = FigureLabels { queue: queue.clone(), field: field.clone() };
-                self.present.figure.get_or_create(&labels).set(*figure);
-            }
-            self.present.figure_age.get_or_create(&QueueLabel { queue }).set(age.as_secs_f64());
-        }
-        set_states(&self.present.login_state, present.login_states);
-        set_states(&self.present.breaker_state, present.breaker_states);
+        self.present.set(present);
         self.log_events_dropped.inner().store(sink::dropped(), Ordering::Relaxed);
         let mut text = self.counts();
         // Writing to a String cannot fail.
@@ -384,12 +273,6 @@ pub struct Connected(Arc<Metrics>);
 impl Drop for Connected {
     fn drop(&mut self) {
         self.0.connections.dec();
-    }
-}
-
-fn set_states(gauges: &Family<StateLabel, Gauge>, states: &[(&'static str, bool)]) {
-    for (state, holds) in states {
-        gauges.get_or_create(&StateLabel { state }).set(i64::from(*holds));
     }
 }
 

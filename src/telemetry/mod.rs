@@ -9,6 +9,7 @@ mod labels;
 pub mod metrics;
 #[cfg(test)]
 mod page;
+mod present;
 mod sink;
 mod start;
 pub mod totals;
