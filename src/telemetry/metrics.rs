@@ -36,6 +36,8 @@ pub struct Metrics {
     /// What is read when somebody asks.
     read: Registry,
     requests: Family<RequestLabels, Counter>,
+    /// Without labels, so that it is there from the beginning whoever asks.
+    internal_errors: Counter,
     request_duration: Family<AnswerLabels, Histogram, fn() -> Histogram>,
     vendor_calls: Family<CallLabels, Counter>,
     vendor_call_duration: Family<RouteLabel, Histogram, fn() -> Histogram>,
@@ -77,6 +79,8 @@ struct Answers {
     parts: [Counter; RESULTS.len()],
 }
 
+const INTERNAL_ERROR: u16 = 500;
+
 /// Where a part of an answer came from.
 const RESULTS: [&str; 5] = ["hit", "stale", "fetched", "joined", "absent"];
 
@@ -97,6 +101,7 @@ impl Metrics {
             counted: Registry::with_prefix("wesal_gateway"),
             read: Registry::with_prefix("wesal_gateway"),
             requests: Family::default(),
+            internal_errors: Counter::default(),
             request_duration: Family::new_with_constructor(request_times),
             vendor_calls: Family::default(),
             vendor_call_duration: Family::new_with_constructor(call_times),
@@ -122,6 +127,8 @@ impl Metrics {
     fn register(&mut self) {
         let registry = &mut self.counted;
         registry.register("requests", "Answered requests", self.requests.clone());
+        let help = "Requests that were answered with 500, which is a bug nearly always";
+        registry.register("internal_errors", help, self.internal_errors.clone());
         let help = "From a request's head to its answer";
         registry.register("request_duration_seconds", help, self.request_duration.clone());
         registry.register("vendor_calls", "Requests sent to the vendor, logins apart", self.vendor_calls.clone());
@@ -183,6 +190,9 @@ impl Metrics {
             counters.push(RequestCounter { labels, requests, time });
             counters.len() - 1
         });
+        if status == INTERNAL_ERROR {
+            self.internal_errors.inc();
+        }
         if let Some(counter) = counters.get(place) {
             counter.requests.inc();
             counter.time.observe(time.as_secs_f64());

@@ -37,6 +37,7 @@ const PROMISED: &[(&str, &str, &[&str])] = &[
     ("log_events_dropped_total", "counter", &[]),
     ("build_info", "gauge", &["version"]),
     // Beyond it: what issue 6 asks for, and what operators need beside.
+    ("internal_errors_total", "counter", &[]),
     ("not_taken_apart_total", "counter", &["route"]),
     ("queue_figure", "gauge", &["queue", "field"]),
     ("queue_figure_age_seconds", "gauge", &["queue"]),

@@ -59,9 +59,12 @@ async fn what_is_rarely_counted_is_there_at_zero_so_that_the_first_time_is_a_ris
     world.logged_in().await;
     let told = world.get_admin("/metrics").await;
     let told = told.text();
-    for series in
-        ["config_reloads_total{outcome=\"refused\"}", "task_restarts_total{task=\"login\"}", "log_events_dropped_total"]
-    {
+    for series in [
+        "config_reloads_total{outcome=\"refused\"}",
+        "task_restarts_total{task=\"login\"}",
+        "log_events_dropped_total",
+        "internal_errors_total",
+    ] {
         assert!(told.contains(&format!("wesal_gateway_{series} 0\n")), "{series}: {told}");
     }
 }

@@ -183,6 +183,7 @@ async fn what_cannot_be_written_down_is_not_asked_for() {
     assert_eq!((answer.status, answer.problem().as_str()), (500, "internal"));
     assert!(answer.json()["detail"].as_str().unwrap().contains("did not ask Wesal"));
     assert_eq!(owner.world.vendor_calls("verify"), 0);
+    assert_eq!(owner.world.metric("internal_errors_total").await, 1.0);
 }
 
 #[tokio::test]
