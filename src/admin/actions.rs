@@ -15,7 +15,7 @@ use super::{Admin, Operator, problem::Problem};
 use crate::{
     clock::before,
     fetch::Purge,
-    model::{CompanyId, QueueId, Route},
+    model::{CompanyId, QueueId},
     telemetry::{FilterError, change_log_filter, events, log_filter},
 };
 
@@ -69,8 +69,7 @@ pub(super) async fn purge(operator: &Arc<dyn Operator>, body: &[u8]) -> Result<R
     let route = match asked.route {
         None => None,
         Some(name) => {
-            let kept = Route::ALL.into_iter().filter(|route| route.scope().is_some());
-            let found = kept.into_iter().find(|route| route.template() == name);
+            let found = operator.kept_route(&name);
             Some(found.ok_or_else(|| Problem::invalid("`route` must be a route's template, as the metrics name it."))?)
         }
     };

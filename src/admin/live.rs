@@ -130,6 +130,7 @@ mod tests {
         callers::Caller,
         clock::ManualClock,
         fetch::{Purge, Readiness},
+        model::Route,
     };
 
     /// Counts how often it is asked how all stands.
@@ -147,6 +148,9 @@ mod tests {
             unreachable!()
         }
         fn callers(&self) -> Vec<Arc<Caller>> {
+            unreachable!()
+        }
+        fn kept_route(&self, _: &str) -> Option<Route> {
             unreachable!()
         }
         fn purge(&self, _: &Purge) -> u64 {

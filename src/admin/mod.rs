@@ -25,6 +25,7 @@ use crate::{
     clock::SharedClock,
     config::Secret,
     fetch::{Purge, Readiness},
+    model::Route,
 };
 use guard::{Access, Refusal};
 pub use live::Live;
@@ -51,6 +52,8 @@ pub trait Operator: Send + Sync + 'static {
     fn callers(&self) -> Vec<Arc<Caller>>;
     /// How all stands. Takes long.
     fn status(&self) -> Value;
+    /// The route whose answers are kept that has this template.
+    fn kept_route(&self, template: &str) -> Option<Route>;
     /// Purges, and gives how many parts were held of it. Takes long.
     fn purge(&self, purge: &Purge) -> u64;
     /// What would become of a request. Takes long.

@@ -202,7 +202,12 @@ impl CacheConfig {
 }
 
 /// What is not kept cannot be served stale.
-fn never_stale_without_ttl(check: &mut Check<'_>, never_kept: bool, revalidate: Duration, if_error: Duration) {
+pub(super) fn never_stale_without_ttl(
+    check: &mut Check<'_>,
+    never_kept: bool,
+    revalidate: Duration,
+    if_error: Duration,
+) {
     for (name, stale) in [("stale_while_revalidate", revalidate), ("stale_if_error", if_error)] {
         let reason = format!("a ttl of zero keeps nothing, so there is nothing for {name} to serve");
         let remedy = format!("set {name} = \"0s\" too, or a ttl above zero");

@@ -56,14 +56,13 @@ const fn yes() -> bool {
 }
 
 /// A scope in the settings. There is no "everything".
-struct ScopeName(Scope);
+pub(super) struct ScopeName(pub(super) Scope);
 
 impl<'de> Deserialize<'de> for ScopeName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         if text == "*" {
-            let all = Scope::ALL.map(Scope::as_str).join(", ");
-            return Err(D::Error::custom(format!("is \"*\", but each scope must be named; choose from {all}")));
+            return Err(D::Error::custom("is \"*\", but each scope must be named"));
         }
         text.parse().map(Self).map_err(D::Error::custom)
     }
@@ -75,7 +74,11 @@ impl JsonSchema for ScopeName {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "enum": Scope::ALL.map(Scope::as_str) })
+        schemars::json_schema!({
+            "type": "string",
+            "pattern": "^[a-z0-9_-]{1,32}$",
+            "examples": Scope::ALL.each_ref().map(Scope::as_str),
+        })
     }
 }
 

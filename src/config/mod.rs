@@ -24,6 +24,7 @@ mod page;
 mod rate;
 mod reader;
 mod restart;
+mod routes;
 mod schema;
 mod secret;
 mod secret_files;
@@ -58,6 +59,7 @@ pub use listen::{InvalidListenAddress, ListenAddress, passed_socket_names};
 pub use load::{load, parse};
 pub use login::LoginConfig;
 pub use rate::RateLimit;
+pub use routes::{RouteConfig, RouteMethod, further_routes};
 pub use schema::schema;
 pub use secret::Secret;
 pub use server::ServerConfig;
@@ -94,6 +96,9 @@ pub struct Config {
     /// Who may ask.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub callers: Vec<CallerConfig>,
+    /// Further routes of the vendor's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<RouteConfig>,
 }
 
 /// Settings that hold, and what is odd about them.
@@ -130,7 +135,11 @@ impl Config {
         check.within("limits", |check| self.limits.validate(check));
         check.within("sessions", |check| self.sessions.validate(check));
         check.within("telemetry", |check| self.telemetry.validate(check));
-        check.within("callers", |check| callers::validate(&self.callers, check));
+        check.within("callers", |check| {
+            callers::validate(&self.callers, check);
+            routes::validate_scopes(&self.callers, &self.routes, check);
+        });
+        check.within("routes", |check| routes::validate(&self.routes, check));
         let apart = self.admin.listen.as_ref().is_none_or(|admin| admin.is_apart_from(&self.server.listen));
         let reason = "server.listen and admin.listen are the same address";
         check.together(apart, &["admin.listen", "server.listen"], reason, "give each a port of its own");

@@ -11,6 +11,9 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md")
 const MARK: &str =
     "<!-- Made from the code from here on: `RENEW_PAGES=1 cargo test --lib config::page` writes it anew. -->\n";
 
+/// Tables that can be there several times, and are not set by the environment.
+const LISTS: [&str; 2] = ["callers", "routes"];
+
 #[test]
 fn the_page_and_the_settings_are_the_same() {
     let page = std::fs::read_to_string(PAGE).unwrap();
@@ -31,13 +34,16 @@ fn rendered() -> String {
     for section in ["server", "admin", "upstream", "cache", "limits", "sessions", "telemetry"] {
         table(&mut page, &root, section, &root["properties"][section], None);
     }
-    table(&mut page, &root, "callers", &root["properties"]["callers"]["items"], None);
+    for list in LISTS {
+        table(&mut page, &root, list, &root["properties"][list]["items"], None);
+    }
     page
 }
 
 fn table(page: &mut String, root: &Value, name: &str, schema: &Value, defaults: Option<&Value>) {
     let table_of = followed(root, schema);
-    let title = if name == "callers" { "[[callers]]".to_owned() } else { format!("[{name}]") };
+    let is_list = LISTS.contains(&name);
+    let title = if is_list { format!("[[{name}]]") } else { format!("[{name}]") };
     // Of a table below another, what its setting says; of a section, its own words without its name.
     let said = match defaults {
         Some(_) => line(&schema["description"]),
@@ -63,7 +69,7 @@ fn table(page: &mut String, root: &Value, name: &str, schema: &Value, defaults: 
             Some(default) => format!("`{}`", toml(default)),
         };
         let how = if holds_after_reload(&dotted, &members) { "reload" } else { "restart" };
-        let variable = if name == "callers" { String::new() } else { format!("<br>`{}`", variable(&dotted)) };
+        let variable = if is_list { String::new() } else { format!("<br>`{}`", variable(&dotted)) };
         let (kind, said) = (kind(root, setting), line(&setting["description"]));
         writeln!(page, "| `{member}`{variable} | {kind} | {default} | {how} | {said} |").unwrap();
     }

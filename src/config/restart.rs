@@ -7,8 +7,11 @@ use serde_json::Value;
 use super::{Config, Secret, UpstreamConfig};
 
 /// The settings, and the tables of settings, that a reload takes over (CONTRACT, section 8).
-const LIVE: [&str; 9] = [
+const LIVE: [&str; 12] = [
     "callers",
+    "routes.ttl",
+    "routes.stale_while_revalidate",
+    "routes.stale_if_error",
     "limits",
     "cache",
     "telemetry.log_filter",
@@ -87,11 +90,15 @@ pub(super) fn is_live(name: &str) -> bool {
     !FIXED.contains(&name) && LIVE.iter().any(within)
 }
 
-/// Every setting by its dotted name; a list is one setting.
+/// Every setting by its dotted name; a list is one setting. Of `routes`, how long their answers are good is taken over.
 fn leaves(config: &Config) -> BTreeMap<String, Value> {
     let mut leaves = BTreeMap::new();
+    let mut config = config.clone();
+    for route in &mut config.routes {
+        (route.ttl, route.stale_while_revalidate, route.stale_if_error) = Default::default();
+    }
     // The settings always have a form in JSON: `check` prints them.
-    collect(String::new(), serde_json::to_value(config).unwrap_or_default(), &mut leaves);
+    collect(String::new(), serde_json::to_value(&config).unwrap_or_default(), &mut leaves);
     leaves
 }
 

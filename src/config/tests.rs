@@ -85,11 +85,53 @@ scopes = ["everything"]
             (Some(22), "callers[1] (\"wallboard\").colour"),
             (Some(23), "callers[2]"),
             (Some(24), "callers[2].key_hashes"),
-            (Some(25), "callers[2].scopes[0]"),
+            (Some(25), "callers[2].scopes"),
         ],
         "{faults}"
     );
     assert!(!faults.to_string().contains(CANARY), "{faults}");
+}
+
+#[test]
+fn further_routes_are_held_to_what_can_be_reached_and_is_safe() {
+    let route = |rest: &str| format!("[[routes]]\nscope = \"agents\"\nttl = \"1m\"\n{rest}\n");
+    for (text, place, why) in [
+        ("path = \"/auth/refresh\"", "routes[0].path", "below /auth"),
+        ("path = \"/queries/organization\"", "routes[0].path", "of the reference's"),
+        ("path = \"/survey/queries/questions/{id}\"", "routes[0].path", "of the reference's"),
+        ("path = \"queries/agents\"", "routes[0].path", "path of segments"),
+        ("path = \"/a\"\nmethods = [\"PUT\"]", "routes[0].methods[0]", "neither \"GET\" nor \"POST\""),
+        ("path = \"/a\"\nmethods = []", "routes[0].methods", "is empty"),
+        ("path = \"/a\"\nmethods = [\"GET\", \"GET\"]", "routes[0].methods", "twice"),
+        ("path = \"/a\"\nquery = [\"\"]", "routes[0].query", "empty name"),
+        ("path = \"/a\"\nttl = \"0s\"\nstale_if_error = \"1s\"", "routes[0].stale_if_error", "ttl of zero"),
+        (
+            "path = \"/a/{x}\"\n[[routes]]\nscope = \"x\"\nttl = \"0s\"\npath = \"/a/b\"",
+            "routes[1].path",
+            "never reached",
+        ),
+    ] {
+        let ttl = if text.contains("ttl") { "ttl = \"1m\"\n" } else { "" };
+        let text = route(text);
+        let text = if ttl.is_empty() || text.contains("/a/{x}") { text } else { text.replacen(ttl, "", 1) };
+        let faults = read(&text).unwrap_err();
+        assert_eq!(faults.iter().map(|fault| fault.setting()).collect::<Vec<_>>(), [place], "{faults}");
+        assert!(faults.to_string().contains(why), "{faults}");
+    }
+    let both = route("path = \"/a/{x}\"") + &route("path = \"/a/b\"\nmethods = [\"POST\"]");
+    let caller = format!(
+        "[[callers]]\nname = \"app\"\nkey_hashes = [\"{}\"]\nqueues = [\"q\"]\nscopes = [\"agents\"]\n",
+        hash('a')
+    );
+    let loaded = read(&format!("{both}{caller}")).unwrap();
+    assert_eq!(loaded.warnings.len(), 2, "its queues hold back nothing on either: {:?}", loaded.warnings);
+    assert!(read(&caller).unwrap_err().to_string().contains("names a scope that no route has"));
+    assert!(
+        read(&route("path = \"/a\"").replace("ttl = \"1m\"\n", ""))
+            .unwrap_err()
+            .to_string()
+            .contains("`ttl` is missing")
+    );
 }
 
 #[test]

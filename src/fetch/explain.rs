@@ -201,6 +201,7 @@ fn asks(query: &Query) -> Map<String, Value> {
     add("companyId", query.company().map_or(Value::Null, |company| company.to_string().into()));
     match &query.subject {
         Subject::Organization | Subject::Questions(_) => {}
+        Subject::Further(further) => add("members", json!(further.members.as_ref().map(BTreeMap::len))),
         Subject::Surveys(surveys) => {
             add("filters", json!(surveys.filters.as_ref().map(Vec::len)));
             add("extended", json!(surveys.extended));

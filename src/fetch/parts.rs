@@ -65,7 +65,7 @@ impl Parts {
         metrics: Arc<Metrics>,
         traces: Traces,
     ) -> Self {
-        let policies = Policies::new(&config.cache);
+        let policies = Policies::new(config);
         let capacity = config.cache.capacity.bytes();
         let calls = Arc::new(Calls {
             store: Store::new(capacity - capacity / SHARE_OF_QUESTIONS),
@@ -87,7 +87,7 @@ impl Parts {
     /// From now on the freshness and the limits of `config` hold, also for what is held.
     pub fn take_over(&self, config: &Config) {
         self.lanes.set_most(most_lanes(config));
-        let policies = Policies::new(&config.cache);
+        let policies = Policies::new(config);
         if **self.calls.policies.load() != policies {
             self.calls.set_policies(policies);
             self.lanes.wake_all();

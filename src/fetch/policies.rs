@@ -2,24 +2,27 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     cache::{Phase, Policy},
-    config::{CacheConfig, FreshnessConfig},
+    config::{CacheConfig, Config, FreshnessConfig, RouteConfig},
     model::{Interval, Route},
 };
 
 /// How long each route's parts may be served (CONTRACT, section 2). Pure.
 #[derive(PartialEq)]
-pub struct Policies(CacheConfig);
+pub struct Policies {
+    cache: CacheConfig,
+    routes: Vec<RouteConfig>,
+}
 
 impl Policies {
     /// The policies that the configuration sets.
-    pub fn new(config: &CacheConfig) -> Self {
-        Self(config.clone())
+    pub fn new(config: &Config) -> Self {
+        Self { cache: config.cache.clone(), routes: config.routes.clone() }
     }
 
     /// How much the figures of `interval` could still change at `at`.
     pub fn phase(&self, interval: Option<Interval>, at: Timestamp) -> Phase {
         let Some(interval) = interval else { return Phase::Open };
-        let config = &self.0.queue_performance;
+        let config = &self.cache.queue_performance;
         let past = |after: std::time::Duration| {
             let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
             at.duration_since(interval.end()) > after
@@ -37,13 +40,18 @@ impl Policies {
     pub fn of(&self, route: Route, phase: Phase) -> Policy {
         let config = match route {
             Route::Login | Route::Logout | Route::Reset | Route::Verify => return Policy::NEVER,
-            Route::Organization => &self.0.organization,
-            Route::Questions => &self.0.questions,
-            Route::Surveys => &self.0.surveys,
-            Route::QueueSummary => &self.0.queue_summary,
-            Route::QueueActivity => &self.0.queue_activity,
+            // What a reload has taken out is served without being kept until the process begins anew.
+            Route::Further(further) => match self.routes.iter().find(|route| route.is(further)) {
+                Some(route) => &route.freshness(),
+                None => return Policy::NEVER,
+            },
+            Route::Organization => &self.cache.organization,
+            Route::Questions => &self.cache.questions,
+            Route::Surveys => &self.cache.surveys,
+            Route::QueueSummary => &self.cache.queue_summary,
+            Route::QueueActivity => &self.cache.queue_activity,
             Route::QueuePerformance => {
-                let config = &self.0.queue_performance;
+                let config = &self.cache.queue_performance;
                 let ttl = match phase {
                     Phase::Open => config.ttl,
                     Phase::Closed => config.closed_ttl,
@@ -63,7 +71,7 @@ impl Policies {
 
     /// How long it is remembered that something is not there.
     pub fn negative_ttl(&self) -> std::time::Duration {
-        self.0.negative_ttl
+        self.cache.negative_ttl
     }
 }
 
@@ -73,7 +81,7 @@ mod tests {
 
     #[test]
     fn an_interval_is_open_then_closed_then_settled() {
-        let policies = Policies::new(&CacheConfig::default());
+        let policies = Policies::new(&Config::default());
         let interval = Interval::parse("2026-11-01T09:00:00Z/2026-11-01T10:00:00Z").unwrap();
         for (now, phase, ttl) in [
             ("2026-11-01T09:30:00Z", Phase::Open, 30),

@@ -33,7 +33,8 @@ impl Purge {
             PartId::Queue(own) => own == queue,
             PartId::Set(all) => all.contains(queue),
         };
-        self.route.is_none_or(|route| key.shape.route() == route)
+        // By its name: a further route can take two methods.
+        self.route.is_none_or(|route| key.shape.route().template() == route.template())
             && self.company.is_none_or(|company| key.shape.company() == Some(company))
             && self.queue.as_ref().is_none_or(names)
     }

@@ -7,7 +7,12 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::{
-    client_address::client_address, concerns::Concerns, history::History, known::Known, recent_errors::RecentErrors,
+    client_address::client_address,
+    concerns::Concerns,
+    history::History,
+    known::Known,
+    recent_errors::RecentErrors,
+    router::{Endpoint, Table},
 };
 use crate::{
     callers::{Acquaintance, Caller, Sessions},
@@ -15,8 +20,9 @@ use crate::{
     config::Config,
     fetch::{Held, Parts, Purge, Readiness, Watched},
     limits::Places,
+    model::{Further, Route},
     telemetry::{
-        Metrics, Totals, Traces,
+        Metrics, Traces,
         metrics::{Figures, Present, RequestCounters},
     },
     upstream::{BreakerState, LoginState, Vendor, Wesal},
@@ -32,6 +38,8 @@ pub struct App {
     pub(super) wesal: Arc<Wesal>,
     pub(super) clock: SharedClock,
     pub(super) in_flight: Places,
+    /// Apart, so that those who have shown no key yet cannot take the places of those who have.
+    pub(super) logins: Places,
     pub(super) started_at: Timestamp,
     lifecycle: watch::Sender<Lifecycle>,
     pub(super) concerns: Concerns,
@@ -43,7 +51,7 @@ pub struct App {
 
 /// The handlers' part of the configuration.
 pub(super) struct Settings {
-    pub(super) base_path: String,
+    pub(super) table: Table,
     pub(super) max_body: usize,
     pub(super) body_timeout: Duration,
     pub(super) forward_query: Vec<String>,
@@ -82,12 +90,13 @@ impl Peer {
 }
 
 impl App {
-    /// The handlers' state for `config`, asking `wesal`.
+    /// The handlers' state for `config`, whose `routes` are the `further` ones, asking `wesal`.
     ///
     /// # Errors
     /// The system has no entropy.
     pub fn new(
         config: &Config,
+        further: Vec<&'static Further>,
         wesal: Arc<Wesal>,
         clock: SharedClock,
         metrics: Arc<Metrics>,
@@ -97,7 +106,7 @@ impl App {
         let history = History::begun(clock.now(), clock.wall());
         Ok(Arc::new(Self {
             settings: Settings {
-                base_path: config.server.base_path.clone(),
+                table: Table { base_path: config.server.base_path.clone(), further },
                 max_body: usize::try_from(config.server.max_body.bytes()).unwrap_or(usize::MAX),
                 body_timeout: config.server.body_timeout,
                 forward_query: config.upstream.forward_query.clone(),
@@ -109,6 +118,7 @@ impl App {
             watched: Watched::new(gauges.queues.clone(), gauges.fields.clone()),
             wesal,
             in_flight: Places::new(config.limits.max_in_flight.get()),
+            logins: Places::new(config.limits.max_in_flight.get()),
             started_at: clock.wall(),
             clock,
             lifecycle: watch::Sender::new(Lifecycle::Serving),
@@ -125,12 +135,22 @@ impl App {
         let before = self.known.load();
         self.known.store(Arc::new(Known::new(config, &self.clock, Some(&before))));
         self.in_flight.set_most(config.limits.max_in_flight.get());
+        self.logins.set_most(config.limits.max_in_flight.get());
         self.parts.take_over(config);
     }
 
     /// What there is to tell of each caller.
     pub fn callers(&self) -> Vec<Arc<Caller>> {
         self.known.load().callers.all().to_vec()
+    }
+
+    /// The route whose answers are kept that has this template.
+    pub fn kept_route(&self, template: &str) -> Option<Route> {
+        let mut kept = self.settings.table.all().filter_map(|endpoint| match endpoint {
+            Endpoint::Mirrored(route) if !route.is_of_account() => Some(route),
+            _ => None,
+        });
+        kept.find(|route| route.template() == template)
     }
 
     /// Purges what `purge` means, and gives how many parts were held of it. Looks at all that is held: not for a thread that
@@ -185,7 +205,7 @@ impl App {
 
     /// How many requests are worked on.
     pub fn requests_in_flight(&self) -> usize {
-        self.in_flight.taken()
+        self.in_flight.taken() + self.logins.taken()
     }
 
     pub(super) fn lifecycle(&self) -> Lifecycle {
@@ -207,7 +227,7 @@ impl App {
 
     /// Remembers what was counted so far, for operators. To be called about each ten seconds.
     pub fn note_traffic(&self) {
-        let traffic = Totals::of(&self.metrics.counts()).traffic;
+        let traffic = self.metrics.totals().traffic;
         self.history.note(self.clock.now(), self.clock.wall(), traffic);
     }
 

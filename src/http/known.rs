@@ -7,7 +7,7 @@ use super::{admit::limit_policy, app::Settings, docs::Docs, openapi, text::Text}
 use crate::{
     callers::Callers,
     clock::SharedClock,
-    config::{CacheConfig, Config},
+    config::{CacheConfig, Config, RouteConfig},
     limits::{AuthFailures, CallerLimits},
 };
 
@@ -24,6 +24,7 @@ pub(super) struct Known {
     pub(super) max_queues: usize,
     /// How long answers are good, for those who describe it.
     freshness: CacheConfig,
+    routes: Vec<RouteConfig>,
     /// Made when they are first asked for.
     openapi: OnceLock<Text>,
     docs: OnceLock<Docs>,
@@ -44,6 +45,7 @@ impl Known {
             policies: limits.quotas().map(limit_policy).collect(),
             limits,
             freshness: config.cache.clone(),
+            routes: config.routes.clone(),
             openapi: OnceLock::new(),
             docs: OnceLock::new(),
         }
@@ -61,6 +63,6 @@ impl Known {
     }
 
     fn described(&self, settings: &Settings) -> Value {
-        openapi::document(settings, self.max_queues, &self.freshness)
+        openapi::document(settings, self.max_queues, &self.freshness, &self.routes)
     }
 }

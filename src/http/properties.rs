@@ -8,8 +8,13 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{
-    cache_control::demand, cache_headers::none_match_names, client_address::client_address, code::Code,
-    credential::credential, request_id::request_id, router::Endpoint,
+    cache_control::demand,
+    cache_headers::none_match_names,
+    client_address::client_address,
+    code::Code,
+    credential::credential,
+    request_id::request_id,
+    router::{Endpoint, Table},
 };
 use crate::{
     callers::{Acquaintance, Callers, Identity, Sessions},
@@ -34,7 +39,10 @@ static CALLERS: LazyLock<Option<(Callers, Sessions)>> = LazyLock::new(|| {
 /// Who a request's headers say it is, in a word; `None` if HTTP cannot carry them, or the path takes no credential.
 pub(crate) fn caller_headers(method: &str, target: &str, lines: &[u8]) -> Option<&'static str> {
     let method = Method::from_bytes(method.as_bytes()).ok()?;
-    let Endpoint::Mirrored(route) = Endpoint::find(BASE, target).filter(|endpoint| endpoint.takes(&method))? else {
+    let Endpoint::Mirrored(route) = (Table { base_path: BASE.to_owned(), further: Vec::new() })
+        .find(&method, target)
+        .filter(|endpoint| endpoint.takes(&method))?
+    else {
         return None;
     };
     let headers = headers(lines)?;

@@ -3,7 +3,7 @@
 use axum::http::Method;
 
 use super::docs::Page;
-use crate::model::Route;
+use crate::model::{Further, Route};
 
 /// Something that can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,42 +23,73 @@ pub(super) enum Endpoint {
 /// The path of the logout in the text of the reference; its example calls the route's own.
 pub(super) const LOGOUT_TOO: &str = "/auth/reset_pwd";
 
-impl Endpoint {
-    /// Every one.
-    pub(super) fn all() -> impl Iterator<Item = Self> {
-        [Self::Liveness, Self::Readiness, Self::OpenApi]
-            .into_iter()
-            .chain(Page::ALL.into_iter().map(Self::Docs))
-            .chain(Route::ALL.into_iter().map(Self::Mirrored))
+/// Where the vendor's routes stand, and which there are beside the reference's.
+pub(super) struct Table {
+    /// What stands before each of the vendor's routes.
+    pub(super) base_path: String,
+    /// Those of the configuration, in its order.
+    pub(super) further: Vec<&'static Further>,
+}
+
+impl Table {
+    /// Everything that can be asked for.
+    pub(super) fn all(&self) -> impl Iterator<Item = Endpoint> {
+        let further = self.further.iter().map(|further| Endpoint::Mirrored(Route::Further(further)));
+        Endpoint::of_reference().chain(further)
     }
 
-    /// The paths that it stands at, as templates, the vendor's routes under `base_path`.
-    pub(super) fn paths(self, base_path: &str) -> Vec<String> {
-        match self {
-            Self::Liveness | Self::Readiness | Self::OpenApi | Self::Docs(_) => vec![self.template().to_owned()],
-            Self::Mirrored(route) => {
+    /// The paths that an endpoint stands at, as templates.
+    pub(super) fn paths(&self, endpoint: Endpoint) -> Vec<String> {
+        match endpoint {
+            Endpoint::Mirrored(route) => {
                 let too = (route == Route::Logout).then_some(LOGOUT_TOO);
-                std::iter::once(route.template()).chain(too).map(|path| format!("{base_path}{path}")).collect()
+                let paths = std::iter::once(route.template()).chain(too);
+                paths.map(|path| format!("{}{path}", self.base_path)).collect()
             }
+            own => vec![own.template().to_owned()],
         }
     }
 
-    /// What stands at `path`, the vendor's routes under `base_path`. A path is compared byte for byte: what is spelled
-    /// otherwise is not there.
-    pub(super) fn find(base_path: &str, path: &str) -> Option<Self> {
-        match path {
-            "/livez" => return Some(Self::Liveness),
-            "/readyz" => return Some(Self::Readiness),
-            "/openapi.json" => return Some(Self::OpenApi),
-            _ => {}
-        }
-        if let Some(page) = Page::ALL.into_iter().find(|page| page.path() == path) {
-            return Some(Self::Docs(page));
-        }
-        let path = path.strip_prefix(base_path)?;
+    /// A path without the base path.
+    pub(super) fn below_base<'p>(&self, path: &'p str) -> &'p str {
+        path.strip_prefix(self.base_path.as_str()).unwrap_or(path)
+    }
+
+    /// What stands at `path`. A path is compared byte for byte: what is spelled otherwise is not there.
+    pub(super) fn find(&self, method: &Method, path: &str) -> Option<Endpoint> {
+        let own = Endpoint::own().find(|own| own.template() == path);
+        own.or_else(|| self.find_mirrored(method, path.strip_prefix(self.base_path.as_str())?))
+    }
+
+    /// Which of the vendor's routes stands at `path`, below the base path: one of the reference's, else the first of the
+    /// configuration's, if there is one then one that takes `method`.
+    pub(super) fn find_mirrored(&self, method: &Method, path: &str) -> Option<Endpoint> {
         // The reference's example calls one path, its text the other.
-        let path = if path == LOGOUT_TOO { Route::Logout.template() } else { path };
-        Route::ALL.into_iter().find(|route| fits(*route, path)).map(Self::Mirrored)
+        let of_reference = if path == LOGOUT_TOO { Route::Logout.template() } else { path };
+        if let Some(route) = Route::ALL.into_iter().find(|route| fits(*route, of_reference)) {
+            return Some(Endpoint::Mirrored(route));
+        }
+        let mut found = None;
+        for further in self.further.iter().filter(|further| further.path.fits(path)) {
+            let endpoint = Endpoint::Mirrored(Route::Further(further));
+            if endpoint.takes(method) {
+                return Some(endpoint);
+            }
+            found = found.or(Some(endpoint));
+        }
+        found
+    }
+}
+
+impl Endpoint {
+    /// Every one that does not depend on the configuration.
+    pub(super) fn of_reference() -> impl Iterator<Item = Self> {
+        Self::own().chain(Route::ALL.into_iter().map(Self::Mirrored))
+    }
+
+    /// Those that are not the vendor's.
+    fn own() -> impl Iterator<Item = Self> {
+        [Self::Liveness, Self::Readiness, Self::OpenApi].into_iter().chain(Page::ALL.into_iter().map(Self::Docs))
     }
 
     /// Its name in logs and metrics.
@@ -74,12 +105,27 @@ impl Endpoint {
 
     /// The methods that it takes, as `Allow` tells them (RFC 9110, section 10.2.1).
     pub(super) fn allow(self) -> &'static str {
-        if self.is_gotten() { "GET,HEAD" } else { "POST" }
+        match self {
+            Self::Mirrored(Route::Further(further)) => further.allow,
+            _ if !self.is_gotten() => "POST",
+            _ if self.is_safe() => "GET,HEAD",
+            _ => "GET",
+        }
     }
 
     /// Whether it takes `method`.
     pub(super) fn takes(self, method: &Method) -> bool {
-        if self.is_gotten() { matches!(*method, Method::GET | Method::HEAD) } else { *method == Method::POST }
+        match *method {
+            Method::GET => self.is_gotten(),
+            Method::HEAD => self.is_gotten() && self.is_safe(),
+            Method::POST => !self.is_gotten(),
+            _ => false,
+        }
+    }
+
+    /// Whether to ask for it changes nothing, as HEAD must (RFC 9110, section 9.2.1); the vendor's logout is a GET that does.
+    fn is_safe(self) -> bool {
+        self != Self::Mirrored(Route::Logout)
     }
 
     fn is_gotten(self) -> bool {
@@ -109,10 +155,23 @@ pub(super) fn parameter(path: &str) -> Option<std::borrow::Cow<'_, str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Scope;
+
+    fn table(base_path: &str, further: &[(&str, bool)]) -> Table {
+        let leaked = further.iter().enumerate().map(|(index, (path, is_gotten))| {
+            let (path, scope) = (path.parse().unwrap(), Scope::Queues);
+            let further = Further { index, path, is_gotten: *is_gotten, allow: "-", scope, query: Vec::new() };
+            &*Box::leak(Box::new(further))
+        });
+        Table { base_path: base_path.to_owned(), further: leaked.collect() }
+    }
+
+    fn find(path: &str) -> Option<Endpoint> {
+        table("/api/v1", &[]).find(&Method::GET, path)
+    }
 
     #[test]
     fn every_template_is_found_and_nothing_else() {
-        let find = |path: &str| Endpoint::find("/api/v1", path);
         for route in Route::ALL {
             let path = format!("/api/v1{}", route.template().replace("{companyId}", "100301"));
             assert_eq!(find(&path), Some(Endpoint::Mirrored(route)), "{path}");
@@ -134,7 +193,39 @@ mod tests {
         ] {
             assert_eq!(find(path), None, "{path}");
         }
-        assert_eq!(Endpoint::find("", "/queries/organization"), Some(Endpoint::Mirrored(Route::Organization)));
+        let without = table("", &[]).find(&Method::GET, "/queries/organization");
+        assert_eq!(without, Some(Endpoint::Mirrored(Route::Organization)));
+    }
+
+    #[test]
+    fn each_is_found_at_its_paths() {
+        let table = table("/api/v1", &[("/agents/{id}", true), ("/agents/{id}", false), ("/agents", false)]);
+        for endpoint in table.all() {
+            let method = if endpoint.takes(&Method::GET) { Method::GET } else { Method::POST };
+            for path in table.paths(endpoint) {
+                let path = path.replace("{companyId}", "100301").replace("{id}", "7");
+                assert_eq!(table.find(&method, &path), Some(endpoint), "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_references_routes_come_first_then_the_first_that_takes_the_method() {
+        let table = table(
+            "/v",
+            &[("/queries/{what}", true), ("/queries/{what}", false), ("/queries/agents", true), ("/x", true)],
+        );
+        let place = |method: Method, path: &str| match table.find(&method, path)? {
+            Endpoint::Mirrored(route) => Some(route.index()),
+            _ => None,
+        };
+        assert_eq!(place(Method::GET, "/v/queries/organization"), Some(Route::Organization.index()));
+        assert_eq!(place(Method::POST, "/v/queries/organization"), Some(Route::Organization.index()));
+        assert_eq!(place(Method::GET, "/v/queries/agents"), Some(10));
+        assert_eq!(place(Method::POST, "/v/queries/agents"), Some(11));
+        assert_eq!(place(Method::DELETE, "/v/queries/agents"), Some(10));
+        assert_eq!(place(Method::POST, "/v/x"), Some(13));
+        assert_eq!(place(Method::GET, "/x"), None);
     }
 
     #[test]

@@ -26,7 +26,7 @@ use super::{
     problem::Problem,
     request_id::{X_REQUEST_ID, request_id},
     router::Endpoint,
-    routes::{auth, docs, health, openapi, organization, questions, queues, surveys},
+    routes::{auth, docs, further, health, openapi, organization, questions, queues, surveys},
 };
 use crate::{callers::Identity, model::Route};
 
@@ -64,7 +64,7 @@ pub async fn answer(app: &App, peer: &Peer, request: Request) -> Response {
 
 async fn work_on(app: &App, peer: &Peer, request: Request, line: &mut Line<'_>) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    let Some(endpoint) = Endpoint::find(&app.settings.base_path, head.uri.path()) else {
+    let Some(endpoint) = app.settings.table.find(&head.method, head.uri.path()) else {
         let detail = "There is no such path. The reference's routes stand under the base path.";
         return Err(Problem::new(Code::NotFound, detail));
     };
@@ -79,6 +79,7 @@ async fn work_on(app: &App, peer: &Peer, request: Request, line: &mut Line<'_>) 
         Endpoint::Docs(page) => return Ok(docs::get_docs(app, &head, page)),
         // A session begins here, so there is no credential to admit by.
         Endpoint::Mirrored(Route::Login) => {
+            let _place = app.logins.take().ok_or_else(Problem::overloaded)?;
             return Box::pin(auth::log_in(app, peer, &head, body, line)).await;
         }
         Endpoint::Mirrored(route) => route,
@@ -93,6 +94,7 @@ async fn work_on(app: &App, peer: &Peer, request: Request, line: &mut Line<'_>) 
         Route::Organization => organization::get_organization(app, &caller, &head, line).await,
         Route::Questions => questions::get_questions(app, &caller, &head, line).await,
         Route::Surveys => surveys::query_surveys(app, &caller, &head, body, line).await,
+        Route::Further(route) => further::ask_further(app, &caller, route, &head, body, line).await,
         Route::QueueSummary | Route::QueueActivity | Route::QueuePerformance => {
             queues::query_queues(app, &caller, (route, max_queues), &head, body, line).await
         }

@@ -13,10 +13,7 @@ use super::{
 use crate::{
     callers::Caller,
     fetch::{Held, HotQueues, Readiness},
-    telemetry::{
-        Totals,
-        totals::{CallerTotals, RouteTotals},
-    },
+    telemetry::totals::{CallerTotals, RouteTotals},
     upstream::VendorStanding,
 };
 
@@ -50,7 +47,7 @@ struct CallerTold {
     name: String,
     enabled: bool,
     expires: Option<Timestamp>,
-    scopes: Vec<&'static str>,
+    scopes: Vec<String>,
     may_refresh: bool,
     last_used: Option<Timestamp>,
     requests: u64,
@@ -88,7 +85,7 @@ struct CacheTold {
 impl App {
     /// How all stands now. Looks at all that is held: not for a thread that answers.
     pub fn status(&self) -> Status {
-        let totals = Totals::of(&self.metrics.counts());
+        let totals = self.metrics.totals();
         let known = self.known();
         let of = |caller: &Caller| totals.callers.get(caller.name.as_str()).copied().unwrap_or_default();
         let all: u64 = known.callers.all().iter().map(|caller| of(caller).requests).sum();
@@ -101,7 +98,7 @@ impl App {
                 name: caller.name.as_str().to_owned(),
                 enabled: caller.enabled(),
                 expires: caller.expires(),
-                scopes: caller.scopes().iter().map(|scope| scope.as_str()).collect(),
+                scopes: caller.scopes().iter().map(ToString::to_string).collect(),
                 may_refresh: caller.may_refresh,
                 last_used: caller.last_used(),
                 requests,

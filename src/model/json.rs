@@ -12,7 +12,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 /// How deep a caller's document may be. The reference's deepest is 4.
-const MAX_DEPTH: usize = 32;
+pub const MAX_DEPTH: usize = 32;
 
 /// A checked JSON value. Written out again it is canonical: members sorted by name, no white space,
 /// numbers letter for letter as they came.

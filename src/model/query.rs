@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use super::{CompanyId, Interval, Json, QueueId, Route, Shape, json::write_string};
+use super::{CompanyId, FilledPath, Further, Interval, Json, QueueId, Route, Shape, json::write_string};
 
 /// A caller's question to the vendor, checked against the reference. What is sent to the vendor is written
 /// anew from this; the caller's own bytes go nowhere.
@@ -24,6 +24,26 @@ pub enum Subject {
     Surveys(SurveysQuery),
     /// Figures of queues.
     Queues(QueuesQuery),
+    /// What the reference does not know.
+    Further(FurtherQuery),
+}
+
+/// A further route's document.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FurtherQuery {
+    /// Which route.
+    pub route: &'static Further,
+    /// Its path, filled in.
+    pub path: FilledPath,
+    /// The body's members; `None` where there is no body.
+    pub members: Option<BTreeMap<String, Json>>,
+}
+
+/// The route only: a path or a body can hold anything.
+impl fmt::Debug for FurtherQuery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FurtherQuery({})", self.route.path)
+    }
 }
 
 /// `POST /survey/queries/surveys`
@@ -84,6 +104,16 @@ impl fmt::Debug for Forwarded {
     }
 }
 
+/// Appends query parameters to a path.
+pub fn write_query(parameters: &BTreeMap<String, String>, target: &mut String) {
+    for (i, (name, value)) in parameters.iter().enumerate() {
+        target.push(if i == 0 { '?' } else { '&' });
+        percent_encode(name, target);
+        target.push('=');
+        percent_encode(value, target);
+    }
+}
+
 impl Query {
     /// The route it came by.
     pub fn route(&self) -> Route {
@@ -96,6 +126,7 @@ impl Query {
                 Figures::Activity => Route::QueueActivity,
                 Figures::Performance { .. } => Route::QueuePerformance,
             },
+            Subject::Further(further) => Route::Further(further.route),
         }
     }
 
@@ -104,6 +135,7 @@ impl Query {
         match &self.subject {
             Subject::Questions(company) => Some(*company),
             Subject::Surveys(surveys) => Some(surveys.company),
+            Subject::Further(further) => further.path.company,
             Subject::Organization | Subject::Queues(_) => None,
         }
     }
@@ -112,7 +144,7 @@ impl Query {
     pub fn queues(&self) -> &[QueueId] {
         match &self.subject {
             Subject::Queues(query) => &query.queues,
-            Subject::Organization | Subject::Questions(_) | Subject::Surveys(_) => &[],
+            Subject::Organization | Subject::Questions(_) | Subject::Surveys(_) | Subject::Further(_) => &[],
         }
     }
 
@@ -132,14 +164,10 @@ impl Query {
     fn target(&self) -> String {
         let mut target = match &self.subject {
             Subject::Questions(company) => Route::Questions.template().replace("{companyId}", &company.to_string()),
+            Subject::Further(further) => further.path.target.clone(),
             _ => self.route().template().to_owned(),
         };
-        for (i, (name, value)) in self.forwarded.query.iter().enumerate() {
-            target.push(if i == 0 { '?' } else { '&' });
-            percent_encode(name, &mut target);
-            target.push('=');
-            percent_encode(value, &mut target);
-        }
+        write_query(&self.forwarded.query, &mut target);
         target
     }
 
@@ -163,6 +191,11 @@ impl Query {
                     members.add_bool("partial", partial);
                 }
                 members.add_bool("extended", query.extended);
+            }
+            Subject::Further(further) => {
+                for (name, value) in further.members.as_ref()? {
+                    members.add(name, |out| value.write(out));
+                }
             }
         }
         for (name, value) in &self.forwarded.fields {
@@ -198,7 +231,7 @@ impl Members {
 }
 
 /// Keeps what RFC 3986, section 2.3, calls unreserved; every other byte becomes `%XX`.
-fn percent_encode(text: &str, out: &mut String) {
+pub(super) fn percent_encode(text: &str, out: &mut String) {
     use std::fmt::Write as _;
 
     for byte in text.bytes() {

@@ -1,4 +1,4 @@
-use super::Scope;
+use super::{RoutePath, Scope};
 
 /// A vendor route that the gateway mirrors. Every rule that differs by route is a `match` on this type,
 /// so that a new route cannot forget one.
@@ -24,10 +24,30 @@ pub enum Route {
     QueueActivity,
     /// `POST /analytics/queues/performance`
     QueuePerformance,
+    /// One that the reference does not know. What is configured once lives as long as the process.
+    Further(&'static Further),
+}
+
+/// A vendor route that the reference does not know and the configuration names (`[[routes]]`), with one of its methods.
+/// What is asked of it and what it answers are documents: nothing is known of what is in them.
+#[derive(Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Further {
+    /// Its place among them.
+    pub index: usize,
+    /// Where it stands.
+    pub path: RoutePath,
+    /// Whether it is asked for with GET; otherwise with POST.
+    pub is_gotten: bool,
+    /// The methods that its path takes, as `Allow` tells them.
+    pub allow: &'static str,
+    /// What a caller needs.
+    pub scope: Scope,
+    /// The query parameters that it takes.
+    pub query: Vec<String>,
 }
 
 impl Route {
-    /// Every route.
+    /// Every route of the reference.
     pub const ALL: [Self; 10] = [
         Self::Login,
         Self::Logout,
@@ -42,8 +62,9 @@ impl Route {
     ];
 
     /// The path under the base path, as a template. It is the route's name in logs and metrics too.
-    pub const fn template(self) -> &'static str {
+    pub fn template(self) -> &'static str {
         match self {
+            Self::Further(further) => further.path.as_str(),
             Self::Login => "/auth/login",
             Self::Logout => "/auth/logout",
             Self::Reset => "/auth/reset",
@@ -57,12 +78,34 @@ impl Route {
         }
     }
 
-    /// Where its path ends with a parameter: what stands before that.
+    /// Where the path of a route of the reference ends with a parameter: what stands before that.
     pub const fn before_parameter(self) -> Option<&'static str> {
         match self {
             Self::Questions => Some("/survey/queries/questions/"),
             _ => None,
         }
+    }
+
+    /// Its place among all, the further ones last.
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Login => 0,
+            Self::Logout => 1,
+            Self::Reset => 2,
+            Self::Verify => 3,
+            Self::Organization => 4,
+            Self::Questions => 5,
+            Self::Surveys => 6,
+            Self::QueueSummary => 7,
+            Self::QueueActivity => 8,
+            Self::QueuePerformance => 9,
+            Self::Further(further) => Self::ALL.len() + further.index,
+        }
+    }
+
+    /// Whether it is about the vendor's account, and nothing of it is ever kept.
+    pub const fn is_of_account(self) -> bool {
+        matches!(self, Self::Login | Self::Logout | Self::Reset | Self::Verify)
     }
 
     /// Whether it is asked for with GET; otherwise with POST.
@@ -76,6 +119,7 @@ impl Route {
             | Self::QueueSummary
             | Self::QueueActivity
             | Self::QueuePerformance => false,
+            Self::Further(further) => further.is_gotten,
         }
     }
 
@@ -88,6 +132,17 @@ impl Route {
             Self::Questions => Some(Scope::Questions),
             Self::Surveys => Some(Scope::Surveys),
             Self::QueueSummary | Self::QueueActivity | Self::QueuePerformance => Some(Scope::Queues),
+            Self::Further(further) => Some(further.scope),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_has_its_own_place() {
+        assert!(Route::ALL.into_iter().enumerate().all(|(place, route)| route.index() == place));
     }
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     admin::{Admin, Live, Operator},
     clock::{SharedClock, SystemClock, before},
-    config::{Config, Fingerprint, ListenAddress, Source},
+    config::{Config, Fingerprint, ListenAddress, Source, further_routes},
     http::{self, App, Lifecycle, Peer},
     telemetry::{
         Metrics, Traces, events,
@@ -123,10 +123,11 @@ pub enum StartError {
 impl Gateway {
     /// Puts the parts together. Nothing is sent or listened on yet.
     pub fn new(config: &Config, clock: SharedClock) -> Result<Self, StartError> {
-        let metrics = Arc::new(Metrics::new());
+        let further = further_routes(&config.routes);
+        let metrics = Arc::new(Metrics::of(&further));
         let wesal = Wesal::new(&config.upstream, clock.clone(), Arc::clone(&metrics))?;
         let (traces, exporter) = Traces::new(config, clock.clone(), Arc::clone(&metrics))?;
-        let app = App::new(config, Arc::clone(&wesal), clock.clone(), Arc::clone(&metrics), traces)?;
+        let app = App::new(config, further, Arc::clone(&wesal), clock.clone(), Arc::clone(&metrics), traces)?;
         let reloader = Reloader::new(config, &app, &wesal, Arc::clone(&metrics), clock.clone());
         let operator: Arc<dyn Operator> = Arc::new(Process { app: Arc::clone(&app), reloader: reloader.clone() });
         let live = Live::new(clock.clone());

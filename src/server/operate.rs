@@ -12,6 +12,7 @@ use crate::{
     callers::Caller,
     fetch::{Purge, Readiness},
     http::{self, App},
+    model::Route,
 };
 
 /// The one process, for its operators.
@@ -41,6 +42,10 @@ impl Operator for Process {
             members.insert("configuration".to_owned(), configuration);
         }
         status
+    }
+
+    fn kept_route(&self, template: &str) -> Option<Route> {
+        self.app.kept_route(template)
     }
 
     fn purge(&self, purge: &Purge) -> u64 {

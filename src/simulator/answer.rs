@@ -70,7 +70,7 @@ impl Refusal {
             Route::Verify | Route::Surveys => failed.text("error", code).text("description", &message),
             Route::Logout | Route::Activity => failed.text("message", &format!("{code}: {message}")),
             Route::Organization => failed.raw("error", coded),
-            Route::Performance => failed.raw("errors", array([coded])),
+            Route::Performance | Route::Further => failed.raw("errors", array([coded])),
         };
         body.close()
     }

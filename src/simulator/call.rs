@@ -26,6 +26,7 @@ pub(crate) struct Call {
     pub(crate) route: Route,
     /// The path, without the query.
     pub(crate) path: String,
+    pub(crate) query: Option<String>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) fault: Option<Fault>,
@@ -71,7 +72,8 @@ pub(crate) async fn take(inner: Arc<Inner>, route: Route, request: Request) -> R
     let _in_flight = InFlight(Arc::clone(&inner));
     wait(&inner, &fate).await;
     let path = head.uri.path().to_owned();
-    let call = Call { route, path, headers: head.headers, body, fault: fate.fault };
+    let query = head.uri.query().map(str::to_owned);
+    let call = Call { route, path, query, headers: head.headers, body, fault: fate.fault };
     match fate.fault.and_then(|fault| spoil::instead(fault, route)) {
         Some(response) => {
             if fate.fault == Some(Fault::TokenDead) {

@@ -15,10 +15,12 @@ pub(crate) enum Route {
     Summary,
     Activity,
     Performance,
+    /// What a vendor may have beside what its reference tells.
+    Further,
 }
 
 impl Route {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Login,
         Self::Reset,
         Self::Verify,
@@ -29,6 +31,7 @@ impl Route {
         Self::Summary,
         Self::Activity,
         Self::Performance,
+        Self::Further,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -43,6 +46,7 @@ impl Route {
             Self::Summary => "summary",
             Self::Activity => "activity",
             Self::Performance => "performance",
+            Self::Further => "further",
         }
     }
 
@@ -68,12 +72,14 @@ impl Route {
             Self::Summary => &["/analytics/runtime/queues/summary"],
             Self::Activity => &["/analytics/runtime/queues/activity"],
             Self::Performance => &["/analytics/queues/performance"],
+            Self::Further => &["/further/{*rest}"],
         }
     }
 
     pub(crate) fn method(self) -> MethodFilter {
         match self {
             Self::Logout | Self::Organization | Self::Questions => MethodFilter::GET,
+            Self::Further => MethodFilter::GET.or(MethodFilter::POST),
             _ => MethodFilter::POST,
         }
     }

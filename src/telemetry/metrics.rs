@@ -19,6 +19,7 @@ use prometheus_client::{
 
 pub use super::present::{Figures, Present};
 use super::{
+    Totals,
     labels::{
         AnswerLabels, CallLabels, CallerLabel, CallerOnly, OutcomeLabel, PartLabels, ReasonLabel, RequestLabels,
         RouteLabel,
@@ -27,7 +28,7 @@ use super::{
     sink,
     vitals::Vitals,
 };
-use crate::model::{CallerName, Route};
+use crate::model::{CallerName, Further, Route};
 
 /// The counters, and what they are written with.
 pub struct Metrics {
@@ -43,8 +44,9 @@ pub struct Metrics {
     vendor_call_duration: Family<RouteLabel, Histogram, fn() -> Histogram>,
     logins: Family<OutcomeLabel, Counter>,
     config_reloads: Family<OutcomeLabel, Counter>,
-    /// By route, in the order of [`Route::ALL`].
-    answers: [Answers; Route::ALL.len()],
+    /// The templates of the mirrored routes, in the order of [`Route::index`], and what is counted of each one's answers.
+    routes: Vec<&'static str>,
+    answers: Vec<Answers>,
     not_taken_apart: Family<RouteLabel, Counter>,
     rate_limited: Family<CallerOnly, Counter>,
     auth_failures: Family<ReasonLabel, Counter>,
@@ -55,6 +57,8 @@ pub struct Metrics {
     #[cfg(feature = "otlp")]
     pub(super) spans: super::traces::SpanCounts,
     present: Gauges,
+    /// Who reads sets the gauges first: two at once would take each other's away.
+    reading: Mutex<()>,
 }
 
 /// The counters that the requests of a connection were counted with: nearly all are of few kinds, and need not be looked up
@@ -95,8 +99,13 @@ fn call_times() -> Histogram {
 }
 
 impl Metrics {
-    /// All at zero.
+    /// All at zero, for the reference's routes.
     pub fn new() -> Self {
+        Self::of(&[])
+    }
+
+    /// All at zero, for the reference's routes and these.
+    pub fn of(further: &[&'static Further]) -> Self {
         let mut metrics = Self {
             counted: Registry::with_prefix("wesal_gateway"),
             read: Registry::with_prefix("wesal_gateway"),
@@ -107,7 +116,8 @@ impl Metrics {
             vendor_call_duration: Family::new_with_constructor(call_times),
             logins: Family::default(),
             config_reloads: Family::default(),
-            answers: std::array::from_fn(|_| Answers { saved: Counter::default(), parts: Default::default() }),
+            routes: Vec::new(),
+            answers: Vec::new(),
             not_taken_apart: Family::default(),
             rate_limited: Family::default(),
             auth_failures: Family::default(),
@@ -118,13 +128,14 @@ impl Metrics {
             #[cfg(feature = "otlp")]
             spans: super::traces::SpanCounts::default(),
             present: Gauges::default(),
+            reading: Mutex::default(),
         };
-        metrics.register();
+        metrics.register(further);
         metrics
     }
 
     // A counter's name gets its `_total` from the writer.
-    fn register(&mut self) {
+    fn register(&mut self, further: &[&'static Further]) {
         let registry = &mut self.counted;
         registry.register("requests", "Answered requests", self.requests.clone());
         let help = "Requests that were answered with 500, which is a bug nearly always";
@@ -145,11 +156,13 @@ impl Metrics {
         let (saved, parts) = (Family::<RouteLabel, Counter>::default(), Family::<PartLabels, Counter>::default());
         registry.register("vendor_calls_saved", help, saved.clone());
         registry.register("parts", "Parts of answers by where they came from", parts.clone());
-        for (route, answers) in Route::ALL.into_iter().map(Route::template).zip(&mut self.answers) {
-            answers.saved = saved.get_or_create_owned(&RouteLabel { route });
-            for (result, counter) in RESULTS.into_iter().zip(&mut answers.parts) {
-                *counter = parts.get_or_create_owned(&PartLabels { route, result });
-            }
+        let further = further.iter().copied().map(Route::Further);
+        self.routes = Route::ALL.into_iter().chain(further).map(Route::template).collect();
+        for route in self.routes.iter().copied() {
+            self.answers.push(Answers {
+                saved: saved.get_or_create_owned(&RouteLabel { route }),
+                parts: RESULTS.map(|result| parts.get_or_create_owned(&PartLabels { route, result })),
+            });
         }
         let help = "Queue answers whose rows could not be told apart, treated as a whole";
         registry.register("not_taken_apart", help, self.not_taken_apart.clone());
@@ -245,7 +258,7 @@ impl Metrics {
     /// An answer was put together of so many parts that were hit, stale, fetched, joined and absent, in this order.
     /// `saved` says whether it caused no vendor call.
     pub fn answer(&self, route: Route, parts: [u32; 5], saved: bool) {
-        let Some(answers) = self.answers.get(route as usize) else { return };
+        let Some(answers) = self.answers.get(route.index()) else { return };
         for (counter, count) in answers.parts.iter().zip(parts).filter(|(_, count)| *count > 0) {
             counter.inc_by(u64::from(count));
         }
@@ -261,12 +274,18 @@ impl Metrics {
 
     /// All of it as OpenMetrics text, with how things stand now.
     pub fn render(&self, present: &Present<'_>) -> String {
+        let _alone = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         self.present.set(present);
         self.log_events_dropped.inner().store(sink::dropped(), Ordering::Relaxed);
         let mut text = self.counts();
         // Writing to a String cannot fail.
         let _ = text::encode_registry(&mut text, &self.read).and_then(|()| text::encode_eof(&mut text));
         text
+    }
+
+    /// What is counted, summed up.
+    pub fn totals(&self) -> Totals {
+        Totals::of(&self.counts(), &self.routes)
     }
 
     /// What is counted, likewise, without an end.
@@ -289,5 +308,24 @@ impl Drop for Connected {
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_who_read_at_once_both_see_the_figures() {
+        let metrics = Metrics::new();
+        let figures = [("memberCount".to_owned(), 1.0)];
+        let figures = [Figures { queue: "q", age: Duration::ZERO, figures: &figures }];
+        let present = Present { figures: &figures, ..Present::default() };
+        let reads_all = || (0..500).all(|_| metrics.render(&present).contains("queue_figure{queue=\"q\""));
+        std::thread::scope(|scope| {
+            for reader in [scope.spawn(reads_all), scope.spawn(reads_all)] {
+                assert!(reader.join().unwrap());
+            }
+        });
     }
 }

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use super::Traffic;
-use crate::model::Route;
 
 /// Sums over the requests since the process began.
 #[derive(Debug, Default, PartialEq)]
@@ -38,8 +37,8 @@ pub struct RouteTotals {
 }
 
 impl Totals {
-    /// Sums up what [`Metrics::counts`](super::Metrics::counts) wrote.
-    pub fn of(text: &str) -> Self {
+    /// Sums up what [`Metrics::counts`](super::Metrics::counts) wrote, where these are the mirrored routes.
+    pub(super) fn of(text: &str, mirrored: &[&str]) -> Self {
         let mut totals = Self::default();
         for line in text.lines().filter_map(|line| line.strip_prefix("wesal_gateway_")) {
             // A template has braces of its own.
@@ -49,7 +48,7 @@ impl Totals {
                 labels.split(',').find_map(|label| label.strip_prefix(name)?.strip_prefix("=\"")?.strip_suffix('"'))
             };
             let route = label("route").unwrap_or_default();
-            if Route::ALL.into_iter().any(|mirrored| mirrored.template() == route) {
+            if mirrored.contains(&route) {
                 add(&mut totals.traffic, name, label, count);
             }
             let Ok(count) = count.parse::<u64>() else { continue };
@@ -138,7 +137,7 @@ mod tests {
         metrics.vendor_call(Route::Questions, "ok", Duration::from_millis(30));
         metrics.vendor_call(Route::Questions, "timeout", Duration::from_millis(50));
         metrics.answer(Route::Questions, [1, 0, 0, 0, 0], true);
-        let mut totals = Totals::of(&metrics.counts());
+        let mut totals = metrics.totals();
         assert!(totals.routes.remove("/livez").is_some());
         let requests = BTreeMap::from([("hit".to_owned(), 2), ("none".to_owned(), 2)]);
         let route = RouteTotals { requests, vendor_calls: 2, saved: 1 };

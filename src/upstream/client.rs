@@ -70,6 +70,16 @@ struct Request<'a> {
     under: &'a TracePoint,
 }
 
+/// A call of a route that takes no token: what is sent is what was validated, written anew.
+pub struct AccountRequest {
+    /// Which route.
+    pub route: Route,
+    /// Its path under the base URL, with the query parameters that go along.
+    pub target: String,
+    /// JSON.
+    pub body: String,
+}
+
 impl Wesal {
     /// Sets up the vendor's side; nothing is sent yet.
     pub fn new(config: &UpstreamConfig, clock: SharedClock, metrics: Arc<Metrics>) -> Result<Arc<Self>, StartError> {
@@ -121,8 +131,9 @@ impl Wesal {
     }
 
     /// Calls `/auth/reset` or `/auth/verify`, once: they are not safe to repeat.
-    pub async fn call_account(&self, route: Route, body: String, under: TracePoint) -> Called {
-        let request = Request { route, target: route.template(), body: Some(body), under: &under };
+    pub async fn call_account(&self, request: AccountRequest, under: TracePoint) -> Called {
+        let AccountRequest { route, target, body } = request;
+        let request = Request { route, target: &target, body: Some(body), under: &under };
         let deadline = self.clock.now().after(self.request_timeout);
         let mut effort = Effort::default();
         let once = async {

@@ -28,7 +28,7 @@ mod wire;
 mod words;
 
 pub use breaker::BreakerState;
-pub use client::Wesal;
+pub use client::{AccountRequest, Wesal};
 pub use error::{Rejection, StartError, UpstreamError};
 pub use login::{LoginStanding, LoginState};
 pub use own_password::NotWritten;

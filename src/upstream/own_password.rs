@@ -4,10 +4,9 @@ use std::{path::Path, sync::Arc};
 
 use tokio::task::spawn_blocking;
 
-use super::{Called, Effort, UpstreamError, Wesal, password_file::Pending};
+use super::{AccountRequest, Called, Effort, UpstreamError, Wesal, password_file::Pending};
 use crate::{
     config::Secret,
-    model::Route,
     telemetry::{events, traces::TracePoint},
 };
 
@@ -23,7 +22,7 @@ impl Wesal {
     /// Runs in a task of its own: a caller who leaves does not leave it half done. One at a time.
     pub async fn change_own_password(
         self: &Arc<Self>,
-        body: String,
+        request: AccountRequest,
         password: Secret,
         under: TracePoint,
     ) -> Result<Called, NotWritten> {
@@ -34,7 +33,7 @@ impl Wesal {
                 None => None,
                 Some(file) => Some(write(&file, &password).await?),
             };
-            let called = wesal.call_account(Route::Verify, body, under).await;
+            let called = wesal.call_account(request, under).await;
             wesal.settle(&called, pending, password).await;
             Ok(called)
         });

@@ -51,7 +51,7 @@ fn is_what_it_promises(route: Route, status: u16, body: &[u8]) {
     assert_eq!(told.get("success"), Some(&Value::Bool(true)));
     let list = match route {
         Route::Login => return has_a_usable_token(&told),
-        Route::Logout | Route::Reset | Route::Verify => return,
+        Route::Logout | Route::Reset | Route::Verify | Route::Further(_) => return,
         Route::Organization => "/data/companies",
         Route::Questions => "/data/questions",
         Route::Surveys => "/data/surveys",

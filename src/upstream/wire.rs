@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
 use super::{error::Rejection, words};
-use crate::model::{Route, Scope};
+use crate::model::Route;
 
 /// The vendor's error codes (reference, "Errors").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,8 +167,14 @@ impl<'a> Envelope<'a> {
         struct Inner {
             success: Option<bool>,
         }
-        // Only a data route promises anything in there.
-        let data = self.data.filter(|_| route.scope().is_some_and(|scope| scope != Scope::Account));
+        // Only a data route promises anything in there, and of a further one it is not known what.
+        // Only a data route promises anything in there, and of a further one it is not known what.
+        let promised = |data: &&RawValue| match route {
+            Route::Login | Route::Logout | Route::Reset | Route::Verify => false,
+            Route::Further(_) => data.get().starts_with('{'),
+            _ => true,
+        };
+        let data = self.data.filter(promised);
         match (self.success?, data) {
             (true, Some(data)) => Some(object::<Inner>(data.get())?.success != Some(false)),
             (success, _) => Some(success),
@@ -186,7 +192,7 @@ impl<'a> Envelope<'a> {
         }
         let data = self.data.and_then(|data| object::<Data<'_>>(data.get()));
         let has_list = match route {
-            Route::Login | Route::Logout | Route::Reset | Route::Verify => true,
+            Route::Login | Route::Logout | Route::Reset | Route::Verify | Route::Further(_) => true,
             Route::Organization => data.is_some_and(|data| data.companies.is_some()),
             Route::Questions => data.is_some_and(|data| data.questions.is_some()),
             Route::Surveys => data.is_some_and(|data| data.surveys.is_some()),

@@ -110,6 +110,35 @@ async fn a_drain_finishes_what_was_begun_says_goodbye_and_closes() {
 }
 
 #[tokio::test]
+async fn a_head_is_answered_without_a_body_and_with_the_length_that_it_would_have() {
+    let authority = Authority::new();
+    let world = start(&authority, |_| {}).await;
+    let (client, ended) = handshake(&world, &authority, &h2::client::Builder::new()).await;
+    for path in [ORGANIZATION, QUESTIONS, "/openapi.json", "/docs", "/livez", "/nowhere"] {
+        let mut lengths = Vec::new();
+        for method in ["GET", "HEAD"] {
+            let mut request = get(&world, path);
+            *request.method_mut() = method.parse().unwrap();
+            let (answer, _) = client.clone().ready().await.unwrap().send_request(request, true).unwrap();
+            let answer = answer.await.unwrap();
+            let told = answer.headers().get("content-length").map(|length| length.to_str().unwrap().to_owned());
+            let (mut body, mut length) = (answer.into_body(), 0);
+            while let Some(piece) = body.data().await {
+                let piece = piece.unwrap().len();
+                body.flow_control().release_capacity(piece).unwrap();
+                length += piece;
+            }
+            lengths.push((told, length));
+        }
+        let [(_, length), head] = &lengths[..] else { panic!() };
+        assert!(*length > 0, "{path}");
+        assert_eq!(*head, (Some(length.to_string()), 0), "{path}");
+    }
+    drop(client);
+    ended.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_client_who_does_not_see_the_end_coming_does_not_hold_up_a_drain() {
     let authority = Authority::new();
     let mut world = start(&authority, |_| {}).await;

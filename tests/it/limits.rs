@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use futures_util::future::join_all;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 use wesal_gateway::callers::ApiKey;
 
 use crate::harness::{Answer, Setup, World, rate, secs, until};
@@ -175,6 +176,29 @@ async fn past_its_most_requests_in_flight_it_says_so_at_once_until_there_is_room
     }
     world.has_room().await;
     world.get(ORGANIZATION).await.ok();
+}
+
+#[tokio::test]
+async fn logins_have_places_of_their_own_and_no_more_than_that() {
+    let mut setup = Setup::default();
+    setup.config.limits.max_in_flight = NonZeroUsize::new(2).unwrap();
+    let world = setup.start().await;
+    let mut begun = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(world.address).await.unwrap();
+        let head = "POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+        stream.write_all(format!("{head}Content-Length: 99\r\n\r\n{{").as_bytes()).await.unwrap();
+        begun.push(stream);
+    }
+    let (login, body) = ("/auth/login", r#"{"email": "x", "password": "y"}"#);
+    while world.post(login, body).await.problem() != "overloaded" {
+        tokio::task::yield_now().await;
+    }
+    world.get(ORGANIZATION).await.ok();
+    drop(begun);
+    while world.post(login, body).await.problem() == "overloaded" {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]

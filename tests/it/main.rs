@@ -10,6 +10,7 @@ mod dashboard;
 mod docs;
 mod fault_catalogue;
 mod freshness;
+mod further;
 mod handover;
 mod harness;
 mod http2;

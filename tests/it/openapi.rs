@@ -97,6 +97,44 @@ async fn what_is_described_is_answered_and_no_other_method_is() {
 }
 
 #[test]
+fn the_examples_of_errors_fit_the_operations_that_they_stand_at() {
+    let document = committed();
+    let followed = |value: &Value| match value["$ref"].as_str() {
+        Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap().clone(),
+        None => value.clone(),
+    };
+    let mut seen = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for operation in item.as_object().unwrap().values() {
+            let body = followed(&operation["requestBody"]["content"]["application/json"]["schema"]);
+            let bodies: Vec<_> = match body["oneOf"].as_array() {
+                Some(all) => all.iter().map(followed).collect(),
+                None => vec![body],
+            };
+            let examples = &followed(&operation["responses"]["400"])["content"]["application/problem+json"]["examples"];
+            let errors = |code: &str| examples[code]["value"]["errors"][0].clone();
+            if let Some(pointer) = errors("missing_parameter")["pointer"].as_str() {
+                for body in &bodies {
+                    assert!(body["required"].as_array().unwrap().contains(&pointer[1..].into()), "{path}: {pointer}");
+                }
+                seen += 1;
+            }
+            let wrong = errors("invalid_request");
+            if !wrong.is_null() {
+                let has_body = operation.get("requestBody").is_some();
+                assert_eq!(
+                    (wrong["pointer"].is_string(), wrong["parameter"].is_string()),
+                    (has_body, !has_body),
+                    "{path}"
+                );
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 15, "{seen}");
+}
+
+#[test]
 fn the_operations_have_their_own_names() {
     let document = committed();
     let mut ids = BTreeMap::new();

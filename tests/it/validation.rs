@@ -414,6 +414,12 @@ async fn the_query_parameters_and_fields_that_the_settings_name_go_along_and_tel
     let answer = world.post(SUMMARY, &with(r#","groupBy":1,"groupby":1"#)).await;
     assert_eq!((answer.problem().as_str(), answer.pointers()), ("invalid_request", vec!["/groupby".to_owned()]));
     assert_eq!((world.vendor_calls("organization"), world.vendor_calls("summary")), (3, 3));
+
+    let reset = r#"{"method": "email", "email": "nobody@wesal.example"}"#;
+    world.post("/auth/reset?lang=ar", reset).await;
+    assert_eq!(target("reset"), "/api/v1/auth/reset?lang=ar");
+    assert_eq!(world.post("/auth/reset?x=1", reset).await.problem(), "invalid_request");
+    assert_eq!(world.vendor_calls("reset"), 1);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 // Lets each operation be tried where it is described. The page says all without it.
 
-/** The key, for as long as the page is open: it stands in the fields for it, and goes into the requests' headers. */
+/** The key, until the page is left: it stands in the fields for it, and goes into the requests' headers. */
 const keyFields = [];
 /** Of these an answer's headers are shown, in this order. */
 const TOLD = [
@@ -33,6 +33,15 @@ isWide.addEventListener("change", show);
 show();
 addEventListener("beforeprint", () => {
   for (const folded of document.querySelectorAll("article > details:not(.try)")) folded.open = true;
+});
+
+// A browser keeps a page that is left, and shows it again as it was: with the key, and with what was answered.
+addEventListener("pagehide", () => {
+  for (const form of document.querySelectorAll(".try form")) form.reset();
+  for (const answer of document.querySelectorAll(".answer")) {
+    answer.querySelector(".said").textContent = "";
+    answer.querySelector(".rest").replaceChildren();
+  }
 });
 
 /** An element with these properties and children. */
@@ -68,7 +77,7 @@ function offer(operation) {
 
   const said = make("p", { className: "said" });
   said.setAttribute("role", "status");
-  const rest = make("div");
+  const rest = make("div", { className: "rest" });
   const answer = make("div", { className: "answer" }, said, rest);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -116,7 +125,11 @@ async function send({ method, path, key, parameters, body }, said, rest) {
   const query = new URLSearchParams();
   let address = path;
   for (const { place, name, input } of parameters) {
-    if (place === "path") address = address.replace(`{${name}}`, () => encodeURIComponent(input.value));
+    if (place === "path") {
+      // A browser takes these for a way to another path.
+      if (/^(|\.|\.\.)$/.test(input.value)) throw new Error(`${name} must be one segment of a path.`);
+      address = address.replace(`{${name}}`, () => encodeURIComponent(input.value));
+    }
     else if (input.value !== "" && place === "query") query.append(name, input.value);
     else if (input.value !== "") headers.set(name, input.value);
   }

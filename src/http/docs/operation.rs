@@ -22,7 +22,10 @@ pub(super) fn all(document: &Value) -> Vec<Operation<'_>> {
             all.push(Operation { document, path, method: method.to_ascii_uppercase(), told, has_head });
         }
     }
-    let place = |operation: &Operation<'_>| openapi::ids().position(|id| id == operation.id().trim_end_matches("_too"));
+    // What the configuration adds comes last.
+    let place = |operation: &Operation<'_>| {
+        openapi::ids().position(|id| id == operation.id().trim_end_matches("_too")).unwrap_or(usize::MAX)
+    };
     all.sort_by_key(place);
     all
 }

@@ -31,6 +31,9 @@ pub(in crate::http) trait Reader {
     fn schema(&self) -> serde_json::Value;
 }
 
+/// What is said of a field that is not let through.
+pub(in crate::http) const UNKNOWN_FIELD: &str = "the vendor's reference does not know this field here";
+
 /// A body's top-level members, taken out one by one. All that is wrong is noted, and told at once.
 pub(in crate::http) struct Fields {
     members: BTreeMap<String, Json>,
@@ -59,11 +62,14 @@ impl Fields {
     pub(in crate::http) fn forwarded(&mut self, allowed: &[String]) -> BTreeMap<String, Json> {
         let (forwarded, unknown): (BTreeMap<_, _>, BTreeMap<_, _>) =
             std::mem::take(&mut self.members).into_iter().partition(|(name, _)| allowed.contains(name));
-        let told = |name: &String| {
-            Fault::at(format!("/{}", pointer_token(name)), "the vendor's reference does not know this field here")
-        };
+        let told = |name: &String| Fault::at(format!("/{}", pointer_token(name)), UNKNOWN_FIELD);
         self.faults.extend(unknown.keys().map(told));
         forwarded
+    }
+
+    /// Every one that nobody has taken yet.
+    pub(in crate::http) fn all(&mut self) -> BTreeMap<String, Json> {
+        std::mem::take(&mut self.members)
     }
 
     /// Whether nothing is wrong.

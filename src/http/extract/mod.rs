@@ -9,5 +9,5 @@ pub(super) mod readers;
 
 pub(super) use body::{parse_json, read_body};
 pub(super) use described::Described;
-pub(super) use fields::{Fields, Form, Reader};
-pub(super) use parameters::query_parameters;
+pub(super) use fields::{Fields, Form, Reader, UNKNOWN_FIELD};
+pub(super) use parameters::{UNKNOWN_PARAMETER, query_parameters};

@@ -5,17 +5,20 @@ use crate::http::{
     problem::{Fault, Problem},
 };
 
-/// The query's parameters, decoded. The reference knows none, so only those that `upstream.forward_query`
-/// names are let through, each once.
+/// What is said of a query parameter that is not let through.
+pub(in crate::http) const UNKNOWN_PARAMETER: &str = "the vendor's reference knows no such query parameter";
+
+/// The query's parameters, decoded. The reference knows none, so only those that the configuration names are let
+/// through, each once.
 pub(in crate::http) fn query_parameters(
     query: Option<&str>,
-    allowed: &[String],
+    allowed: &[&[String]],
 ) -> Result<BTreeMap<String, String>, Problem> {
     let mut parameters = BTreeMap::new();
     let mut faults = Vec::new();
     for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-        if !allowed.iter().any(|allowed| *allowed == name) {
-            faults.push(Fault::parameter(shown(&name), "the vendor's reference knows no such query parameter"));
+        if !allowed.iter().copied().flatten().any(|allowed| *allowed == name) {
+            faults.push(Fault::parameter(shown(&name), UNKNOWN_PARAMETER));
         } else if value.contains(char::REPLACEMENT_CHARACTER) {
             faults.push(Fault::parameter(name, "this is not percent-encoded UTF-8"));
         } else if parameters.insert(name.clone().into_owned(), value.into_owned()).is_some() {
@@ -40,7 +43,7 @@ mod tests {
     #[test]
     fn only_what_is_named_passes_and_only_once() {
         let allowed = ["lang".to_owned()];
-        let read = |query| query_parameters(query, &allowed);
+        let read = |query| query_parameters(query, &[&allowed]);
         assert!(read(None).unwrap().is_empty());
         assert!(read(Some("")).unwrap().is_empty());
         assert_eq!(read(Some("lang=a%20b")).unwrap()["lang"], "a b");

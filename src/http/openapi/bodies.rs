@@ -13,7 +13,7 @@ use crate::{
             queues, surveys,
         },
     },
-    model::Route,
+    model::{Further, Route},
 };
 
 /// A JSON document of the vendor's reference.
@@ -39,7 +39,10 @@ pub(super) fn request(
     };
     let mut form = Described::default();
     let (schema, shown) = match route {
-        Route::Logout | Route::Organization | Route::Questions => return None,
+        Route::Logout | Route::Organization | Route::Questions | Route::Further(Further { is_gotten: true, .. }) => {
+            return None;
+        }
+        Route::Further(_) => (json!({"type": "object"}), "{}"),
         Route::Login => {
             auth::login_form(&mut form);
             (named("LoginRequest", form, &[]), include_str!("examples/login.request.json"))
@@ -90,6 +93,7 @@ pub(super) fn answer(route: Route, schemas: &mut SchemaGenerator) -> Value {
         Route::Logout | Route::Reset | Route::Verify => {
             (of::<Succeeded>(schemas), include_str!("examples/success.json"))
         }
+        Route::Further(_) => (json!({"type": "object", "required": ["success"]}), "{\"data\": {}, \"success\": true}"),
         Route::Organization => (of::<Answer<Organization>>(schemas), include_str!("examples/organization.json")),
         Route::Questions => (of::<Answer<Questions>>(schemas), include_str!("examples/questions.json")),
         Route::Surveys => (of::<Answer<Surveys>>(schemas), include_str!("examples/surveys.json")),

@@ -7,8 +7,12 @@ use serde_json::{Map, Value, json};
 
 use super::headers;
 use crate::{
-    http::{code::Code, router::Endpoint},
-    model::Route,
+    http::{
+        code::Code,
+        extract::{UNKNOWN_FIELD, UNKNOWN_PARAMETER},
+        router::Endpoint,
+    },
+    model::{Further, Route},
 };
 
 impl JsonSchema for Code {
@@ -19,7 +23,8 @@ impl JsonSchema for Code {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let line = |code: &Self| {
             let meaning = code.meaning();
-            format!("- `{}` ({}): {} {}", meaning.code, meaning.status.as_u16(), meaning.when, meaning.remedy)
+            let statuses: Vec<_> = code.statuses().iter().map(ToString::to_string).collect();
+            format!("- `{}` ({}): {} {}", meaning.code, statuses.join(", "), meaning.when, meaning.remedy)
         };
         let lines: Vec<_> = Self::ALL.iter().map(line).collect();
         let about = format!("What went wrong, as a word to branch on:\n\n{}", lines.join("\n"));
@@ -46,6 +51,9 @@ const BODY: [Code; 5] = [
     Code::PayloadTooLarge,
     Code::UnsupportedMediaType,
 ];
+/// And with one of which nothing is known.
+const BODY_OF_ANY: [Code; 4] =
+    [Code::InvalidRequest, Code::RequestTimeout, Code::PayloadTooLarge, Code::UnsupportedMediaType];
 /// What can go wrong where the vendor is asked.
 const VENDOR: [Code; 8] = [
     Code::UpstreamRejected,
@@ -66,10 +74,17 @@ pub(super) fn codes(endpoint: Endpoint) -> Vec<Code> {
     let groups: &[&[Code]] = match endpoint {
         Endpoint::Liveness | Endpoint::Readiness | Endpoint::OpenApi | Endpoint::Docs(_) => &[&ALWAYS],
         Endpoint::Mirrored(route) => match route {
-            Route::Login => &[&ALWAYS, &BODY, &[Code::InvalidKey, Code::TooManyAuthFailures, Code::RateLimited]],
+            Route::Login => {
+                &[&ALWAYS, &BODY, &[Code::InvalidKey, Code::TooManyAuthFailures, Code::RateLimited, Code::Overloaded]]
+            }
             Route::Logout => &[&ALWAYS, &CREDENTIAL, &[Code::Overloaded]],
             Route::Reset | Route::Verify => &[&ALWAYS, &CREDENTIAL, &ADMITTED, &BODY, &VENDOR],
-            Route::Organization | Route::Questions => &[&ALWAYS, &CREDENTIAL, &ADMITTED, &VENDOR, &KEPT],
+            Route::Further(Further { is_gotten: false, .. }) => {
+                &[&ALWAYS, &CREDENTIAL, &ADMITTED, &BODY_OF_ANY, &VENDOR, &KEPT]
+            }
+            Route::Organization | Route::Questions | Route::Further(_) => {
+                &[&ALWAYS, &CREDENTIAL, &ADMITTED, &VENDOR, &KEPT]
+            }
             Route::Surveys | Route::QueueSummary | Route::QueueActivity | Route::QueuePerformance => {
                 &[&ALWAYS, &CREDENTIAL, &ADMITTED, &BODY, &VENDOR, &KEPT]
             }
@@ -93,8 +108,9 @@ impl Shared {
             code.statuses().into_iter().for_each(|status| by_status.entry(status).or_default().push(code));
         }
         let limited = matches!(endpoint, Endpoint::Mirrored(_));
+        let mandatory = mandatory(endpoint);
         let reference = |(status, codes): (u16, Vec<Code>)| {
-            let name = self.name(status, &codes, limited);
+            let name = self.name(response(status, &codes, limited, mandatory), status, &codes);
             (status.to_string(), json!({"$ref": format!("#/components/responses/{name}")}))
         };
         let mut errors: Map<String, Value> = by_status.into_iter().map(reference).collect();
@@ -103,9 +119,8 @@ impl Shared {
         errors
     }
 
-    /// The name of the response with this status and one of these codes.
-    fn name(&mut self, status: u16, codes: &[Code], limited: bool) -> String {
-        let new = response(status, codes, limited);
+    /// The name of a response, with this status and one of these codes.
+    fn name(&mut self, new: Value, status: u16, codes: &[Code]) -> String {
         let word = |code: &Code| code.as_str().split('_').map(capitalized).collect::<String>();
         let base = match codes {
             [code] if code.statuses().len() == 1 => word(code),
@@ -131,8 +146,22 @@ fn capitalized(word: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
+/// A field that a body must have, if there is a body.
+fn mandatory(endpoint: Endpoint) -> Option<&'static str> {
+    match endpoint {
+        Endpoint::Liveness | Endpoint::Readiness | Endpoint::OpenApi | Endpoint::Docs(_) => None,
+        Endpoint::Mirrored(route) => match route {
+            Route::Login => Some("password"),
+            Route::Reset | Route::Verify => Some("method"),
+            Route::Surveys => Some("companyId"),
+            Route::QueueSummary | Route::QueueActivity | Route::QueuePerformance => Some("queues"),
+            Route::Logout | Route::Organization | Route::Questions | Route::Further(_) => None,
+        },
+    }
+}
+
 /// A problem document with one of these codes.
-fn response(status: u16, codes: &[Code], limited: bool) -> Value {
+fn response(status: u16, codes: &[Code], limited: bool, mandatory: Option<&str>) -> Value {
     let told: Vec<_> = codes
         .iter()
         .map(|code| format!("`{}`: {} {}", code.as_str(), code.meaning().when, code.meaning().remedy))
@@ -143,8 +172,10 @@ fn response(status: u16, codes: &[Code], limited: bool) -> Value {
         "properties": {"code": {"type": "string", "enum": words}},
         "required": ["code"],
     });
-    let examples: Map<_, _> =
-        codes.iter().map(|code| (code.as_str().to_owned(), json!({"value": example(status, *code)}))).collect();
+    let examples: Map<_, _> = codes
+        .iter()
+        .map(|code| (code.as_str().to_owned(), json!({"value": example(status, *code, mandatory)})))
+        .collect();
     json!({
         "description": told.join("\n\n"),
         "headers": headers::of_error(status, codes, limited),
@@ -155,11 +186,15 @@ fn response(status: u16, codes: &[Code], limited: bool) -> Value {
     })
 }
 
-fn example(status: u16, code: Code) -> Value {
+/// What a body must have, if there is one, is `mandatory`.
+fn example(status: u16, code: Code, mandatory: Option<&str>) -> Value {
     let meaning = code.meaning();
-    let errors = match code {
-        Code::MissingParameter => json!([{"pointer": "/companyId", "detail": "this field is mandatory"}]),
-        Code::InvalidRequest => json!([{"pointer": "/limit", "detail": "this must be a whole number from 1 to 100"}]),
+    let errors = match (code, mandatory) {
+        (Code::MissingParameter, Some(field)) => {
+            json!([{"pointer": format!("/{field}"), "detail": "this field is mandatory"}])
+        }
+        (Code::InvalidRequest, Some(_)) => json!([{"pointer": "/x", "detail": UNKNOWN_FIELD}]),
+        (Code::InvalidRequest, None) => json!([{"parameter": "x", "detail": UNKNOWN_PARAMETER}]),
         _ => json!([]),
     };
     json!({
@@ -177,7 +212,10 @@ fn example(status: u16, code: Code) -> Value {
 
 /// The answer of an unknown path, and the one to a method that a path does not take.
 pub(super) fn elsewhere() -> Value {
-    json!({"404": response(404, &[Code::NotFound], false), "405": response(405, &[Code::MethodNotAllowed], false)})
+    json!({
+        "404": response(404, &[Code::NotFound], false, None),
+        "405": response(405, &[Code::MethodNotAllowed], false, None),
+    })
 }
 
 /// What HTTP itself refuses, before there is a request to speak of.

@@ -3,13 +3,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::{
-    config::{CacheConfig, DurationText, FreshnessConfig},
+    config::{CacheConfig, DurationText, FreshnessConfig, RouteConfig},
     model::Route,
 };
 
 /// How long a route's answers are good, counted from when Wesal was asked; `None` where nothing is ever kept.
-pub(super) fn of(route: Route, cache: &CacheConfig) -> Option<Value> {
+pub(super) fn of(route: Route, cache: &CacheConfig, routes: &[RouteConfig]) -> Option<Value> {
     let document = match route {
+        Route::Further(further) => &routes.iter().find(|route| route.is(further))?.freshness(),
         Route::Login | Route::Logout | Route::Reset | Route::Verify => return None,
         Route::Organization => &cache.organization,
         Route::Questions => &cache.questions,

@@ -23,12 +23,15 @@ pub(super) fn all() -> Value {
             "The request's id: the caller's own if it is sane, else one that was made.",
             "9a9bc336b61edae04112362eb0bb2033",
         )),
-        "RateLimit-Policy": text(
+        "RateLimit-Policy": always(text(
             "The limit of the key (draft-ietf-httpapi-ratelimit-headers): `q` requests may come at once, and a spent `q` is \
              whole again after `w` seconds.",
             "\"default\";q=100;w=2",
-        ),
-        "RateLimit": text("How it stands: `r` requests are left now, one more comes back within `t` seconds.", "\"default\";r=99;t=1"),
+        )),
+        "RateLimit": always(text(
+            "How it stands: `r` requests are left now, one more comes back within `t` seconds.",
+            "\"default\";r=99;t=1",
+        )),
         "Retry-After": always(seconds("After so many seconds it is worth trying again.", 1, 2)),
         "Cache-Status": always(text(
             "Where the answer came from (RFC 9211): `hit`, or `fwd=` and why Wesal was asked, `ttl`, `stored`, \
@@ -67,7 +70,8 @@ pub(super) fn of_success(kept: bool, conditional: bool) -> Map<String, Value> {
 /// The headers of an error. Who is not known has no limit to be told of.
 pub(super) fn of_error(status: u16, codes: &[Code], limited: bool) -> Map<String, Value> {
     let mut names = vec!["Cache-Control"];
-    if limited && status != 401 {
+    // Who has no right to what it asks for is known.
+    if status == 403 {
         names.extend(LIMITS);
     }
     if codes.iter().all(|code| code.says_when()) {
@@ -77,6 +81,10 @@ pub(super) fn of_error(status: u16, codes: &[Code], limited: bool) -> Map<String
         names.push("WWW-Authenticate");
     }
     let mut headers = named(names);
+    if limited && !matches!(status, 401 | 403) {
+        let if_known = json!({"description": "As at a success; not there where it is not known who calls.", "schema": {"type": "string"}});
+        headers.extend(LIMITS.map(|name| (name.to_owned(), if_known.clone())));
+    }
     if status == 405 {
         let allow = json!({
             "description": "The methods that the path takes.",
@@ -101,6 +109,11 @@ pub(super) fn parameters() -> Value {
         "RequestCacheControl": header(
             "Cache-Control",
             "`max-age=N`, `no-cache` or `only-if-cached`, for keys with `may_refresh`; else it is ignored.",
+        ),
+        "TraceParent": header(
+            "traceparent",
+            "The trace that the request belongs to (W3C Trace Context): the gateway's log and its own traces go on with it. Wesal is \
+             not told.",
         ),
         "ClientId": header("X-Client-Id", "Accepted, as Wesal wants one, and ignored."),
     })

@@ -9,21 +9,33 @@ mod headers;
 mod operations;
 mod vendor;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use axum::http::Method;
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{app::Settings, problem::Document, router::Endpoint};
-use crate::{config::CacheConfig, fetch::Readiness, model::Route};
+use crate::{
+    config::{CacheConfig, RouteConfig},
+    fetch::Readiness,
+    model::{Further, MAX_DEPTH, Route},
+};
 use errors::Shared;
 pub(super) use operations::ids;
 
 /// The description of what is served with these settings, where a request may name `max_queues` queues.
-pub(super) fn document(settings: &Settings, max_queues: usize, freshness: &CacheConfig) -> Value {
+pub(super) fn document(
+    settings: &Settings,
+    max_queues: usize,
+    freshness: &CacheConfig,
+    routes: &[RouteConfig],
+) -> Value {
     let mut describing = Describing {
         settings,
         max_queues,
         freshness,
+        routes,
         schemas: SchemaSettings::draft2020_12()
             .for_serialize()
             .with(|settings| settings.definitions_path = "/components/schemas".into())
@@ -35,6 +47,8 @@ pub(super) fn document(settings: &Settings, max_queues: usize, freshness: &Cache
     describing.schemas.subschema_for::<Document<'_>>();
     let mut schemas = describing.schemas.take_definitions(true);
     schemas.extend(describing.requests);
+    let further = (!settings.table.further.is_empty()).then_some(operations::FURTHER);
+    let tags = operations::TAGS.into_iter().chain(further);
     let tag = |(name, about): (&str, &str)| json!({"name": name, "description": about});
     json!({
         "openapi": "3.1.0",
@@ -42,11 +56,11 @@ pub(super) fn document(settings: &Settings, max_queues: usize, freshness: &Cache
             "title": "wesal-gateway",
             "version": env!("CARGO_PKG_VERSION"),
             "summary": env!("CARGO_PKG_DESCRIPTION"),
-            "description": ABOUT,
+            "description": about(),
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/", "description": "The gateway that serves this document."}],
-        "tags": operations::TAGS.map(tag),
+        "tags": tags.map(tag).collect::<Vec<_>>(),
         "security": CREDENTIALS.map(|scheme| json!({scheme: []})),
         "paths": paths,
         // What is answered where there is no operation.
@@ -61,12 +75,16 @@ pub(super) fn document(settings: &Settings, max_queues: usize, freshness: &Cache
     })
 }
 
-const ABOUT: &str = "A caching gateway for the Wesal API: Wesal's own routes, with a gateway key in the place of Wesal's \
+fn about() -> String {
+    format!(
+        "A caching gateway for the Wesal API: Wesal's own routes, with a gateway key in the place of Wesal's \
     token. A success is Wesal's answer, value for value; an error is always a problem document (RFC 9457) that says what to \
     do, and whose `code` is what to branch on.\n\nRequests are checked before anything is spent: an unknown field or query \
-    parameter, a doubled member, and a body that is nested more than 32 deep are refused. An unknown path is a 404 \
+    parameter, a doubled member, and a body that is nested more than {MAX_DEPTH} deep are refused. An unknown path is a 404 \
     `not_found`, a method that a path does not take a 405 `method_not_allowed` with `Allow`. What is no HTTP request gets a \
-    bare 400, 414 or 431 without a body.";
+    bare 400, 414 or 431 without a body."
+    )
+}
 
 /// Any one of them will do.
 const CREDENTIALS: [&str; 4] = ["key", "bearerKey", "apiKey", "session"];
@@ -75,6 +93,7 @@ struct Describing<'a> {
     settings: &'a Settings,
     max_queues: usize,
     freshness: &'a CacheConfig,
+    routes: &'a [RouteConfig],
     schemas: SchemaGenerator,
     /// The schemas of what is posted.
     requests: Map<String, Value>,
@@ -83,27 +102,27 @@ struct Describing<'a> {
 
 impl Describing<'_> {
     fn paths(&mut self) -> Map<String, Value> {
-        let mut paths = Map::new();
-        for endpoint in Endpoint::all() {
-            for path in endpoint.paths(&self.settings.base_path) {
-                let mut item = Map::new();
+        // A further route's path can take two methods, each for itself.
+        let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+        let table = &self.settings.table;
+        for endpoint in table.all() {
+            for path in table.paths(endpoint) {
+                let alias = path.ends_with(crate::http::router::LOGOUT_TOO);
+                let item = paths.entry(path).or_default();
                 for method in [Method::GET, Method::HEAD, Method::POST] {
                     if endpoint.takes(&method) {
-                        let alias = path.ends_with(crate::http::router::LOGOUT_TOO);
                         item.insert(method.as_str().to_ascii_lowercase(), self.operation(endpoint, &method, alias));
                     }
                 }
-                paths.insert(path, item.into());
             }
         }
-        paths
+        paths.into_iter().map(|(path, item)| (path, item.into())).collect()
     }
 
     fn operation(&mut self, endpoint: Endpoint, method: &Method, alias: bool) -> Value {
         let words = operations::words(endpoint);
-        let mut id = words.id.to_owned();
-        let mut summary = words.summary.to_owned();
-        let mut about = words.about.to_owned();
+        let (mut id, mut summary, mut about) =
+            (words.id.into_owned(), words.summary.into_owned(), words.about.into_owned());
         if alias {
             id.push_str("_too");
             summary.push_str(", at its other path");
@@ -146,7 +165,7 @@ impl Describing<'_> {
             if let Some(scope) = route.scope() {
                 object.insert("x-scope".to_owned(), scope.as_str().into());
             }
-            if let Some(freshness) = freshness::of(route, self.freshness) {
+            if let Some(freshness) = freshness::of(route, self.freshness, self.routes) {
                 object.insert("x-freshness".to_owned(), freshness);
             }
             if let Some(body) = bodies::request(route, self.settings, self.max_queues, &mut self.requests) {
@@ -163,24 +182,40 @@ impl Describing<'_> {
             Endpoint::Liveness | Endpoint::Readiness => return parameters,
             Endpoint::OpenApi | Endpoint::Docs(_) => parameters.push(named("IfNoneMatch")),
             Endpoint::Mirrored(route) => {
+                parameters.push(named("TraceParent"));
                 match route {
                     Route::Login => parameters.push(named("ClientId")),
                     Route::Logout | Route::Reset | Route::Verify => {}
-                    Route::Organization | Route::Questions => {
+                    Route::Organization | Route::Questions | Route::Further(Further { is_gotten: true, .. }) => {
                         parameters.extend([named("IfNoneMatch"), named("RequestCacheControl")]);
                     }
-                    Route::Surveys | Route::QueueSummary | Route::QueueActivity | Route::QueuePerformance => {
+                    Route::Surveys
+                    | Route::QueueSummary
+                    | Route::QueueActivity
+                    | Route::QueuePerformance
+                    | Route::Further(_) => {
                         parameters.push(named("RequestCacheControl"));
                     }
                 }
-                if route == Route::Questions {
-                    parameters.push(super::routes::questions::parameter_described());
-                }
-                let forwarded = |name: &String| {
-                    let about = "Handed on to Wesal (`upstream.forward_query`); once at most.";
-                    json!({"name": name, "in": "query", "description": about, "schema": {"type": "string"}})
+                let own = match route {
+                    Route::Questions => {
+                        parameters.push(super::routes::questions::parameter_described());
+                        &[][..]
+                    }
+                    Route::Further(further) => {
+                        parameters.extend(super::routes::further::parameters_described(further));
+                        &further.query
+                    }
+                    _ => &[],
                 };
-                parameters.extend(self.settings.forward_query.iter().map(forwarded));
+                let about = if matches!(route, Route::Login | Route::Logout) {
+                    "Accepted (`upstream.forward_query`), and ignored: Wesal is not asked here."
+                } else {
+                    "Handed on to Wesal (`upstream.forward_query`); once at most."
+                };
+                let forwarded = |name: &String| json!({"name": name, "in": "query", "description": about, "schema": {"type": "string"}});
+                let names: BTreeSet<&String> = own.iter().chain(&self.settings.forward_query).collect();
+                parameters.extend(names.into_iter().map(forwarded));
             }
         }
         parameters
@@ -216,7 +251,7 @@ impl Describing<'_> {
                 insert(304, not_modified(headers));
             }
             Endpoint::Mirrored(route) => {
-                let kept = !matches!(route, Route::Login | Route::Logout | Route::Reset | Route::Verify);
+                let kept = !route.is_of_account();
                 let conditional = kept && route.is_gotten();
                 let headers = headers::of_success(kept, conditional);
                 let content = bodies::answer(route, &mut self.schemas);

@@ -1,16 +1,18 @@
 //! What each operation is called, and what it is for.
 
+use std::borrow::Cow;
+
 use crate::{
     http::{docs::Page, router::Endpoint},
-    model::Route,
+    model::{Further, Route},
 };
 
 /// An operation in words. Its id is the handler's name.
 pub(super) struct Words {
-    pub(super) id: &'static str,
+    pub(super) id: Cow<'static, str>,
     pub(super) tag: &'static str,
-    pub(super) summary: &'static str,
-    pub(super) about: &'static str,
+    pub(super) summary: Cow<'static, str>,
+    pub(super) about: Cow<'static, str>,
 }
 
 /// The groups, in the order in which a reader should meet them.
@@ -21,9 +23,15 @@ pub(super) const TAGS: [(&str, &str); 4] = [
     ("gateway", "The gateway itself."),
 ];
 
-/// The ids of the operations in the order of the table of routes.
-pub(in crate::http) fn ids() -> impl Iterator<Item = &'static str> {
-    Endpoint::all().map(|endpoint| words(endpoint).id)
+/// The group of those that the configuration names, where there are any.
+pub(super) const FURTHER: (&str, &str) = (
+    "further",
+    "Routes of Wesal's that whoever runs this gateway has added (`[[routes]]`). They are asked and answer as Wesal says.",
+);
+
+/// The ids of the operations in the order of the table of routes, the further ones left out.
+pub(in crate::http) fn ids() -> impl Iterator<Item = Cow<'static, str>> {
+    Endpoint::of_reference().map(|endpoint| words(endpoint).id)
 }
 
 pub(super) fn words(endpoint: Endpoint) -> Words {
@@ -111,7 +119,21 @@ pub(super) fn words(endpoint: Endpoint) -> Words {
                 "Queues' measures over an interval",
                 "Each queue is kept by itself, the longer the longer ago the interval ended.",
             ),
+            Route::Further(further) => return further_words(further),
         },
     };
-    Words { id, tag, summary, about }
+    Words { id: id.into(), tag, summary: summary.into(), about: about.into() }
+}
+
+fn further_words(further: &Further) -> Words {
+    let path = further.path.as_str();
+    let verb = if further.is_gotten { "get" } else { "query" };
+    let words: String = path.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    Words {
+        id: format!("{verb}_further_{}{}", further.index + 1, words.trim_end_matches('_')).into(),
+        tag: FURTHER.0,
+        summary: format!("Wesal's {path}").into(),
+        about: "Added by whoever runs this gateway, and handed on as a whole: what it takes and what it answers, Wesal says."
+            .into(),
+    }
 }

@@ -21,8 +21,8 @@ use crate::{
         extract::{Described, Fields, Form, readers},
         problem::{Fault, Problem},
     },
-    model::{CallerName, Route, write_string},
-    upstream::Called,
+    model::{CallerName, Route, write_query, write_string},
+    upstream::{AccountRequest, Called},
 };
 
 /// `POST /auth/login`: an app that speaks Wesal gives its name as `email` and its key as `password`, and gets a session.
@@ -33,7 +33,7 @@ pub(in crate::http) async fn log_in(
     body: Body,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    parameters(&app.settings, &head.uri)?;
+    parameters(&app.settings, Route::Login, &head.uri)?;
     let (email, password) = shown_at_login(read_fields(app, head, body).await?)?;
     let (known, now) = (app.known(), app.clock.wall());
     let found = known.callers.by_login(&email, &password, now);
@@ -110,7 +110,7 @@ fn user_id(name: &CallerName) -> u32 {
 
 /// `GET /auth/logout`, `GET /auth/reset_pwd`: ends the session that was shown. With a key there is none to end.
 pub(in crate::http) fn log_out(app: &App, session: Option<&Session>, head: &Parts) -> Result<Response, Problem> {
-    parameters(&app.settings, &head.uri)?;
+    parameters(&app.settings, Route::Logout, &head.uri)?;
     if let Some(session) = session {
         app.sessions.end(session, app.clock.wall());
     }
@@ -226,13 +226,15 @@ async fn call_account(
     form: &AccountForm,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    parameters(&app.settings, &head.uri)?;
+    let mut target = form.route.template().to_owned();
+    write_query(&parameters(&app.settings, form.route, &head.uri)?, &mut target);
     let fields = read_fields(app, head, body).await?;
     let is_own = |email: &str| app.wesal.is_own_email(email);
     let AccountCall { body, own_password } = account_call(form, fields, &app.settings.forward_fields, is_own)?;
+    let request = AccountRequest { route: form.route, target, body };
     let Called { result, effort } = match own_password {
-        None => app.wesal.call_account(form.route, body, line.span.point()).await,
-        Some(password) => app.wesal.change_own_password(body, password, line.span.point()).await?,
+        None => app.wesal.call_account(request, line.span.point()).await,
+        Some(password) => app.wesal.change_own_password(request, password, line.span.point()).await?,
     };
     line.effort = effort;
     // The reference promises no more than this; whatever else the vendor says here stays here.

@@ -5,7 +5,7 @@ use axum::{
 };
 
 use super::{
-    questions, queues,
+    further, questions, queues,
     serve::{parameters, read_gotten, read_posted},
     surveys,
 };
@@ -42,18 +42,24 @@ fn read(app: &App, asked: &[u8]) -> Result<Query, Problem> {
     };
     let Ok(uri) = path.parse::<Uri>() else { return wrong("/path", "this is no path") };
     let settings = &app.settings;
-    // With the base path or without, as the reference writes it.
-    let route = match [settings.base_path.as_str(), ""].into_iter().find_map(|base| Endpoint::find(base, uri.path())) {
-        Some(Endpoint::Mirrored(route))
-            if !matches!(route, Route::Login | Route::Logout | Route::Reset | Route::Verify) =>
-        {
-            route
-        }
-        _ => return wrong("/path", "no route whose answers are kept has this path"),
+    let named = match method.as_ref().map(|method| Method::from_bytes(method.as_bytes())) {
+        Some(Err(_)) => return wrong("/method", "this is no method"),
+        Some(Ok(method)) => Some(method),
+        None => None,
     };
-    let is_its =
-        |method: &String| Method::from_bytes(method.as_bytes()).is_ok_and(|m| Endpoint::Mirrored(route).takes(&m));
-    if !method.as_ref().is_none_or(is_its) {
+    // A path that takes both is asked for with what it is given.
+    let likely = || if body.is_some() { Method::POST } else { Method::GET };
+    let method = named.clone().unwrap_or_else(likely);
+    // With the base path or without, as the reference writes it.
+    let spellings = [settings.table.below_base(uri.path()), uri.path()];
+    let found = spellings.into_iter().find_map(|path| Some((settings.table.find_mirrored(&method, path)?, path)));
+    let Some((endpoint @ Endpoint::Mirrored(route), path)) = found else {
+        return wrong("/path", "no route whose answers are kept has this path");
+    };
+    if route.is_of_account() {
+        return wrong("/path", "no route whose answers are kept has this path");
+    }
+    if !named.is_none_or(|method| endpoint.takes(&method)) {
         return wrong("/method", "this path does not take it");
     }
     let mut text = String::new();
@@ -61,17 +67,27 @@ fn read(app: &App, asked: &[u8]) -> Result<Query, Problem> {
         Value::write(body, &mut text);
     }
     let posted = |subject: &dyn Fn(&mut Fields) -> Option<Subject>| {
-        read_posted(settings, parameters(settings, &uri)?, text.as_bytes(), subject)
+        read_posted(settings, parameters(settings, route, &uri)?, text.as_bytes(), subject)
     };
     let most = app.known().max_queues;
     match route {
-        Route::Questions => read_gotten(settings, &uri, || questions::company(uri.path()).map(Subject::Questions)),
+        Route::Questions => {
+            read_gotten(settings, route, &uri, || questions::company(uri.path()).map(Subject::Questions))
+        }
+        Route::Further(further) if further.is_gotten => {
+            let path = further::filled(further, path)?;
+            read_gotten(settings, route, &uri, || Ok(further::document(further, path)))
+        }
+        Route::Further(further) => {
+            let path = further::filled(further, path)?;
+            posted(&|fields| Some(further::posted_document(further, path.clone(), fields)))
+        }
         Route::Surveys => posted(&|fields| surveys::subject(fields)),
         Route::QueueSummary | Route::QueueActivity | Route::QueuePerformance => {
             posted(&|fields| queues::subject(route, most, fields))
         }
         Route::Organization | Route::Login | Route::Logout | Route::Reset | Route::Verify => {
-            read_gotten(settings, &uri, || Ok(Subject::Organization))
+            read_gotten(settings, route, &uri, || Ok(Subject::Organization))
         }
     }
 }

@@ -3,6 +3,7 @@
 pub(super) mod auth;
 pub(super) mod docs;
 pub(super) mod explain;
+pub(super) mod further;
 pub(super) mod health;
 pub(super) mod openapi;
 pub(super) mod organization;

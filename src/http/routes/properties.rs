@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::{
     auth::{self, AccountCall},
-    questions, queues,
+    further, questions, queues,
     serve::{parameters, read_gotten, read_posted},
     surveys,
 };
@@ -27,7 +27,7 @@ use crate::{
         app::Settings,
         extract::{Fields, parse_json},
         problem::{MOST_FAULTS, Problem},
-        router::Endpoint,
+        router::{Endpoint, Table},
     },
     model::{Query, Route, Subject},
 };
@@ -48,7 +48,7 @@ enum Read {
 pub(crate) fn caller_request(method: &str, target: &str, body: &[u8]) -> Option<&'static str> {
     let method = Method::from_bytes(method.as_bytes()).ok()?;
     let uri: Uri = target.parse().ok()?;
-    let route = match Endpoint::find(BASE, uri.path()) {
+    let route = match settings().table.find(&method, uri.path()) {
         Some(endpoint @ Endpoint::Mirrored(route)) if endpoint.takes(&method) => route,
         _ => return Some("elsewhere"),
     };
@@ -66,7 +66,7 @@ pub(crate) fn caller_request(method: &str, target: &str, body: &[u8]) -> Option<
 
 fn settings() -> Settings {
     Settings {
-        base_path: BASE.to_owned(),
+        table: Table { base_path: BASE.to_owned(), further: Vec::new() },
         max_body: usize::MAX,
         body_timeout: Duration::MAX,
         forward_query: vec!["lang".to_owned(), "größe".to_owned()],
@@ -77,26 +77,34 @@ fn settings() -> Settings {
 fn read(route: Route, uri: &Uri, body: &[u8]) -> Result<Read, Problem> {
     let settings = &settings();
     let posted = |subject: &dyn Fn(&mut Fields) -> Option<Subject>| {
-        read_posted(settings, parameters(settings, uri)?, body, subject).map(Read::Query)
+        read_posted(settings, parameters(settings, route, uri)?, body, subject).map(Read::Query)
     };
     let account = |form| {
-        parameters(settings, uri)?;
+        parameters(settings, route, uri)?;
         let fields = Fields::of(parse_json(body)?)?;
         auth::account_call(form, fields, &settings.forward_fields, |email| email == OWN_EMAIL).map(Read::Account)
     };
     match route {
         Route::Login => {
-            parameters(settings, uri)?;
+            parameters(settings, route, uri)?;
             let (email, password) = auth::shown_at_login(Fields::of(parse_json(body)?)?)?;
             Ok(Read::Login { email, password })
         }
-        Route::Logout => parameters(settings, uri).map(|_| Read::Logout),
+        Route::Logout => parameters(settings, route, uri).map(|_| Read::Logout),
         Route::Reset => account(&auth::RESET),
         Route::Verify => account(&auth::VERIFY),
-        Route::Organization => read_gotten(settings, uri, || Ok(Subject::Organization)).map(Read::Query),
+        Route::Organization => read_gotten(settings, route, uri, || Ok(Subject::Organization)).map(Read::Query),
         Route::Questions => {
             let subject = || questions::company(uri.path()).map(Subject::Questions);
-            read_gotten(settings, uri, subject).map(Read::Query)
+            read_gotten(settings, route, uri, subject).map(Read::Query)
+        }
+        Route::Further(further) if further.is_gotten => {
+            let path = further::filled(further, uri.path())?;
+            read_gotten(settings, route, uri, || Ok(further::document(further, path))).map(Read::Query)
+        }
+        Route::Further(further) => {
+            let path = further::filled(further, uri.path())?;
+            posted(&|fields| Some(further::posted_document(further, path.clone(), fields)))
         }
         Route::Surveys => posted(&|fields| surveys::subject(fields)),
         Route::QueueSummary | Route::QueueActivity | Route::QueuePerformance => {
@@ -166,8 +174,11 @@ fn same_json(asked: &[u8], sent: &str) {
 }
 
 fn same_interval(asked: &Value, sent: &Value) {
+    // What lies before the first instant that can be written is that one, and after the last the last.
+    let first: Timestamp = "0000-01-01T00:00:00Z".parse().unwrap_or(Timestamp::MIN);
     let instants = |interval: &Value| -> Vec<Timestamp> {
-        interval.as_str().unwrap_or_default().split('/').filter_map(|instant| instant.parse().ok()).collect()
+        let instant = |text: &str| text.parse().unwrap_or(Timestamp::MAX).max(first);
+        interval.as_str().unwrap_or_default().split('/').map(instant).collect()
     };
     // As the reference writes it: 2024-01-28T09:00:00.000Z/2024-01-28T10:00:00.000Z
     let outline = |c: char| if c.is_ascii_digit() { '0' } else { c };

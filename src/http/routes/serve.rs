@@ -30,9 +30,10 @@ pub(super) async fn posted(
     body: Body,
     subject: impl FnOnce(&mut Fields) -> Option<Subject>,
 ) -> Result<Arc<Question>, Problem> {
-    let query = parameters(&app.settings, &head.uri)?;
-    // Survey filters can hold a phone number: they are not remembered. And few who ask send a query with a POST.
-    let remembered = route != Route::Surveys && query.is_empty();
+    let query = parameters(&app.settings, route, &head.uri)?;
+    // Survey filters can hold a phone number, and of further routes it is not known: they are not remembered. And few who
+    // ask send a query with a POST.
+    let remembered = !matches!(route, Route::Surveys | Route::Further(_)) && query.is_empty();
     let body = bytes_of(app, head, body).await?;
     let read = || read_posted(&app.settings, query, &body, subject);
     match remembered {
@@ -74,17 +75,22 @@ pub(super) fn gotten(
     route: Route,
     subject: impl FnOnce() -> Result<Subject, Problem>,
 ) -> Result<Arc<Question>, Problem> {
+    let read = || read_gotten(&app.settings, route, &head.uri, subject);
+    if matches!(route, Route::Further(_)) {
+        return Ok(Arc::new(Question::once(read()?)));
+    }
     let target = head.uri.path_and_query().map_or("", |target| target.as_str());
-    app.parts.question(&words(route, 0, target.as_bytes()), || read_gotten(&app.settings, &head.uri, subject))
+    app.parts.question(&words(route, 0, target.as_bytes()), read)
 }
 
 /// The query that a target is.
 pub(super) fn read_gotten(
     settings: &Settings,
+    route: Route,
     uri: &Uri,
     subject: impl FnOnce() -> Result<Subject, Problem>,
 ) -> Result<Query, Problem> {
-    let forwarded = Forwarded { query: parameters(settings, uri)?, fields: BTreeMap::new() };
+    let forwarded = Forwarded { query: parameters(settings, route, uri)?, fields: BTreeMap::new() };
     Ok(Query { subject: subject()?, forwarded })
 }
 
@@ -99,8 +105,9 @@ fn words(route: Route, most: usize, asked: &[u8]) -> Vec<u8> {
 }
 
 /// The query parameters that may be forwarded; any other is refused.
-pub(super) fn parameters(settings: &Settings, uri: &Uri) -> Result<BTreeMap<String, String>, Problem> {
-    query_parameters(uri.query(), &settings.forward_query)
+pub(super) fn parameters(settings: &Settings, route: Route, uri: &Uri) -> Result<BTreeMap<String, String>, Problem> {
+    let own = if let Route::Further(further) = route { &further.query[..] } else { &[] };
+    query_parameters(uri.query(), &[own, &settings.forward_query])
 }
 
 /// The answer to what was posted, if `caller` may have it.

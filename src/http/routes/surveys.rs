@@ -9,7 +9,7 @@ use crate::{
         extract::{Form, readers},
         problem::Problem,
     },
-    model::{Route, Subject, SurveysQuery},
+    model::{CompanyId, Route, Subject, SurveysQuery},
 };
 
 /// `POST /survey/queries/surveys`
@@ -40,7 +40,7 @@ pub(in crate::http) fn subject(form: &mut impl Form) -> Option<Subject> {
     let extended = form.optional("extended", readers::Boolean, super::EXTENDED);
     let offset = form.optional(
         "offset",
-        readers::WholeNumber(0..=u64::MAX),
+        readers::WholeNumber(0..=CompanyId::MAX),
         "How many surveys are left out at the start; 0 if it is not there. In digits alone.",
     );
     let limit = form.optional(

@@ -5,9 +5,14 @@ use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
-    http::{Request, header},
+    http::{HeaderValue, Method, Request, header},
+    response::Response,
 };
-use hyper::{body::Incoming, server::conn::http2, service::service_fn};
+use hyper::{
+    body::{Body as _, Incoming},
+    server::conn::http2,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -45,7 +50,11 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: 
         let exchange = shared.2.begin();
         async move {
             let (service, peer, _) = shared.as_ref();
+            let is_head = *request.method() == Method::HEAD;
             let mut response = service.answer(peer, request.map(Body::new)).await;
+            if is_head {
+                leave_out_body(&mut response);
+            }
             // Has no meaning here (RFC 9113, 8.2.2): the connection says itself that it ends.
             response.headers_mut().remove(header::CONNECTION);
             Ok::<_, Infallible>(response.map(|body| exchange.answer(body)))
@@ -97,5 +106,13 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: 
     tasks.end_all();
     if end == End::Over {
         hear_out(&mut stream, clock.as_ref(), watch.last_answer().after(FAREWELL)).await;
+    }
+}
+
+/// What hyper does for a HEAD in HTTP/1 alone (RFC 9110, section 9.3.2).
+fn leave_out_body(response: &mut Response) {
+    let body = std::mem::take(response.body_mut());
+    if let Some(length) = body.size_hint().exact().filter(|length| *length > 0) {
+        response.headers_mut().entry(header::CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
     }
 }

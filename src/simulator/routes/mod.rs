@@ -1,6 +1,7 @@
 //! What each route answers to a call with good credentials: the body of a success, or the refusal.
 
 mod auth;
+mod further;
 mod params;
 mod queries;
 mod queues;
@@ -22,5 +23,6 @@ pub(crate) fn answer(inner: &Inner, call: &Call) -> Result<String, Refusal> {
         Route::Summary => queues::summary(inner, call),
         Route::Activity => queues::activity(inner, call),
         Route::Performance => queues::performance(inner, call),
+        Route::Further => further::echo(inner, call),
     }
 }

@@ -139,7 +139,8 @@ impl World {
 
     /// Where answers are to be as they are described; `None` if this world serves other paths.
     fn public(&self) -> Option<SocketAddr> {
-        (self.config.server.base_path == "/api/v1").then_some(self.address)
+        let config = &self.config;
+        (config.server.base_path == "/api/v1" && config.routes.is_empty()).then_some(self.address)
     }
 
     /// The vendor, if nothing stands between it and the gateway.

@@ -1,0 +1,178 @@
+use std::{collections::HashSet, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
+
+use super::{
+    DurationText, FreshnessConfig,
+    cache::never_stale_without_ttl,
+    callers::{CallerConfig, ScopeName},
+    check::Check,
+};
+use crate::model::{COMPANY_PARAMETER, Further, Route, RoutePath, Scope};
+
+/// One of `[[routes]]`: a vendor route that the reference does not know, mirrored as documents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RouteConfig {
+    /// Its path under the base path, here and at the vendor; a segment in braces, as in `/queries/agents/{id}`, stands for any
+    /// one segment. Where it is called `{companyId}`, callers that are held to some companies are held to them here too.
+    #[schemars(with = "String")]
+    pub path: RoutePath,
+    /// How it is asked for: `GET`, `POST`, or both. What changes something at the vendor must not stand here.
+    #[serde(default = "by_get")]
+    #[schemars(length(min = 1))]
+    pub methods: Vec<RouteMethod>,
+    /// What a caller needs among its `scopes`: one of the reference's, or a new word of 1 to 32 of `a-z`, `0-9`, `-`, `_`.
+    #[serde(deserialize_with = "named_scope")]
+    #[schemars(with = "ScopeName")]
+    pub scope: Scope,
+    /// The query parameters that it takes, beside those of `upstream.forward_query`.
+    #[serde(default)]
+    pub query: Vec<String>,
+    /// How long an answer is fresh; zero: it is not kept.
+    #[serde(with = "DurationText")]
+    pub ttl: Duration,
+    /// How long after that it is served at once while it is refreshed.
+    #[serde(default, with = "DurationText")]
+    pub stale_while_revalidate: Duration,
+    /// How long after `ttl` it may stand in when the vendor fails.
+    #[serde(default, with = "DurationText")]
+    pub stale_if_error: Duration,
+}
+
+/// A method of a further route: one that asks, and does not change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum RouteMethod {
+    /// `GET`, and with it `HEAD`.
+    Get,
+    /// `POST`, with a JSON object as its body.
+    Post,
+}
+
+impl<'de> Deserialize<'de> for RouteMethod {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "GET" => Ok(Self::Get),
+            "POST" => Ok(Self::Post),
+            _ => Err(D::Error::custom(
+                "is neither \"GET\" nor \"POST\"; other methods change things at the vendor, and are not mirrored",
+            )),
+        }
+    }
+}
+
+fn by_get() -> Vec<RouteMethod> {
+    vec![RouteMethod::Get]
+}
+
+fn named_scope<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Scope, D::Error> {
+    ScopeName::deserialize(deserializer).map(|name| name.0)
+}
+
+impl RouteConfig {
+    /// How long its answers are good.
+    pub fn freshness(&self) -> FreshnessConfig {
+        let Self { ttl, stale_while_revalidate, stale_if_error, .. } = *self;
+        FreshnessConfig { ttl, stale_while_revalidate, stale_if_error }
+    }
+
+    /// Whether it is where `route` was read from.
+    pub fn is(&self, route: &Further) -> bool {
+        let method = if route.is_gotten { RouteMethod::Get } else { RouteMethod::Post };
+        self.path == route.path && self.methods.contains(&method)
+    }
+
+    fn validate(&self, check: &mut Check<'_>) {
+        let path = self.path.as_str();
+        let remedy = "leave it out; the login routes are the gateway's own";
+        let of_account = path == "/auth" || path.starts_with("/auth/");
+        check.that(
+            !of_account,
+            "path",
+            "lies below /auth, where the service login's own account is dealt with",
+            remedy,
+        );
+        let known = Route::ALL.into_iter().any(|route| template(route).is_some_and(|known| known.fits(path)));
+        let reason = "is a path of the reference's, which is mirrored already";
+        check.that(of_account || !known, "path", reason, "leave it out; [cache] sets how long its answers are good");
+        check.that(!self.methods.is_empty(), "methods", "is empty", "write [\"GET\"], or leave it out");
+        let unique = self.methods.iter().collect::<HashSet<_>>().len() == self.methods.len();
+        check.that(unique, "methods", "names a method twice", "name each once");
+        let unique = self.query.iter().collect::<HashSet<_>>().len() == self.query.len();
+        let named = self.query.iter().all(|name| !name.is_empty());
+        check.that(unique && named, "query", "has an empty name, or a name twice", "name each query parameter once");
+        never_stale_without_ttl(check, self.ttl.is_zero(), self.stale_while_revalidate, self.stale_if_error);
+    }
+
+    /// Whether a request that it takes never comes to `later`, which stands after it.
+    fn hides(&self, later: &Self) -> bool {
+        self.path.fits(later.path.as_str()) && self.methods.iter().any(|method| later.methods.contains(method))
+    }
+}
+
+fn template(route: Route) -> Option<RoutePath> {
+    route.template().parse().ok()
+}
+
+/// Checks each by itself, then that each can be reached.
+pub(super) fn validate(routes: &[RouteConfig], check: &mut Check<'_>) {
+    for (index, route) in routes.iter().enumerate() {
+        check.entry(index, |check| {
+            route.validate(check);
+            let hidden = routes.iter().take(index).any(|earlier| earlier.hides(route));
+            let reason = "is never reached: one of the routes before it takes every such path";
+            check.that(!hidden, "path", reason, "put it before that one, or take it out");
+        });
+    }
+}
+
+/// Checks that each caller's scopes are those of some route, and warns where less is held back than one may think.
+pub(super) fn validate_scopes(callers: &[CallerConfig], routes: &[RouteConfig], check: &mut Check<'_>) {
+    let further: Vec<Scope> = routes.iter().map(|route| route.scope).collect();
+    let mut names: Vec<&str> = Scope::ALL.iter().chain(&further).map(Scope::as_str).collect();
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(*name));
+    for (index, caller) in callers.iter().enumerate() {
+        check.entry(index, |check| {
+            let known = |scope: &Scope| !matches!(scope, Scope::Further(_)) || further.contains(scope);
+            let remedy = format!("choose from {}", names.join(", "));
+            check.that(caller.scopes.iter().all(known), "scopes", "names a scope that no route has", &remedy);
+            for route in routes.iter().filter(|route| caller.scopes.contains(&route.scope)) {
+                let of_company = route.path.parameters().any(|name| name == COMPANY_PARAMETER);
+                if (caller.companies.is_some() && !of_company) || caller.queues.is_some() {
+                    check.warn(&format!(
+                        "it is held to some companies or queues, but of {} its scope shows it everything",
+                        route.path
+                    ));
+                }
+            }
+        });
+    }
+}
+
+/// The routes, each with one method, in their order. They live as long as the process: to be called once in it.
+pub fn further_routes(routes: &[RouteConfig]) -> Vec<&'static Further> {
+    let mut all: Vec<&'static Further> = Vec::new();
+    for route in routes {
+        let same = || routes.iter().filter(|other| other.path.is_same(&route.path));
+        let takes = |method| same().any(|other| other.methods.contains(&method));
+        let allow = match (takes(RouteMethod::Get), takes(RouteMethod::Post)) {
+            (true, true) => "GET,HEAD,POST",
+            (true, false) => "GET,HEAD",
+            (false, _) => "POST",
+        };
+        for method in &route.methods {
+            all.push(Box::leak(Box::new(Further {
+                index: all.len(),
+                path: route.path.clone(),
+                is_gotten: *method == RouteMethod::Get,
+                allow,
+                scope: route.scope,
+                query: route.query.clone(),
+            })));
+        }
+    }
+    all
+}

@@ -1,0 +1,64 @@
+//! The routes that the configuration names: documents, of which nothing is known but that they are JSON.
+
+use axum::{body::Body, http::request::Parts, response::Response};
+use serde_json::{Value, json};
+
+use super::serve::{answer_gotten, answer_posted, as_kept, gotten, posted};
+use crate::{
+    callers::Caller,
+    http::{
+        access_log::Line,
+        app::App,
+        code::Code,
+        extract::{Fields, Reader, readers},
+        problem::{Fault, Problem},
+    },
+    model::{BadParameter, COMPANY_PARAMETER, FilledPath, Further, FurtherQuery, Route, Subject},
+};
+
+/// A further route, by GET or by POST.
+pub(in crate::http) async fn ask_further(
+    app: &App,
+    caller: &Caller,
+    route: &'static Further,
+    head: &Parts,
+    body: Body,
+    line: &mut Line<'_>,
+) -> Result<Response, Problem> {
+    let path = filled(route, app.settings.table.below_base(head.uri.path()))?;
+    if route.is_gotten {
+        let question = gotten(app, head, Route::Further(route), || Ok(document(route, path)))?;
+        return answer_gotten(app, caller, &question, head, line, |served| Ok(as_kept(served))).await;
+    }
+    let subject = |fields: &mut Fields| Some(posted_document(route, path, fields));
+    let question = posted(app, (Route::Further(route), 0), head, body, subject).await?;
+    answer_posted(app, caller, &question, head, line).await
+}
+
+/// The path to ask the vendor for. `path` is below the base path.
+pub(super) fn filled(route: &Further, path: &str) -> Result<FilledPath, Problem> {
+    route.path.filled(path).map_err(|BadParameter { name, why }| {
+        let detail = "The path is not accepted; `errors` says which of its parameters, and why.";
+        Problem::new(Code::InvalidRequest, detail).with_faults(vec![Fault::parameter(name, why)])
+    })
+}
+
+/// What a GET asks for.
+pub(super) fn document(route: &'static Further, path: FilledPath) -> Subject {
+    Subject::Further(FurtherQuery { route, path, members: None })
+}
+
+/// What a POST asks for: each of its body's members is the route's own.
+pub(super) fn posted_document(route: &'static Further, path: FilledPath, fields: &mut Fields) -> Subject {
+    Subject::Further(FurtherQuery { route, path, members: Some(fields.all()) })
+}
+
+/// The path's parameters, for the description.
+pub(in crate::http) fn parameters_described(route: &Further) -> Vec<Value> {
+    let described = |name: &str| {
+        let schema = if name == COMPANY_PARAMETER { readers::Company.schema() } else { readers::SomeText.schema() };
+        let about = "One segment of the path; it may hold no slash and no control character.";
+        json!({"name": name, "in": "path", "required": true, "description": about, "schema": schema})
+    };
+    route.path.parameters().map(described).collect()
+}

@@ -1,0 +1,23 @@
+//! A route that the reference does not know: it says what it was asked, and when.
+
+use crate::simulator::answer::{Refusal, success};
+use crate::simulator::call::Call;
+use crate::simulator::json::Object;
+use crate::simulator::routes::params::{Params, invalid};
+use crate::simulator::state::Inner;
+use crate::simulator::time::stamp;
+
+pub(crate) fn echo(inner: &Inner, call: &Call) -> Result<String, Refusal> {
+    if call.path.ends_with("/unknown") {
+        return Err(invalid("there is nothing of that name"));
+    }
+    if !call.body.is_empty() {
+        Params::read(&call.body)?;
+    }
+    let asked = Object::new()
+        .text("path", &call.path)
+        .text("query", call.query.as_deref().unwrap_or_default())
+        .raw("body", if call.body.is_empty() { "null".into() } else { String::from_utf8_lossy(&call.body) })
+        .text("time", &stamp(inner.now()));
+    Ok(success(&asked.close()))
+}
