@@ -9,7 +9,10 @@ use std::{
 };
 
 use serde_json::Value;
-use wesal_gateway::config::{Config, Environment, load};
+use wesal_gateway::{
+    config::{Config, Environment, ServerConfig, load},
+    server::LAST_STEPS,
+};
 
 const METRICS: &str = include_str!("../docs/metrics.md");
 const OPERATING: &str = include_str!("../docs/operating.md");
@@ -17,6 +20,9 @@ const ALERTS: &str = include_str!("../deploy/prometheus/alerts.yaml");
 const ALERTS_TESTS: &str = include_str!("../deploy/prometheus/alerts.test.yaml");
 const DASHBOARD: &str = include_str!("../deploy/grafana/dashboard.json");
 const DEPLOYMENT: &str = include_str!("../deploy/kubernetes/deployment.yaml");
+const UNIT: &str = include_str!("../deploy/systemd/wesal-gateway.service");
+const COMPOSE: &str = include_str!("../deploy/compose.yaml");
+const IMAGE: &str = include_str!("../Dockerfile");
 
 /// What Prometheus itself adds.
 const ADDED: [&str; 3] = ["job", "instance", "le"];
@@ -243,9 +249,8 @@ fn placed(file: &str, surroundings: &[&str], secrets: usize) -> Config {
 
 #[test]
 fn each_place_gives_the_gateway_a_configuration_that_is_good() {
-    const IMAGE: &str = include_str!("../Dockerfile");
-    let unit = placed("deploy/config.toml", &[include_str!("../deploy/systemd/wesal-gateway.service")], 3);
-    let composed = placed("deploy/config.toml", &[IMAGE, include_str!("../deploy/compose.yaml")], 4);
+    let unit = placed("deploy/config.toml", &[UNIT], 3);
+    let composed = placed("deploy/config.toml", &[IMAGE, COMPOSE], 4);
     let pod = placed("deploy/kubernetes/config.toml", &[IMAGE, DEPLOYMENT], 4);
     let beyond = |config: &Config| {
         let admin = config.admin.listen.as_ref().unwrap();
@@ -257,18 +262,34 @@ fn each_place_gives_the_gateway_a_configuration_that_is_good() {
     assert!(unit.server == Config::default().server && unit.admin == Config::default().admin);
 }
 
+/// How long a place waits for the end before it kills: the number after `name`, in seconds.
+fn patience(text: &str, name: &str) -> Duration {
+    let (_, rest) = text.split_once(name).unwrap_or_else(|| panic!("{name} is not set"));
+    Duration::from_secs(rest.lines().next().unwrap().trim_end_matches('s').parse().unwrap())
+}
+
 #[test]
-fn a_pod_is_given_as_long_to_end_as_it_may_take() {
-    let pod = placed("deploy/kubernetes/config.toml", &[include_str!("../Dockerfile"), DEPLOYMENT], 4).server;
-    let seconds = |name: &str| {
-        let (_, rest) = DEPLOYMENT.split_once(name).unwrap();
-        Duration::from_secs(rest.lines().next().unwrap().trim_start_matches(": ").parse().unwrap())
-    };
+fn each_place_waits_as_long_for_the_end_as_it_may_take() {
+    let unit = placed("deploy/config.toml", &[UNIT], 3).server;
+    let composed = placed("deploy/config.toml", &[IMAGE, COMPOSE], 4).server;
+    let pod = placed("deploy/kubernetes/config.toml", &[IMAGE, DEPLOYMENT], 4).server;
     assert!(!pod.drain_delay.is_zero(), "it closes before the nodes know");
-    let rest = Duration::from_secs(20);
-    assert_eq!(seconds("terminationGracePeriodSeconds"), pod.drain_delay + pod.drain_timeout + rest);
-    let budget = Config::default().upstream.rate_limit;
-    let pods = placed("deploy/kubernetes/config.toml", &[include_str!("../Dockerfile"), DEPLOYMENT], 4);
-    assert_eq!(pods.upstream.rate_limit.requests.get() * 2, budget.requests.get(), "two pods spend twice as much");
+    for (text, name, ServerConfig { drain_delay, drain_timeout, .. }) in [
+        (UNIT, "\nTimeoutStopSec=", unit),
+        (COMPOSE, "\n    stop_grace_period: ", composed),
+        (DEPLOYMENT, "\n      terminationGracePeriodSeconds: ", pod),
+    ] {
+        // A busy machine is no reason to be killed.
+        let needed = drain_delay + drain_timeout + LAST_STEPS + Duration::from_secs(5);
+        assert!(patience(text, name) >= needed, "{name}{needed:?}");
+    }
+}
+
+#[test]
+fn the_pods_of_a_cluster_spend_together_what_one_process_may() {
+    let pod = placed("deploy/kubernetes/config.toml", &[IMAGE, DEPLOYMENT], 4);
+    let (of_pod, budget) = (pod.upstream.rate_limit, Config::default().upstream.rate_limit);
+    assert_eq!((of_pod.requests.get() * 2, of_pod.per), (budget.requests.get(), budget.per));
     assert!(DEPLOYMENT.contains("replicas: 2\n"));
+    assert!(DEPLOYMENT.contains("maxSurge: 0,"), "a third pod would spend too while new ones come");
 }

@@ -16,5 +16,5 @@ mod vitals;
 pub use bound::{Bound, Passed};
 pub use certificates::TlsError;
 pub use descriptors::allow_descriptors;
-pub use gateway::{Drained, Gateway, StartError};
+pub use gateway::{Drained, Gateway, LAST_STEPS, StartError};
 pub use reload::{Refused, Reloader};
