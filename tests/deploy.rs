@@ -81,7 +81,7 @@ impl Page {
                 }
                 let value = value.split('"').nth(1).unwrap();
                 let known = |value: &str| {
-                    let spelt_out = value.chars().all(|c| word(c) || c == '-');
+                    let spelt_out = value.chars().all(|c| word(c) || "-/".contains(c));
                     let said = self.values.get(label).is_none_or(|said| said.contains(&format!("`{value}`")));
                     // The page does not list every status.
                     !spelt_out || label == "status" || said
@@ -176,6 +176,7 @@ fn the_judge_of_series_sees_what_is_wrong() {
         ("wesal_gateway_ready{state=\"good\"}", "wesal_gateway_ready has no label state"),
         ("wesal_gateway_login_state{state=\"fine\"}", "state is never fine"),
         ("wesal_gateway_vendor_calls_total{job=~\"$job\", outcome=~\"ok|odd\"}", "outcome is never odd"),
+        ("wesal_gateway_requests_total{route!~\"/livez|/dead|/docs.*\"}", "route is never /dead"),
     ] {
         assert_eq!(page.judge(text).0, [wrong], "{text}");
     }
