@@ -136,6 +136,31 @@ fn section(alert: &str) -> String {
     section
 }
 
+/// The alerts as the Prometheus operator wants them.
+#[test]
+fn a_cluster_has_the_same_alerts() {
+    const HEAD: &str = "\
+# deploy/prometheus/alerts.yaml for the Prometheus operator: `RENEW_PAGES=1 cargo test --test deploy` writes it anew. The operator
+# of kube-prometheus-stack wants a label beside it, as service-monitor.yaml says.
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: wesal-gateway
+  labels: {app.kubernetes.io/name: wesal-gateway}
+spec:
+";
+    let groups = &ALERTS[ALERTS.find("groups:\n").unwrap()..];
+    let indented = groups.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") });
+    let made = format!("{HEAD}{}", indented.collect::<String>());
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/kubernetes/monitoring/prometheus-rule.yaml");
+    if std::env::var_os("RENEW_PAGES").is_some() {
+        fs::write(&place, &made).unwrap();
+    }
+    let given = fs::read_to_string(&place).unwrap_or_default();
+    let differ = given.lines().zip(made.lines()).find(|(given, made)| given != made);
+    assert!(given == made, "write it anew with RENEW_PAGES=1; it differs at {differ:?}");
+}
+
 #[test]
 fn alerts_ask_for_series_that_there_are() {
     let page = Page::read();
