@@ -9,7 +9,10 @@ use std::{
 };
 
 use serde_json::Value;
-use wesal_gateway::config::{Config, Environment, load};
+use wesal_gateway::{
+    config::{Config, Environment, ServerConfig, load},
+    server::LAST_STEPS,
+};
 
 const METRICS: &str = include_str!("../docs/metrics.md");
 const OPERATING: &str = include_str!("../docs/operating.md");
@@ -17,6 +20,9 @@ const ALERTS: &str = include_str!("../deploy/prometheus/alerts.yaml");
 const ALERTS_TESTS: &str = include_str!("../deploy/prometheus/alerts.test.yaml");
 const DASHBOARD: &str = include_str!("../deploy/grafana/dashboard.json");
 const DEPLOYMENT: &str = include_str!("../deploy/kubernetes/deployment.yaml");
+const UNIT: &str = include_str!("../deploy/systemd/wesal-gateway.service");
+const COMPOSE: &str = include_str!("../deploy/compose.yaml");
+const IMAGE: &str = include_str!("../Dockerfile");
 
 /// What Prometheus itself adds.
 const ADDED: [&str; 3] = ["job", "instance", "le"];
@@ -75,7 +81,7 @@ impl Page {
                 }
                 let value = value.split('"').nth(1).unwrap();
                 let known = |value: &str| {
-                    let spelt_out = value.chars().all(|c| word(c) || c == '-');
+                    let spelt_out = value.chars().all(|c| word(c) || "-/".contains(c));
                     let said = self.values.get(label).is_none_or(|said| said.contains(&format!("`{value}`")));
                     // The page does not list every status.
                     !spelt_out || label == "status" || said
@@ -130,6 +136,31 @@ fn section(alert: &str) -> String {
     section
 }
 
+/// The alerts as the Prometheus operator wants them.
+#[test]
+fn a_cluster_has_the_same_alerts() {
+    const HEAD: &str = "\
+# deploy/prometheus/alerts.yaml for the Prometheus operator: `RENEW_PAGES=1 cargo test --test deploy` writes it anew. The operator
+# of kube-prometheus-stack wants a label beside it, as service-monitor.yaml says.
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: wesal-gateway
+  labels: {app.kubernetes.io/name: wesal-gateway}
+spec:
+";
+    let groups = &ALERTS[ALERTS.find("groups:\n").unwrap()..];
+    let indented = groups.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") });
+    let made = format!("{HEAD}{}", indented.collect::<String>());
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/kubernetes/monitoring/prometheus-rule.yaml");
+    if std::env::var_os("RENEW_PAGES").is_some() {
+        fs::write(&place, &made).unwrap();
+    }
+    let given = fs::read_to_string(&place).unwrap_or_default();
+    let differ = given.lines().zip(made.lines()).find(|(given, made)| given != made);
+    assert!(given == made, "write it anew with RENEW_PAGES=1; it differs at {differ:?}");
+}
+
 #[test]
 fn alerts_ask_for_series_that_there_are() {
     let page = Page::read();
@@ -170,6 +201,7 @@ fn the_judge_of_series_sees_what_is_wrong() {
         ("wesal_gateway_ready{state=\"good\"}", "wesal_gateway_ready has no label state"),
         ("wesal_gateway_login_state{state=\"fine\"}", "state is never fine"),
         ("wesal_gateway_vendor_calls_total{job=~\"$job\", outcome=~\"ok|odd\"}", "outcome is never odd"),
+        ("wesal_gateway_requests_total{route!~\"/livez|/dead|/docs.*\"}", "route is never /dead"),
     ] {
         assert_eq!(page.judge(text).0, [wrong], "{text}");
     }
@@ -243,9 +275,8 @@ fn placed(file: &str, surroundings: &[&str], secrets: usize) -> Config {
 
 #[test]
 fn each_place_gives_the_gateway_a_configuration_that_is_good() {
-    const IMAGE: &str = include_str!("../Dockerfile");
-    let unit = placed("deploy/config.toml", &[include_str!("../deploy/systemd/wesal-gateway.service")], 3);
-    let composed = placed("deploy/config.toml", &[IMAGE, include_str!("../deploy/compose.yaml")], 4);
+    let unit = placed("deploy/config.toml", &[UNIT], 3);
+    let composed = placed("deploy/config.toml", &[IMAGE, COMPOSE], 4);
     let pod = placed("deploy/kubernetes/config.toml", &[IMAGE, DEPLOYMENT], 4);
     let beyond = |config: &Config| {
         let admin = config.admin.listen.as_ref().unwrap();
@@ -257,18 +288,34 @@ fn each_place_gives_the_gateway_a_configuration_that_is_good() {
     assert!(unit.server == Config::default().server && unit.admin == Config::default().admin);
 }
 
+/// How long a place waits for the end before it kills: the number after `name`, in seconds.
+fn patience(text: &str, name: &str) -> Duration {
+    let (_, rest) = text.split_once(name).unwrap_or_else(|| panic!("{name} is not set"));
+    Duration::from_secs(rest.lines().next().unwrap().trim_end_matches('s').parse().unwrap())
+}
+
 #[test]
-fn a_pod_is_given_as_long_to_end_as_it_may_take() {
-    let pod = placed("deploy/kubernetes/config.toml", &[include_str!("../Dockerfile"), DEPLOYMENT], 4).server;
-    let seconds = |name: &str| {
-        let (_, rest) = DEPLOYMENT.split_once(name).unwrap();
-        Duration::from_secs(rest.lines().next().unwrap().trim_start_matches(": ").parse().unwrap())
-    };
+fn each_place_waits_as_long_for_the_end_as_it_may_take() {
+    let unit = placed("deploy/config.toml", &[UNIT], 3).server;
+    let composed = placed("deploy/config.toml", &[IMAGE, COMPOSE], 4).server;
+    let pod = placed("deploy/kubernetes/config.toml", &[IMAGE, DEPLOYMENT], 4).server;
     assert!(!pod.drain_delay.is_zero(), "it closes before the nodes know");
-    let rest = Duration::from_secs(20);
-    assert_eq!(seconds("terminationGracePeriodSeconds"), pod.drain_delay + pod.drain_timeout + rest);
-    let budget = Config::default().upstream.rate_limit;
-    let pods = placed("deploy/kubernetes/config.toml", &[include_str!("../Dockerfile"), DEPLOYMENT], 4);
-    assert_eq!(pods.upstream.rate_limit.requests.get() * 2, budget.requests.get(), "two pods spend twice as much");
+    for (text, name, ServerConfig { drain_delay, drain_timeout, .. }) in [
+        (UNIT, "\nTimeoutStopSec=", unit),
+        (COMPOSE, "\n    stop_grace_period: ", composed),
+        (DEPLOYMENT, "\n      terminationGracePeriodSeconds: ", pod),
+    ] {
+        // A busy machine is no reason to be killed.
+        let needed = drain_delay + drain_timeout + LAST_STEPS + Duration::from_secs(5);
+        assert!(patience(text, name) >= needed, "{name}{needed:?}");
+    }
+}
+
+#[test]
+fn the_pods_of_a_cluster_spend_together_what_one_process_may() {
+    let pod = placed("deploy/kubernetes/config.toml", &[IMAGE, DEPLOYMENT], 4);
+    let (of_pod, budget) = (pod.upstream.rate_limit, Config::default().upstream.rate_limit);
+    assert_eq!((of_pod.requests.get() * 2, of_pod.per), (budget.requests.get(), budget.per));
     assert!(DEPLOYMENT.contains("replicas: 2\n"));
+    assert!(DEPLOYMENT.contains("maxSurge: 0,"), "a third pod would spend too while new ones come");
 }

@@ -2,7 +2,7 @@ use super::{Failed, block_on, settings::ConfigFile, signals::Stop};
 use crate::{
     clock::SystemClock,
     config::{Config, Fingerprint, Source},
-    server::{Bound, Drained, Gateway, Passed},
+    server::{Bound, Drained, Gateway, Passed, allow_descriptors},
     telemetry::{self, events},
     upstream::left_beside,
 };
@@ -35,6 +35,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     if loaded.config.upstream.login.state_dir.is_none() {
         events::refusals_not_remembered();
     }
+    allow_descriptors(&loaded.config);
     block_on(serve(&loaded.config, source, read, passed))
 }
 

@@ -9,7 +9,7 @@ use tokio::{
 use super::{
     bound::Bound,
     certificates::{Certificates, TlsError},
-    listener::{Bounds, Door, Service},
+    listener::{Bounds, Door, LAST_CALL, Service},
     operate::Process,
     reload::Reloader,
     service_manager,
@@ -33,6 +33,13 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const LOGIN_ENDS: Duration = Duration::from_secs(5);
 /// How long the collector of traces has to take the last of them.
 const LAST_SPANS: Duration = Duration::from_secs(2);
+/// How long an end may take beside `server.drain_delay` and `server.drain_timeout`: what comes after them, one after the other,
+/// and at each of the two listeners the last call. Whoever ends the process by force has to wait that much longer.
+pub const LAST_STEPS: Duration = LAST_CALL
+    .saturating_mul(2)
+    .saturating_add(LAST_WORDS.saturating_mul(2))
+    .saturating_add(LAST_SPANS)
+    .saturating_add(LOGIN_ENDS);
 const TIDY_EACH: Duration = Duration::from_secs(1);
 const TIDIES_A_SWEEP: u32 = 20;
 const TIDIES_A_SAMPLE: u32 = 10;

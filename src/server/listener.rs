@@ -25,7 +25,7 @@ const AFTER_FAILURE: Duration = Duration::from_millis(100);
 /// How long the kernel has to finish the connections that it began for a socket that is about to close: a client's second
 /// packet is under way for as long as the network takes, and finds nobody once the socket is closed. Well below the second
 /// after which those who are turned away come again.
-const LAST_CALL: Duration = Duration::from_millis(300);
+pub(super) const LAST_CALL: Duration = Duration::from_millis(300);
 
 /// What a connection may take.
 #[derive(Clone)]

@@ -3,6 +3,7 @@
 mod bound;
 mod certificates;
 mod connection;
+mod descriptors;
 mod gateway;
 mod listener;
 mod operate;
@@ -14,5 +15,6 @@ mod vitals;
 
 pub use bound::{Bound, Passed};
 pub use certificates::TlsError;
-pub use gateway::{Drained, Gateway, StartError};
+pub use descriptors::allow_descriptors;
+pub use gateway::{Drained, Gateway, LAST_STEPS, StartError};
 pub use reload::{Refused, Reloader};

@@ -192,6 +192,20 @@ pub fn listening(what: &'static str, address: &dyn std::fmt::Display) {
     tracing::info!(%address, "{what} listens");
 }
 
+/// The process may have more descriptors open than it began with.
+pub fn descriptors_raised(before: u64, now: u64) {
+    tracing::info!(before, now, "the limit of open descriptors was raised");
+}
+
+/// It may not have as many open as the configuration's bounds of connections come to.
+pub fn few_descriptors(limit: u64, needed: u64) {
+    tracing::warn!(
+        limit,
+        needed,
+        "the limit of open descriptors is too low for server.max_connections: raise the hard limit"
+    );
+}
+
 /// The process was told to end.
 pub fn draining(in_flight: usize) {
     tracing::info!(in_flight, "draining: requests in flight are finished, then the process ends");

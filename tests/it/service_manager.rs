@@ -76,6 +76,20 @@ async fn who_insists_does_not_wait_for_the_drain() {
 }
 
 #[tokio::test]
+async fn as_many_descriptors_are_open_as_the_system_allows_and_not_as_few_as_it_begins_with() {
+    let world = World::new().await;
+    let service = Service::start(&world, "ulimit -Sn 40", None).await;
+    let mut many = Vec::new();
+    for _ in 0..100 {
+        many.push(UnixStream::connect(service.socket()).await.unwrap());
+    }
+    tokio::select! {
+        answer = service.ask("/livez") => assert!(answer.ends_with("alive\n"), "{answer}"),
+        () = service.logs("a connection could not be accepted") => panic!("it began with 40, and still has no more"),
+    }
+}
+
+#[tokio::test]
 async fn running_out_of_descriptors_is_survived() {
     let world = World::new().await;
     let service = Service::start(&world, "ulimit -n 40", None).await;
@@ -90,6 +104,7 @@ async fn running_out_of_descriptors_is_survived() {
     first.read_to_string(&mut answer).await.unwrap();
     assert!(answer.ends_with("alive\n"), "{answer}");
     service.logs("a connection could not be accepted").await;
+    service.logs("\"limit\":40,\"needed\":10132").await;
     drop(many);
     assert!(service.ask("/livez").await.ends_with("alive\n"));
 }
