@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
@@ -54,10 +54,24 @@ pub(super) async fn status(operator: &Arc<dyn Operator>) -> Result<Response, Pro
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct PurgeAsked {
+    #[serde(deserialize_with = "given")]
     route: Option<String>,
+    #[serde(deserialize_with = "given")]
     company: Option<u64>,
+    #[serde(deserialize_with = "given")]
     queue: Option<String>,
     hard: bool,
+}
+
+/// `null` is a value, and a wrong one: a script whose variable was empty must not purge all.
+fn given<'b, T: Deserialize<'b>, D: Deserializer<'b>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
+}
+
+/// The routes whose answers may be kept.
+pub(super) fn kept() -> impl Iterator<Item = Route> {
+    let of_accounts = [Route::Login, Route::Logout, Route::Reset, Route::Verify];
+    Route::ALL.into_iter().filter(move |route| !of_accounts.contains(route))
 }
 
 pub(super) async fn purge(operator: &Arc<dyn Operator>, body: &[u8]) -> Result<Response, Problem> {
@@ -69,8 +83,7 @@ pub(super) async fn purge(operator: &Arc<dyn Operator>, body: &[u8]) -> Result<R
     let route = match asked.route {
         None => None,
         Some(name) => {
-            let kept = Route::ALL.into_iter().filter(|route| route.scope().is_some());
-            let found = kept.into_iter().find(|route| route.template() == name);
+            let found = kept().find(|route| route.template() == name);
             Some(found.ok_or_else(|| Problem::invalid("`route` must be a route's template, as the metrics name it."))?)
         }
     };

@@ -58,6 +58,15 @@ impl File {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{admin::actions::kept, model::Route};
+
+    #[test]
+    fn the_page_offers_to_purge_exactly_the_routes_whose_answers_are_kept() {
+        let file = File::find("/dashboard/actions.js").unwrap();
+        let listed = file.text.split_once("const KEPT = [").unwrap().1.split_once("];").unwrap().0;
+        let listed: Vec<_> = listed.split('"').skip(1).step_by(2).collect();
+        assert_eq!(listed, kept().map(Route::template).collect::<Vec<_>>());
+    }
 
     #[test]
     fn every_file_is_asked_for_by_another_and_nothing_comes_from_elsewhere() {

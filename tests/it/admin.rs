@@ -367,7 +367,12 @@ async fn paths_methods_and_bodies_are_refused_in_the_houses_words() {
         "{\"hard\": 1}",
         "{\"other\": 1}",
         "{\"route\": \"/auth/login\"}",
+        "{\"route\": \"/auth/reset\"}",
         "{\"company\": 0}",
+        "{\"queue\": null, \"hard\": true}",
+        "{\"company\": null, \"hard\": true}",
+        "{\"route\": null, \"hard\": true}",
+        "{\"hard\": null}",
         "{\"hard\":true,\"hard\":false}",
     ] {
         assert_eq!(world.post_admin(PURGE, body).await.problem(), "invalid_request", "{body}");
