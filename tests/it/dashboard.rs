@@ -29,9 +29,13 @@ impl Viewer {
     async fn next(&mut self) -> Option<Value> {
         loop {
             if let Some((event, rest)) = self.held.split_once("\n\n") {
-                let event = serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap();
+                let event = event.strip_prefix("data: ").map(|event| serde_json::from_str(event).unwrap());
                 self.held = rest.to_owned();
-                return Some(event);
+                // What is no event is a comment.
+                if event.is_some() {
+                    return event;
+                }
+                continue;
             }
             self.held.push_str(std::str::from_utf8(&self.response.chunk().await.unwrap()?).unwrap());
         }
