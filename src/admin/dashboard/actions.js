@@ -20,19 +20,29 @@ export function offerActions(status) {
   byId("open-purge").hidden = !status;
 }
 
+/** Milliseconds after which an answer is not waited for any more. */
+const PATIENCE = 30000;
+
 let hush;
-function say(text) {
+function say(text, milliseconds = 15000) {
   write(byId("said"), text);
   clearTimeout(hush);
-  hush = setTimeout(() => write(byId("said"), ""), 15000);
+  hush = setTimeout(() => write(byId("said"), ""), milliseconds);
 }
 
 async function post(path, body) {
-  const headers = body === undefined ? {} : { "Content-Type": "application/json" };
-  const response = await ask(path, { method: "POST", headers, body: body && JSON.stringify(body) });
-  const told = await response.json();
-  if (!response.ok) throw new Error(told.detail);
-  return told;
+  const leaving = new AbortController();
+  const timer = setTimeout(() => leaving.abort(), PATIENCE);
+  try {
+    const headers = body === undefined ? {} : { "Content-Type": "application/json" };
+    const asked = { method: "POST", headers, body: body && JSON.stringify(body), signal: leaving.signal };
+    const response = await ask(path, asked);
+    const told = await response.json();
+    if (!response.ok) throw new Error(told.detail);
+    return told;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function confirmed(name, act) {
@@ -43,10 +53,12 @@ function confirmed(name, act) {
   });
   dialog.addEventListener("close", async () => {
     if (dialog.returnValue !== "yes") return;
+    say("The gateway is asked…", PATIENCE);
     try {
       say(await act());
     } catch (error) {
-      say(error instanceof TypeError ? "The gateway does not answer; nothing is known to have been done." : error.message);
+      const silent = error instanceof TypeError || error.name === "AbortError";
+      say(silent ? "The gateway does not answer; nothing is known to have been done." : error.message);
     }
   });
 }
