@@ -156,7 +156,7 @@ impl App {
     /// Whether callers can be answered now.
     pub fn readiness(&self) -> Readiness {
         let mut readiness = Readiness::now(&self.parts, &self.wesal, self.lifecycle() > Lifecycle::Serving);
-        readiness.warnings = self.concerns.all(self.clock.wall()).into_iter().filter_map(|(_, told)| told).collect();
+        readiness.warnings = self.warnings().into_iter().filter_map(|(_, told)| told).collect();
         readiness
     }
 
@@ -170,7 +170,7 @@ impl App {
         let (login, breaker) = (self.wesal.login_state(), self.wesal.breaker_state());
         self.metrics.render(&Present {
             ready: self.readiness().ready,
-            warnings: &self.concerns.all(self.clock.wall()).map(|(about, told)| (about, told.is_some())),
+            warnings: &self.warnings().map(|(about, told)| (about, told.is_some())),
             cache_bytes: bytes,
             cache_parts: parts,
             in_flight: self.requests_in_flight(),

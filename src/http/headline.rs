@@ -207,6 +207,7 @@ fn warning_of(warning: &str) -> Note {
     let (what, more) = warning.split_once(": ").unwrap_or((warning, ""));
     let says = match what {
         "configuration" => "The configuration was not taken over",
+        "login" => "Somebody should see to the service login",
         "certificate" => "Somebody should see to the certificate",
         other => other,
     };

@@ -217,7 +217,7 @@ async fn a_refused_login_is_shown_with_its_next_try() {
     world.get(ORGANIZATION).await.problem();
     world.advance(secs(10));
     let login = world.get_admin("/admin/status").await.ok().json()["vendor"]["login"].clone();
-    assert_eq!(login, json!({"state": "refused", "nextTryIn": 20, "tokenEndsIn": null}));
+    assert_eq!(login, json!({"state": "refused", "setback": null, "nextTryIn": 20, "tokenEndsIn": null}));
 }
 
 async fn vendor_standing(world: &World) -> Value {

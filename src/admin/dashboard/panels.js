@@ -144,6 +144,7 @@ const LOGINS = {
   refused: ["refused", "bad"],
   failed: ["failing", "bad"],
 };
+const SETBACKS = { refused: "is refused", failed: "fails" };
 const BREAKERS = {
   closed: ["closed: calls are let through", "good"],
   open: ["open: no call is let through", "bad"],
@@ -152,7 +153,8 @@ const BREAKERS = {
 
 function vendor(status) {
   const { login, breaker, calls, budget, pausedFor, barred } = status.vendor;
-  const [loginSays, loginKind] = LOGINS[login.state] ?? [login.state];
+  const [state, stateKind] = LOGINS[login.state] ?? [login.state];
+  const [loginSays, loginKind] = login.setback ? [`${state} still; the next login ${SETBACKS[login.setback] ?? login.setback}`, "warning"] : [state, stateKind];
   const next = login.nextTryIn === null ? "" : `, next try in ${length(login.nextTryIn)}`;
   const [breakerSays, breakerKind] = BREAKERS[breaker.state] ?? [breaker.state];
   const probe = breaker.probeIn ? `, next in ${length(breaker.probeIn)}` : "";

@@ -3,7 +3,7 @@ use crate::upstream::{BarredTold, BreakerTold, BudgetTold, CallsTold, FailingTol
 
 fn vendor() -> VendorStanding {
     VendorStanding {
-        login: LoginTold { state: "good", next_try_in: None, token_ends_in: None },
+        login: LoginTold { state: "good", setback: None, next_try_in: None, token_ends_in: None },
         breaker: BreakerTold { state: "closed", probe_in: None },
         calls: CallsTold { last_good_for: Some(1.0), failing: None },
         budget: BudgetTold { remaining: 30, burst: 30 },
@@ -91,8 +91,11 @@ fn an_open_breaker_says_when_it_lets_a_call_through() {
 
 #[test]
 fn each_state_of_the_login_has_its_words() {
-    let told =
-        |state| of_vendor(|vendor| vendor.login = LoginTold { state, next_try_in: Some(20), token_ends_in: None });
+    let told = |state| {
+        of_vendor(|vendor| {
+            vendor.login = LoginTold { state, setback: None, next_try_in: Some(20), token_ends_in: None };
+        })
+    };
     assert_eq!(told("refused"), (Level::Bad, "Wesal refuses the service login: serving what is held".to_owned()));
     assert_eq!(told("failed"), (Level::Bad, "Logging in at Wesal fails: serving what is held".to_owned()));
     assert_eq!(told("logging_in"), (Level::Warning, "The gateway is not logged in at Wesal yet".to_owned()));
@@ -116,6 +119,7 @@ fn what_somebody_should_see_to_is_a_warning() {
     for (warning, told) in [
         ("configuration: the last reload was refused", "The configuration was not taken over"),
         ("certificate: it expires soon", "Somebody should see to the certificate"),
+        ("login: the vendor refuses it", "Somebody should see to the service login"),
     ] {
         let refused = Facts { warnings: &[warning.to_owned()], ..facts(&vendor) };
         assert_eq!(says(&refused), (Level::Warning, told.to_owned()));
