@@ -98,7 +98,7 @@ describe("the sandbox's dashboard", () => {
   test("stays readable with a thousand queues and a hundred callers", async () => {
     const told = grown(await (await fetch(`${world.admin}admin/status`)).json());
     const page = await chromium.open(world.admin, { told, viewport: { width: 360, height: 740 } });
-    await page.getByText("1,000, the 100 oldest shown").waitFor();
+    await page.getByText("1,000 rows, the 100 worst shown").waitFor();
     assert.deepEqual(await page.locator("#callers tbody tr, #hot tbody tr").count(), 200);
     const [wide, room, tall] = await page.evaluate(() => [
       document.documentElement.scrollWidth,

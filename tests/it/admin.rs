@@ -194,7 +194,7 @@ async fn the_status_shows_how_all_stands() {
         (&json!("invalid_request"), &json!(400), &json!("app"))
     );
     assert_eq!(status["recentErrors"].as_array().unwrap().len(), 1);
-    let hot = &status["hotQueues"]["oldest"][0];
+    let hot = &status["hotQueues"]["worst"][0];
     assert_eq!((&hot["queue"], &hot["route"]), (&json!(SALES), &json!(SUMMARY)));
     assert_eq!(status["configuration"], json!({"fromFile": false, "lastReload": null, "needsRestart": []}));
 

@@ -94,8 +94,8 @@ const FRESHNESS = {
   gone: ["too old to serve", "bad"],
 };
 
-function hotQueues({ count: so, byFreshness, oldest }) {
-  write(byId("hot-count"), so ? `${count(so)}${oldest.length < so ? `, the ${oldest.length} oldest shown` : ""}` : "");
+function hotQueues({ count: so, byFreshness, worst }) {
+  write(byId("hot-count"), so ? `${counted(so, "row", "rows")}${worst.length < so ? `, the ${worst.length} worst shown` : ""}` : "");
   shares(Object.keys(FRESHNESS).filter((name) => byFreshness[name]).map((name) => [...FRESHNESS[name], byFreshness[name]]), so);
   table(
     byId("hot"),
@@ -106,7 +106,7 @@ function hotQueues({ count: so, byFreshness, oldest }) {
       { title: "Figures are", cell: ({ freshness }) => ({ text: (FRESHNESS[freshness] ?? [freshness])[0], kind: (FRESHNESS[freshness] ?? [])[1] }) },
       { title: "Route", cell: ({ route }) => ({ text: route, kind: "code" }) },
     ],
-    oldest,
+    worst,
     "No queue is asked for steadily.",
   );
 }

@@ -28,7 +28,7 @@ export function grown(status) {
     hotQueues: {
       count: 1000,
       byFreshness: { fresh: 940, stale_while_revalidate: 40, stale_if_error: 20 },
-      oldest: some(100, (n) => ({
+      worst: some(100, (n) => ({
         route: "/analytics/runtime/queues/summary",
         queue: `${String(n).padStart(8, "0")}-0000-4000-8000-000000000000`,
         age: 30 - n / 4,
