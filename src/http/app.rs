@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     callers::{Acquaintance, Caller, Sessions},
-    clock::SharedClock,
+    clock::{Moment, SharedClock},
     config::Config,
     fetch::{Held, Parts, Purge, Readiness, Watched},
     limits::Places,
@@ -32,6 +32,7 @@ pub struct App {
     pub(super) wesal: Arc<Wesal>,
     pub(super) clock: SharedClock,
     pub(super) in_flight: Places,
+    pub(super) started: Moment,
     pub(super) started_at: Timestamp,
     lifecycle: watch::Sender<Lifecycle>,
     pub(super) concerns: Concerns,
@@ -109,6 +110,7 @@ impl App {
             watched: Watched::new(gauges.queues.clone(), gauges.fields.clone()),
             wesal,
             in_flight: Places::new(config.limits.max_in_flight.get()),
+            started: clock.now(),
             started_at: clock.wall(),
             clock,
             lifecycle: watch::Sender::new(Lifecycle::Serving),
@@ -207,8 +209,8 @@ impl App {
 
     /// Remembers what was counted so far, for operators. To be called about each ten seconds.
     pub fn note_traffic(&self) {
-        let traffic = Totals::of(&self.metrics.counts()).traffic;
-        self.history.note(self.clock.now(), self.clock.wall(), traffic);
+        let totals = Totals::of(&self.metrics.counts());
+        self.history.note(self.clock.now(), self.clock.wall(), &totals);
     }
 
     /// Looks at all that is held, and drops what is of no more use. To be called about each minute.
