@@ -32,6 +32,8 @@ const NEW_PASSWORD: &str = "canary-new-password-4711";
 const VERIFY_CODE: &str = "canary-verify-code-4711";
 const QUERY: &str = "canary-query-4711";
 const WRONG_KEY: &str = "canary-wrong-key-4711";
+/// What somebody wrote where a queue's id belongs: of that form, and no queue of Wesal's.
+const NO_QUEUE: &str = "47114711-cana-rya4-7114-711canary471";
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -237,7 +239,19 @@ async fn no_secret_and_nothing_personal_is_logged_or_told_to_the_wrong() {
     story.world.vendor.set_answer("questions", format!(r#"{{"success": false, "code": "X004", "message": "{told}"}}"#));
     let refused = story.get("/survey/queries/questions/100302").await;
     assert_eq!(refused.problem(), "upstream_rejected");
+    // What is asked for steadily is shown; and somebody asks so for a key, and for no queue.
+    for _ in 0..3 {
+        for id in [&key, NO_QUEUE, SALES] {
+            for route in ["summary", "activity"] {
+                story.post(&format!("/analytics/runtime/queues/{route}"), &format!(r#"{{"queues": ["{id}"]}}"#)).await;
+            }
+        }
+        story.world.advance(secs(1));
+    }
     let shown = operators_see(&story.world).await;
+    let hot =
+        |(what, said): &(String, String)| what.ends_with("/status") && said.contains(&format!(r#""queue":"{SALES}""#));
+    assert!(shown.iter().any(hot), "no queue is hot: {shown:?}");
     let ended = story.world.tell_to_stop();
     ended.await.unwrap();
 
@@ -257,7 +271,7 @@ async fn no_secret_and_nothing_personal_is_logged_or_told_to_the_wrong() {
     assert!(log.contains("TRACE"), "only a part of the log was read");
     let credentials = [PASSWORD, CLIENT_ID, EMAIL, LOGIN_FIELD, ADMIN_TOKEN, NEW_PASSWORD, VERIFY_CODE, &token];
     let keys = [key.as_str(), &other_key, WRONG_KEY];
-    let personal = [PHONE, AGENT, FILTER, QUERY, "canary-other-4711"];
+    let personal = [PHONE, AGENT, FILTER, QUERY, NO_QUEUE, "canary-other-4711"];
     for canary in
         credentials.iter().chain(&keys).chain(&personal).chain(&hashes.iter().map(String::as_str).collect::<Vec<_>>())
     {

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
@@ -54,10 +54,18 @@ pub(super) async fn status(operator: &Arc<dyn Operator>) -> Result<Response, Pro
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct PurgeAsked {
+    #[serde(deserialize_with = "given")]
     route: Option<String>,
+    #[serde(deserialize_with = "given")]
     company: Option<u64>,
+    #[serde(deserialize_with = "given")]
     queue: Option<String>,
     hard: bool,
+}
+
+/// `null` is a value, and a wrong one: a script whose variable was empty must not purge all.
+fn given<'b, T: Deserialize<'b>, D: Deserializer<'b>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 pub(super) async fn purge(operator: &Arc<dyn Operator>, body: &[u8]) -> Result<Response, Problem> {

@@ -19,7 +19,13 @@ use crate::clock::SharedClock;
 
 /// How often a viewer hears.
 const EACH: Duration = Duration::from_secs(1);
-/// Viewers at once. Each costs a connection, and a minute's events that it does not read.
+/// How long a viewer hears nothing at most, however long it takes to find out how all stands: a page that hears nothing
+/// for longer takes the gateway to be gone (`SILENCE` in stream.js).
+const QUIET: Duration = Duration::from_secs(2);
+/// A comment, which says nothing.
+const NOTHING: Bytes = Bytes::from_static(b":\n\n");
+/// Viewers at once. Each costs a connection; what it does not read waits in the system's buffers, and once they are full the
+/// connection is closed after `server.idle_timeout`.
 const MOST_VIEWERS: usize = 16;
 
 /// What viewers are told.
@@ -35,6 +41,7 @@ pub struct Live {
 struct Viewer {
     latest: watch::Receiver<Option<Bytes>>,
     closed: watch::Receiver<bool>,
+    clock: SharedClock,
     _place: OwnedSemaphorePermit,
 }
 
@@ -82,7 +89,7 @@ impl Live {
         // What the others see is seen at once.
         latest.mark_changed();
         self.somebody_came.notify_one();
-        let viewer = Viewer { latest, closed: self.closed.subscribe(), _place: place };
+        let viewer = Viewer { latest, closed: self.closed.subscribe(), clock: Arc::clone(&self.clock), _place: place };
         let headers = [
             (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
             // Proxies would gather what should come as it is.
@@ -94,12 +101,20 @@ impl Live {
 
 impl Viewer {
     async fn next(mut self) -> Option<(Result<Bytes, std::convert::Infallible>, Self)> {
+        let mut quiet = self.clock.sleep(QUIET);
         loop {
-            tokio::select! {
+            let is_quiet = tokio::select! {
                 biased;
                 // Nothing more is to come.
                 _ = self.closed.wait_for(|closed| *closed) => return None,
-                changed = self.latest.changed() => changed.ok()?,
+                changed = self.latest.changed() => {
+                    changed.ok()?;
+                    false
+                }
+                () = &mut quiet => true,
+            };
+            if is_quiet {
+                return Some((Ok(NOTHING), self));
             }
             let latest = self.latest.borrow_and_update().clone();
             if let Some(event) = latest {
@@ -204,5 +219,31 @@ mod tests {
         live.close();
         assert!(viewer.frame().await.is_none() && live.view().unwrap().into_body().frame().await.is_none());
         producing.abort();
+    }
+
+    #[tokio::test]
+    async fn who_watches_hears_a_comment_while_it_takes_long_to_find_out_how_all_stands() {
+        let clock = ManualClock::at(jiff::Timestamp::UNIX_EPOCH);
+        let live = Live::new(Arc::new(clock.clone()));
+        // Nobody produces anything.
+        let mut viewer = live.view().unwrap().into_body();
+        for _ in 0..3 {
+            let ((), heard) = tokio::join!(
+                async {
+                    clock.sleepers(1).await;
+                    clock.advance(QUIET);
+                },
+                next(&mut viewer)
+            );
+            assert_eq!(heard, ":\n\n");
+        }
+    }
+
+    #[test]
+    fn the_page_waits_for_at_least_two_comments_before_it_takes_the_gateway_to_be_gone() {
+        let page = include_str!("dashboard/stream.js");
+        let silence = page.split_once("const SILENCE = ").unwrap().1.split_once(';').unwrap().0;
+        let silence = Duration::from_millis(silence.parse().unwrap());
+        assert!(silence > QUIET * 2 && silence > EACH * 2, "{silence:?}");
     }
 }

@@ -17,13 +17,16 @@ pub struct AdminConfig {
     #[serde(deserialize_with = "listen::optional", serialize_with = "listen::show")]
     #[schemars(with = "String")]
     pub listen: Option<ListenAddress>,
-    /// What `Authorization: Bearer …` must bear here. Better given as `token_file` or from the environment.
+    /// What `Authorization: Bearer …` must bear here, 16 characters at least. Better given as `token_file` or from the environment.
     #[serde(serialize_with = "Secret::mask")]
     pub token: Secret,
     /// A file that holds the token.
     #[serde(skip_serializing_if = "secret::mask_tells_the_file")]
     pub token_file: Option<PathBuf>,
 }
+
+/// As many characters as nobody guesses, if they are random.
+const SHORTEST_TOKEN: usize = 16;
 
 impl Default for AdminConfig {
     fn default() -> Self {
@@ -43,6 +46,10 @@ impl AdminConfig {
         let remedy = "set admin.token_file, or listen at \"127.0.0.1:9090\"";
         check.together(guarded, &["listen", "token", "token_file"], reason, remedy);
         let sendable = self.token.expose().bytes().all(|byte| byte.is_ascii_graphic());
+        let long_enough = self.token.is_empty() || self.token.expose().len() >= SHORTEST_TOKEN;
+        let reason = "is shorter than 16 characters, so that it could be guessed";
+        let remedy = "make one with: openssl rand -base64 32";
+        check.together(long_enough, &["token", "token_file"], reason, remedy);
         let reason = "holds a character that cannot stand in a header";
         check.together(sendable, &["token", "token_file"], reason, "use letters, digits and signs, without spaces");
     }

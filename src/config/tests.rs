@@ -170,6 +170,7 @@ fn each_rule_holds() {
         ("server.max_connections = 2000000", "more than a million"),
         ("server.header_timeout = \"0s\"", "may not be zero"),
         ("admin.listen = \"0.0.0.0:9090\"", "needed"),
+        ("admin.token = \"canary-5f2e\"", "shorter than 16 characters"),
         ("upstream.base_url = \"http://api.wesal.dev\"", "not https"),
         ("upstream.base_url = \"https://me:canary-5f2e@api.wesal.dev\"", "user or a password"),
         ("upstream.base_url = \"https://api.wesal.dev/?a=canary-5f2e\"", "query"),
@@ -414,7 +415,8 @@ fn a_secret_file_that_is_no_good_is_a_fault() {
     assert_eq!(faults.iter().map(|fault| fault.line().unwrap()).collect::<Vec<_>>(), [2, 3, 4, 5], "{faults}");
     let both = faults_of("upstream.password = \"canary-5f2e\"\nupstream.password_file = \"x\"");
     assert!(both.contains("config.toml:2: upstream.password_file: `password` is given too"), "{both}");
-    let both = [("WESAL_GATEWAY__ADMIN__TOKEN", CANARY), ("WESAL_GATEWAY__ADMIN__TOKEN_FILE", "x")];
+    let token = format!("{CANARY}-{CANARY}");
+    let both = [("WESAL_GATEWAY__ADMIN__TOKEN", token.as_str()), ("WESAL_GATEWAY__ADMIN__TOKEN_FILE", "x")];
     let both = read_with("", &both).unwrap_err().to_string();
     assert!(both.starts_with("WESAL_GATEWAY__ADMIN__TOKEN_FILE: ") && !both.contains(CANARY), "{both}");
 }

@@ -46,7 +46,7 @@ struct PartExplained {
     under_way: bool,
 }
 
-/// A part that is asked for steadily, and is kept fresh for that.
+/// A row that is asked for steadily, and is kept fresh for that.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HotQueue {
@@ -57,19 +57,19 @@ pub struct HotQueue {
     freshness: &'static str,
 }
 
-/// Queues that are asked for steadily.
+/// Rows of queues that are asked for steadily.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HotQueues {
-    /// How many there are.
+    /// How many there are: a queue has one for each route and question.
     count: usize,
     /// How many of them are fresh, may be served stale, and so on, by the words for it.
     by_freshness: BTreeMap<&'static str, usize>,
-    /// The oldest of them.
-    oldest: Vec<HotQueue>,
+    /// Those furthest from fresh, and among equals the oldest.
+    worst: Vec<HotQueue>,
 }
 
-/// Hot queues that are shown.
+/// Hot rows that are shown.
 const MOST_SHOWN: usize = 100;
 /// Interest counts for this many `ttl`s (CONTRACT, section 11).
 const HOT_TTLS: u32 = 3;
@@ -114,30 +114,35 @@ impl Parts {
         Explained { route: query.route().template(), asks: asks(query), parts, calls, waits }
     }
 
-    /// The queues that are asked for steadily. Looks at all that is held: not for a thread that answers.
+    /// The queues that are asked for steadily. Only those that the vendor knows: another id is what a caller wrote, which
+    /// may be anything, its own key included. Looks at all that is held: not for a thread that answers.
     pub fn hot_queues(&self) -> HotQueues {
         let (calls, now) = (&self.calls, self.calls.clock.now());
-        let mut oldest = Vec::new();
+        let mut worst = Vec::new();
         calls.store.look(|key, kept| {
-            let PartId::Queue(queue) = &key.part else { return };
+            let (PartId::Queue(queue), Part::Row { succeeded: true, .. }) = (&key.part, &kept.content) else { return };
             let ttl = calls.policy(&key.shape, kept).ttl;
             if kept.interest.is_steady(now, ttl.saturating_mul(HOT_TTLS)) {
-                oldest.push(HotQueue {
+                let judged = calls.judge(key, kept);
+                let queue = HotQueue {
                     route: key.shape.route().template(),
                     queue: queue.as_str().to_owned(),
                     age: now.since(kept.began).as_secs_f64(),
-                    freshness: in_words(calls.judge(key, kept), true).0,
-                });
+                    freshness: in_words(judged, true).0,
+                };
+                worst.push((far_from_fresh(judged), queue));
             }
         });
-        let count = oldest.len();
+        let count = worst.len();
         let mut by_freshness = BTreeMap::new();
-        for queue in &oldest {
+        for (_, queue) in &worst {
             *by_freshness.entry(queue.freshness).or_default() += 1;
         }
-        oldest.sort_by(|a, b| b.age.total_cmp(&a.age).then_with(|| a.queue.cmp(&b.queue)));
-        oldest.truncate(MOST_SHOWN);
-        HotQueues { count, by_freshness, oldest }
+        worst.sort_by(|(a_far, a), (b_far, b)| {
+            b_far.cmp(a_far).then_with(|| b.age.total_cmp(&a.age)).then_with(|| a.queue.cmp(&b.queue))
+        });
+        worst.truncate(MOST_SHOWN);
+        HotQueues { count, by_freshness, worst: worst.into_iter().map(|(_, queue)| queue).collect() }
     }
 
     /// By looking at all, as to get one by its key would be a use of it.
@@ -149,6 +154,16 @@ impl Parts {
             }
         });
         held
+    }
+}
+
+/// How much worse than fresh: a row that may be six hours old and is five is well.
+const fn far_from_fresh(judged: Freshness) -> u8 {
+    match judged {
+        Freshness::Fresh { .. } => 0,
+        Freshness::StaleWhileRevalidate { .. } => 1,
+        Freshness::StaleIfError { .. } => 2,
+        Freshness::Gone => 3,
     }
 }
 

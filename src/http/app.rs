@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     callers::{Acquaintance, Caller, Sessions},
-    clock::SharedClock,
+    clock::{Moment, SharedClock},
     config::Config,
     fetch::{Held, Parts, Purge, Readiness, Watched},
     limits::Places,
@@ -40,6 +40,7 @@ pub struct App {
     pub(super) in_flight: Places,
     /// Apart, so that those who have shown no key yet cannot take the places of those who have.
     pub(super) logins: Places,
+    pub(super) started: Moment,
     pub(super) started_at: Timestamp,
     lifecycle: watch::Sender<Lifecycle>,
     pub(super) concerns: Concerns,
@@ -119,6 +120,7 @@ impl App {
             wesal,
             in_flight: Places::new(config.limits.max_in_flight.get()),
             logins: Places::new(config.limits.max_in_flight.get()),
+            started: clock.now(),
             started_at: clock.wall(),
             clock,
             lifecycle: watch::Sender::new(Lifecycle::Serving),
@@ -146,11 +148,15 @@ impl App {
 
     /// The route whose answers are kept that has this template.
     pub fn kept_route(&self, template: &str) -> Option<Route> {
-        let mut kept = self.settings.table.all().filter_map(|endpoint| match endpoint {
+        self.kept_routes().find(|route| route.template() == template)
+    }
+
+    /// The routes whose answers may be kept.
+    pub(super) fn kept_routes(&self) -> impl Iterator<Item = Route> {
+        self.settings.table.all().filter_map(|endpoint| match endpoint {
             Endpoint::Mirrored(route) if !route.is_of_account() => Some(route),
             _ => None,
-        });
-        kept.find(|route| route.template() == template)
+        })
     }
 
     /// Purges what `purge` means, and gives how many parts were held of it. Looks at all that is held: not for a thread that
@@ -176,7 +182,7 @@ impl App {
     /// Whether callers can be answered now.
     pub fn readiness(&self) -> Readiness {
         let mut readiness = Readiness::now(&self.parts, &self.wesal, self.lifecycle() > Lifecycle::Serving);
-        readiness.warnings = self.concerns.all(self.clock.wall()).into_iter().filter_map(|(_, told)| told).collect();
+        readiness.warnings = self.warnings().into_iter().filter_map(|(_, told)| told).collect();
         readiness
     }
 
@@ -190,7 +196,7 @@ impl App {
         let (login, breaker) = (self.wesal.login_state(), self.wesal.breaker_state());
         self.metrics.render(&Present {
             ready: self.readiness().ready,
-            warnings: &self.concerns.all(self.clock.wall()).map(|(about, told)| (about, told.is_some())),
+            warnings: &self.warnings().map(|(about, told)| (about, told.is_some())),
             cache_bytes: bytes,
             cache_parts: parts,
             in_flight: self.requests_in_flight(),
@@ -227,8 +233,8 @@ impl App {
 
     /// Remembers what was counted so far, for operators. To be called about each ten seconds.
     pub fn note_traffic(&self) {
-        let traffic = self.metrics.totals().traffic;
-        self.history.note(self.clock.now(), self.clock.wall(), traffic);
+        let totals = self.metrics.totals();
+        self.history.note(self.clock.now(), self.clock.wall(), &totals);
     }
 
     /// Looks at all that is held, and drops what is of no more use. To be called about each minute.

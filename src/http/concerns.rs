@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::app::App;
-use crate::config::Validity;
+use crate::{config::Validity, upstream::LoginState};
 
 /// What the running parts have noted.
 #[derive(Default)]
@@ -32,14 +32,31 @@ pub(super) struct ShownCertificate {
 
 impl Concerns {
     /// What may be wrong, by the name that the metric has for it; and if it is, as `/readyz` tells it. That is for
-    /// everybody: no path, no date.
-    pub(super) fn all(&self, now: Timestamp) -> [(&'static str, Option<String>); 3] {
+    /// everybody: no path, no date. `login` is what came of the last login while a token still works.
+    fn all(&self, now: Timestamp, login: Option<LoginState>) -> [(&'static str, Option<String>); 5] {
         let reload_refused = self.reload_refused.load(Ordering::Relaxed);
         let shown = self.certificate.load();
         let shown = shown.as_deref();
         let certificate_refused = shown.is_some_and(|shown| shown.refused.is_some());
         let validity = shown.and_then(|shown| shown.validity);
+        let login = |state, told: &str| (login == Some(state)).then(|| format!("login: {told}"));
         [
+            (
+                "login_refused",
+                login(
+                    LoginState::Refused,
+                    "the vendor refuses the service login, and the token in use serves only until it ends; check the \
+                     client id, email and password",
+                ),
+            ),
+            (
+                "login_failing",
+                login(
+                    LoginState::Failed,
+                    "the last login at the vendor failed, and the token in use serves only until it ends; it is tried \
+                     again",
+                ),
+            ),
             (
                 "configuration_refused",
                 reload_refused
@@ -64,6 +81,11 @@ impl Concerns {
 }
 
 impl App {
+    /// What may be wrong now, by its name in the metric `warnings`, and as `/readyz` tells it if it is.
+    pub(super) fn warnings(&self) -> [(&'static str, Option<String>); 5] {
+        self.concerns.all(self.clock.wall(), self.wesal.login_setback())
+    }
+
     /// Notes whether the last reload was refused.
     pub fn note_reload(&self, refused: bool) {
         self.concerns.reload_refused.store(refused, Ordering::Relaxed);

@@ -29,7 +29,7 @@ struct Note {
 #[serde(rename_all = "lowercase")]
 enum Level {
     Good,
-    /// Somebody should see to it; callers are answered.
+    /// Somebody should see to it; callers are answered, but for a few at most.
     Warning,
     /// Callers get errors or old answers, or soon will.
     Bad,
@@ -48,12 +48,20 @@ pub(super) struct Facts<'a> {
     pub(super) in_flight: usize,
     /// Whether no more of them have room.
     pub(super) is_full: bool,
-    /// Answers of the last minute that were failures (5xx).
+    /// Requests of the last minute.
+    pub(super) requests: u64,
+    /// Those that were answered with a failure (5xx).
     pub(super) failed: u64,
+    /// Those that were refused (4xx).
+    pub(super) refused: u64,
 }
 
 /// Failed calls in a row from which on the vendor is said to be down: fewer are told as what they are.
 const A_FEW: u64 = 3;
+/// From this share of a minute's answers on, one in so many, failures are trouble.
+const TROUBLE: u64 = 10;
+/// Refusals below which nothing is made of them: who writes an app gets some.
+const SOME: u64 = 10;
 /// Seconds after which a vendor that nobody has asked since is not said to be down, but to have been.
 const LATELY: f64 = 60.0;
 
@@ -64,7 +72,7 @@ impl Health {
                 .into_iter()
                 .flatten()
                 .collect();
-        notes.extend(failures(facts));
+        notes.extend([failures(facts), refusals(facts)].into_iter().flatten());
         notes.extend(facts.warnings.iter().map(|warning| warning_of(warning)));
         // Among equals the order above stands.
         notes.sort_by_key(|note| std::cmp::Reverse(note.level));
@@ -164,14 +172,16 @@ fn probe(facts: &Facts<'_>) -> String {
 
 fn pause(facts: &Facts<'_>) -> Option<Note> {
     let seconds = facts.vendor.paused_for?;
-    let says = format!("Wesal asked to be left alone for {} more", time(seconds));
-    note(Level::Warning, says, "It answered 429. What is held is served meanwhile.")
+    let says = format!("Wesal asked to be left alone for {} more: {}", time(seconds), meanwhile(facts));
+    note(if facts.servable { Level::Warning } else { Level::Bad }, says, "It answered 429.")
 }
 
 fn budget(facts: &Facts<'_>) -> Option<Note> {
     let budget = &facts.vendor.budget;
     if budget.remaining == 0 {
-        let more = "Answers that are held are served; other callers wait, then are refused (upstream.rate_limit).";
+        // Its calls come back one by one: those who are refused all the same are told as failures.
+        let held = if facts.servable { "Answers that are held are served; other callers" } else { "Callers" };
+        let more = format!("{held} wait, and are refused if that takes too long (upstream.rate_limit).");
         return note(Level::Warning, "The budget of calls to Wesal is spent", more);
     }
     if facts.stretch > 1.0 {
@@ -199,14 +209,25 @@ fn room(facts: &Facts<'_>) -> Option<Note> {
 }
 
 fn failures(facts: &Facts<'_>) -> Option<Note> {
-    let says = format!("{} of the last minute told callers of a failure", counted(facts.failed, "answer", "answers"));
-    (facts.failed > 0).then(|| note(Level::Warning, says, "The recent errors say which.")).flatten()
+    let Facts { failed, requests, .. } = *facts;
+    let says = format!("{} of the last minute told callers of a failure", counted(failed, "answer", "answers"));
+    let more = format!("There were {requests} in all. The recent errors say which failed.");
+    let many = failed >= A_FEW && failed.saturating_mul(TROUBLE) >= requests;
+    (failed > 0).then(|| note(if many { Level::Bad } else { Level::Warning }, says, more)).flatten()
+}
+
+fn refusals(facts: &Facts<'_>) -> Option<Note> {
+    let Facts { refused, requests, .. } = *facts;
+    let most = refused >= SOME && refused > requests / 2;
+    let more = format!("{refused} of {requests} (4xx). The recent errors say whose, and why.");
+    most.then(|| note(Level::Warning, "Most requests of the last minute were refused", more)).flatten()
 }
 
 fn warning_of(warning: &str) -> Note {
     let (what, more) = warning.split_once(": ").unwrap_or((warning, ""));
     let says = match what {
         "configuration" => "The configuration was not taken over",
+        "login" => "Somebody should see to the service login",
         "certificate" => "Somebody should see to the certificate",
         other => other,
     };

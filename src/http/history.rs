@@ -1,5 +1,5 @@
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     clock::Moment,
-    telemetry::{Times, Traffic},
+    telemetry::{Times, Totals, Traffic, totals::CallerTotals},
 };
 
 /// What was counted, now and then: of the last quarter of an hour.
@@ -19,6 +19,8 @@ struct Sample {
     moment: Moment,
     at: Timestamp,
     traffic: Traffic,
+    /// Only of those that a minute can begin with.
+    callers: BTreeMap<String, CallerTotals>,
 }
 
 /// Samples that are held. They come about each ten seconds (`App::tidy` is the clock).
@@ -47,6 +49,7 @@ pub(super) struct Span {
     from_memory: u64,
     fetched: u64,
     pub(super) failed: u64,
+    pub(super) refused: u64,
     vendor_calls: u64,
     pub(super) vendor_failed: u64,
     saved: u64,
@@ -65,30 +68,50 @@ struct TimesTold {
 impl History {
     /// A history that begins now, with nothing.
     pub(super) fn begun(moment: Moment, at: Timestamp) -> Self {
-        Self(Mutex::new(VecDeque::from([Sample { moment, at, traffic: Traffic::default() }])))
+        Self(Mutex::new(VecDeque::from([Sample::of(moment, at, &Totals::default())])))
     }
 
     /// Remembers how far the counts have come.
-    pub(super) fn note(&self, moment: Moment, at: Timestamp, traffic: Traffic) {
+    pub(super) fn note(&self, moment: Moment, at: Timestamp, totals: &Totals) {
         let mut samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        samples.push_back(Sample { moment, at, traffic });
+        samples.push_back(Sample::of(moment, at, totals));
         while samples.len() > MOST {
             samples.pop_front();
         }
+        let begin = minute(&samples, moment);
+        samples.iter_mut().take(begin).for_each(|sample| sample.callers = BTreeMap::new());
     }
 
-    /// What went on until now, when the counts have come to `traffic`.
-    pub(super) fn told(&self, moment: Moment, at: Timestamp, traffic: Traffic) -> TrafficTold {
+    /// What went on until now, when the counts have come to `totals`; and what each caller did in the last minute.
+    pub(super) fn told(
+        &self,
+        moment: Moment,
+        at: Timestamp,
+        totals: &Totals,
+    ) -> (TrafficTold, BTreeMap<String, CallerTotals>) {
         let samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Sample { moment, at, traffic };
-        let full = |sample: &&Sample| now.moment.since(sample.moment) >= MINUTE;
-        let begin = samples.iter().rev().find(full).or(samples.front());
+        let now = Sample::of(moment, at, totals);
+        let begin = samples.get(minute(&samples, moment)).unwrap_or(&now);
         let history = samples.iter().zip(samples.iter().skip(1));
-        TrafficTold {
-            last_minute: between(begin.unwrap_or(&now), &now),
+        let traffic = TrafficTold {
+            last_minute: between(begin, &now),
             history: history.map(|(earlier, later)| between(earlier, later)).collect(),
-        }
+        };
+        let before = |name: &String| begin.callers.get(name).copied().unwrap_or_default();
+        let callers = now.callers.iter().map(|(name, totals)| (name.clone(), totals.since(before(name)))).collect();
+        (traffic, callers)
     }
+}
+
+impl Sample {
+    fn of(moment: Moment, at: Timestamp, totals: &Totals) -> Self {
+        Self { moment, at, traffic: totals.traffic.clone(), callers: totals.callers.clone() }
+    }
+}
+
+/// The place of the sample with which the minute that ends at `now` begins: the last one that is a minute old, or the first.
+fn minute(samples: &VecDeque<Sample>, now: Moment) -> usize {
+    samples.iter().rposition(|sample| now.since(sample.moment) >= MINUTE).unwrap_or_default()
 }
 
 fn between(earlier: &Sample, later: &Sample) -> Span {
@@ -101,6 +124,7 @@ fn between(earlier: &Sample, later: &Sample) -> Span {
         from_memory: traffic.from_memory,
         fetched: traffic.fetched,
         failed: traffic.failed,
+        refused: traffic.refused,
         vendor_calls: traffic.vendor_calls,
         vendor_failed: traffic.vendor_failed,
         saved: traffic.saved,
@@ -118,8 +142,10 @@ mod tests {
         (moment, Timestamp::from_second(i64::try_from(seconds).unwrap()).unwrap())
     }
 
-    fn counted(requests: u64) -> Traffic {
-        Traffic { requests, ..Traffic::default() }
+    fn counted(requests: u64) -> Totals {
+        let traffic = Traffic { requests, ..Traffic::default() };
+        let of_app = CallerTotals { requests, rate_limited: requests / 10 };
+        Totals { traffic, callers: BTreeMap::from([("app".to_owned(), of_app)]), ..Totals::default() }
     }
 
     #[test]
@@ -128,17 +154,25 @@ mod tests {
         let history = History::begun(moment, stamp);
         let told = |seconds, requests| {
             let (moment, stamp) = at(seconds);
-            let told = history.told(moment, stamp, counted(requests)).last_minute;
+            let (told, callers) = history.told(moment, stamp, &counted(requests));
+            let told = told.last_minute;
+            assert_eq!(callers["app"].requests, told.requests, "a minute is the same for all");
             (told.seconds, told.requests)
         };
         assert_eq!(told(0, 0), (0.0, 0));
         assert_eq!(told(5, 7), (5.0, 7));
         for n in 1..=10 {
             let (moment, stamp) = at(n * 10);
-            history.note(moment, stamp, counted(n * 100));
+            history.note(moment, stamp, &counted(n * 100));
         }
         assert_eq!(told(101, 1011), (61.0, 1011 - 400));
         assert_eq!(told(1000, 1011), (900.0, 11));
+        let (moment, stamp) = at(101);
+        let app = history.told(moment, stamp, &counted(1011)).1["app"];
+        assert_eq!(app, CallerTotals { requests: 611, rate_limited: 61 });
+        let held = |sample: &Sample| !sample.callers.is_empty();
+        let held: Vec<_> = history.0.lock().unwrap().iter().map(held).collect();
+        assert_eq!(held.iter().filter(|held| **held).count(), 7, "no more than a minute may need");
     }
 
     #[test]
@@ -147,10 +181,10 @@ mod tests {
         let history = History::begun(moment, stamp);
         for n in 1..=200 {
             let (moment, stamp) = at(n * 10);
-            history.note(moment, stamp, counted(n * n));
+            history.note(moment, stamp, &counted(n * n));
         }
         let (moment, stamp) = at(2005);
-        let told = history.told(moment, stamp, counted(40_000)).history;
+        let told = history.told(moment, stamp, &counted(40_000)).0.history;
         assert_eq!(told.len(), MOST - 1);
         assert_eq!((told[0].requests, told[89].requests), (111 * 111 - 110 * 110, 200 * 200 - 199 * 199));
         assert!(told.iter().all(|span| span.seconds == 10.0));

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     callers::Caller,
     fetch::{Held, HotQueues, Readiness},
+    model::Route,
     telemetry::totals::{CallerTotals, RouteTotals},
     upstream::VendorStanding,
 };
@@ -22,8 +23,10 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     version: &'static str,
+    /// When this was so.
+    at: Timestamp,
     started_at: Timestamp,
-    /// In seconds.
+    /// In seconds. Not what lies between the two: the machine's time may have been set.
     uptime: f64,
     /// `serving`, `draining` or `ended`.
     lifecycle: &'static str,
@@ -50,12 +53,22 @@ struct CallerTold {
     scopes: Vec<String>,
     may_refresh: bool,
     last_used: Option<Timestamp>,
+    /// Since the process began.
+    requests: u64,
+    /// Those of them that were over its limit.
+    rate_limited: u64,
+    last_minute: CallersMinute,
+    limit: Option<LimitTold>,
+}
+
+/// What a caller did in about the last minute.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CallersMinute {
     requests: u64,
     /// Of all requests of known callers, from 0 to 1.
     share: f64,
-    /// Requests that were over its limit.
     rate_limited: u64,
-    limit: Option<LimitTold>,
 }
 
 #[derive(Serialize)]
@@ -80,6 +93,8 @@ struct CacheTold {
     parts: u64,
     bytes: u64,
     stretch: f64,
+    /// The templates of the routes whose answers may be kept. A further one can be there with two methods.
+    routes: Vec<&'static str>,
 }
 
 impl App {
@@ -87,13 +102,20 @@ impl App {
     pub fn status(&self) -> Status {
         let totals = self.metrics.totals();
         let known = self.known();
-        let of = |caller: &Caller| totals.callers.get(caller.name.as_str()).copied().unwrap_or_default();
-        let all: u64 = known.callers.all().iter().map(|caller| of(caller).requests).sum();
+        let mut routes: Vec<_> = self.kept_routes().map(Route::template).collect();
+        routes.dedup();
+        let (now, at) = (self.clock.now(), self.clock.wall());
+        let (traffic, minute) = self.history.told(now, at, &totals);
+        let of = |counted: &BTreeMap<String, CallerTotals>, caller: &Caller| {
+            counted.get(caller.name.as_str()).copied().unwrap_or_default()
+        };
+        let all: u64 = known.callers.all().iter().map(|caller| of(&minute, caller).requests).sum();
         let quotas: Vec<_> = known.limits.quotas().collect();
         let told = |caller: &Arc<Caller>| {
-            let CallerTotals { requests, rate_limited } = of(caller);
+            let CallerTotals { requests, rate_limited } = of(&totals.callers, caller);
+            let of_minute = of(&minute, caller);
             #[expect(clippy::cast_precision_loss, reason = "a share for human eyes")]
-            let share = if all == 0 { 0.0 } else { requests as f64 / all as f64 };
+            let share = if all == 0 { 0.0 } else { of_minute.requests as f64 / all as f64 };
             CallerTold {
                 name: caller.name.as_str().to_owned(),
                 enabled: caller.enabled(),
@@ -102,8 +124,12 @@ impl App {
                 may_refresh: caller.may_refresh,
                 last_used: caller.last_used(),
                 requests,
-                share,
                 rate_limited,
+                last_minute: CallersMinute {
+                    requests: of_minute.requests,
+                    share,
+                    rate_limited: of_minute.rate_limited,
+                },
                 limit: quotas.get(caller.index).map(|quota| LimitTold {
                     name: quota.name,
                     burst: quota.burst,
@@ -112,11 +138,9 @@ impl App {
             }
         };
         let Held { bytes, parts, stretch } = self.parts.held();
-        let uptime = self.clock.wall().duration_since(self.started_at).as_secs_f64().max(0.0);
         let route = |(route, RouteTotals { requests, vendor_calls, saved })| {
             (route, RouteTold { requests, vendor_calls, saved })
         };
-        let traffic = self.history.told(self.clock.now(), self.clock.wall(), totals.traffic);
         let (vendor, readiness) = (self.wesal.standing(), self.readiness());
         let health = Health::of(&Facts {
             lifecycle: self.lifecycle(),
@@ -126,12 +150,15 @@ impl App {
             stretch,
             in_flight: self.requests_in_flight(),
             is_full: self.in_flight.are_taken(),
+            requests: traffic.last_minute.requests,
             failed: traffic.last_minute.failed,
+            refused: traffic.last_minute.refused,
         });
         Status {
             version: env!("CARGO_PKG_VERSION"),
+            at,
             started_at: self.started_at,
-            uptime,
+            uptime: now.since(self.started).as_secs_f64(),
             lifecycle: match self.lifecycle() {
                 Lifecycle::Serving => "serving",
                 Lifecycle::Draining => "draining",
@@ -143,7 +170,7 @@ impl App {
             traffic,
             callers: known.callers.all().iter().map(told).collect(),
             routes: totals.routes.into_iter().map(route).collect(),
-            cache: CacheTold { parts, bytes, stretch },
+            cache: CacheTold { parts, bytes, stretch, routes },
             vendor,
             certificate: self.concerns.certificate(),
             hot_queues: self.parts.hot_queues(),

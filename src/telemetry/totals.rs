@@ -36,6 +36,16 @@ pub struct RouteTotals {
     pub saved: u64,
 }
 
+impl CallerTotals {
+    /// What came after `earlier`.
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            requests: self.requests.saturating_sub(earlier.requests),
+            rate_limited: self.rate_limited.saturating_sub(earlier.rate_limited),
+        }
+    }
+}
+
 impl Totals {
     /// Sums up what [`Metrics::counts`](super::Metrics::counts) wrote, where these are the mirrored routes.
     pub(super) fn of(text: &str, mirrored: &[&str]) -> Self {
@@ -82,8 +92,12 @@ fn add<'l>(traffic: &mut Traffic, name: &str, label: impl Fn(&str) -> Option<&'l
                 Some("miss" | "partial") => traffic.fetched += count,
                 _ => {}
             }
-            if label("status").is_some_and(|status| status.starts_with('5')) {
-                traffic.failed += count;
+            match label("status") {
+                // Who left was not refused.
+                Some("499") | None => {}
+                Some(status) if status.starts_with('5') => traffic.failed += count,
+                Some(status) if status.starts_with('4') => traffic.refused += count,
+                Some(_) => {}
             }
         }
         "vendor_calls_total" => {
@@ -97,6 +111,9 @@ fn add<'l>(traffic: &mut Traffic, name: &str, label: impl Fn(&str) -> Option<&'l
         _ => {
             let of_vendor = name.strip_prefix("vendor_call_duration_seconds_");
             let Some(part) = of_vendor.or_else(|| name.strip_prefix("request_duration_seconds_")) else { return };
+            if of_vendor.is_none() && label("cache") == Some("none") {
+                return;
+            }
             let times = if of_vendor.is_some() { &mut traffic.vendor_times } else { &mut traffic.caller_times };
             let bound = label("le").and_then(|bound| bound.parse().ok());
             match (part, bound) {
@@ -130,24 +147,29 @@ mod tests {
             (Some(&caller), 304, "hit"),
             (Some(&caller), 429, "none"),
             (None, 401, "none"),
+            (Some(&caller), 499, "none"),
         ] {
             metrics.request(&counters, caller, questions, status, cache, Duration::ZERO);
         }
+        metrics.request(&counters, Some(&caller), questions, 503, "miss", Duration::from_millis(400));
         metrics.request(&counters, None, "/livez", 503, "none", Duration::ZERO);
         metrics.vendor_call(Route::Questions, "ok", Duration::from_millis(30));
         metrics.vendor_call(Route::Questions, "timeout", Duration::from_millis(50));
         metrics.answer(Route::Questions, [1, 0, 0, 0, 0], true);
         let mut totals = metrics.totals();
         assert!(totals.routes.remove("/livez").is_some());
-        let requests = BTreeMap::from([("hit".to_owned(), 2), ("none".to_owned(), 2)]);
+        let requests = BTreeMap::from([("hit".to_owned(), 2), ("miss".to_owned(), 1), ("none".to_owned(), 3)]);
         let route = RouteTotals { requests, vendor_calls: 2, saved: 1 };
         assert_eq!(totals.routes, BTreeMap::from([(questions.to_owned(), route)]));
-        assert_eq!(totals.callers["wall-board"], CallerTotals { requests: 3, rate_limited: 1 });
+        assert_eq!(totals.callers["wall-board"], CallerTotals { requests: 5, rate_limited: 1 });
         assert_eq!(totals.callers["-"], CallerTotals { requests: 2, rate_limited: 0 });
         let traffic = totals.traffic;
-        assert_eq!((traffic.requests, traffic.from_memory, traffic.fetched, traffic.failed), (4, 2, 0, 0));
+        assert_eq!((traffic.requests, traffic.from_memory, traffic.fetched), (6, 2, 1));
+        assert_eq!((traffic.failed, traffic.refused), (1, 2));
         assert_eq!((traffic.vendor_calls, traffic.vendor_failed, traffic.saved), (2, 1, 1));
         assert_eq!(traffic.vendor_times.mean(), Some(0.04));
+        // Of the three that were answered out of memory or from the vendor.
         assert_eq!(traffic.caller_times.quantile(0.5), Some(0.000_05));
+        assert!((traffic.caller_times.mean().unwrap() - 0.4 / 3.0).abs() < 1e-9);
     }
 }

@@ -14,13 +14,15 @@ pub struct Traffic {
     pub fetched: u64,
     /// Those that were answered with a failure that is not the caller's (5xx).
     pub failed: u64,
+    /// Those that were refused for what the caller sent (4xx).
+    pub refused: u64,
     /// Requests sent to the vendor.
     pub vendor_calls: u64,
     /// Those that it did not answer as it should.
     pub vendor_failed: u64,
     /// Answers given without a vendor call of their own.
     pub saved: u64,
-    /// How long callers waited.
+    /// How long callers waited for what was held or fetched: a refusal takes no time, and tells nothing of the rest.
     pub caller_times: Times,
     /// How long the vendor took.
     pub vendor_times: Times,
@@ -44,6 +46,7 @@ impl Traffic {
             from_memory: self.from_memory.saturating_sub(earlier.from_memory),
             fetched: self.fetched.saturating_sub(earlier.fetched),
             failed: self.failed.saturating_sub(earlier.failed),
+            refused: self.refused.saturating_sub(earlier.refused),
             vendor_calls: self.vendor_calls.saturating_sub(earlier.vendor_calls),
             vendor_failed: self.vendor_failed.saturating_sub(earlier.vendor_failed),
             saved: self.saved.saturating_sub(earlier.saved),

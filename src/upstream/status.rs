@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{LoginStanding, Vendor, Wesal, client::lock, streak::FailingStanding};
+use super::{LoginStanding, LoginState, Vendor, Wesal, client::lock, streak::FailingStanding};
 
 /// How the vendor's side stands, for operators. Times are in whole seconds, rounded up.
 #[derive(Clone, Debug, Serialize)]
@@ -28,6 +28,8 @@ pub struct VendorStanding {
 pub struct LoginTold {
     /// As in the metric `login_state`.
     pub state: &'static str,
+    /// While a token still works: `refused` or `failed` if that is how the last login ended.
+    pub setback: Option<&'static str>,
     /// Until the next try, after one that brought no token.
     pub next_try_in: Option<u64>,
     /// Until the token's end, where that is known.
@@ -86,10 +88,15 @@ pub struct BarredTold {
 }
 
 impl Wesal {
+    /// While a token still works: why none will follow it, as the last login was refused or failed.
+    pub fn login_setback(&self) -> Option<LoginState> {
+        self.login.standing().setback
+    }
+
     /// How the vendor's side stands now.
     pub fn standing(&self) -> VendorStanding {
         let now = self.clock.now();
-        let LoginStanding { state, next_try, expires } = self.login.standing();
+        let LoginStanding { state, setback, next_try, expires } = self.login.standing();
         let breaker = {
             let breaker = lock(&self.breaker);
             BreakerTold { state: breaker.state().as_str(), probe_in: breaker.probe_in(now).map(seconds) }
@@ -107,6 +114,7 @@ impl Wesal {
         VendorStanding {
             login: LoginTold {
                 state: state.as_str(),
+                setback: setback.map(LoginState::as_str),
                 next_try_in: next_try.map(seconds),
                 token_ends_in: expires.map(seconds),
             },

@@ -98,7 +98,7 @@ describe("the sandbox's dashboard", () => {
   test("stays readable with a thousand queues and a hundred callers", async () => {
     const told = grown(await (await fetch(`${world.admin}admin/status`)).json());
     const page = await chromium.open(world.admin, { told, viewport: { width: 360, height: 740 } });
-    await page.getByText("1,000, the 100 oldest shown").waitFor();
+    await page.getByText("1,000 rows, the 100 worst shown").waitFor();
     assert.deepEqual(await page.locator("#callers tbody tr, #hot tbody tr").count(), 200);
     const [wide, room, tall] = await page.evaluate(() => [
       document.documentElement.scrollWidth,
@@ -107,6 +107,72 @@ describe("the sandbox's dashboard", () => {
     ]);
     assert.ok(wide <= room && tall < 740, `${wide} in ${room}, ${tall} high`);
     await assertAccessible(page);
+    await page.finish();
+  });
+
+  test("says that it cannot show what it is told, and does not say that the gateway is gone", async () => {
+    const { hotQueues, ...told } = await (await fetch(`${world.admin}admin/status`)).json();
+    assert.ok(hotQueues);
+    const complaints = [];
+    const expected = [{ test: (text) => complaints.push(text) > 0 }];
+    const page = await chromium.open(world.admin, { told, expected });
+    await page.locator("#lost", { hasText: "The gateway answers, and this page cannot show what it says" }).waitFor();
+    assert.match(complaints.join("\n"), /TypeError/);
+    assert.match(await page.title(), /^Not drawn/);
+    await page.finish();
+  });
+
+  test("is loaded anew when another version answers, once, and not under the hands of who decides something", async () => {
+    const status = await (await fetch(`${world.admin}admin/status`)).json();
+    let version = "1.0.0";
+    const page = await chromium.open(world.admin, { told: () => ({ ...status, version }) });
+    let loads = 0;
+    page.on("load", () => (loads += 1));
+    const shown = (text) => page.waitForFunction((text) => document.querySelector("#version").textContent === text, text);
+    await shown("1.0.0");
+    await page.getByRole("button", { name: "Purge…" }).click();
+    await page.getByRole("dialog").waitFor();
+    version = "2.0.0";
+    await shown("2.0.0");
+    assert.equal(loads, 0);
+    const loaded = page.waitForEvent("load");
+    await page.keyboard.press("Escape");
+    await loaded;
+    await shown("2.0.0");
+    for (let events = 0; events < 3; events += 1) await page.waitForRequest("**/admin/events");
+    assert.equal(loads, 1);
+    await page.finish();
+  });
+
+  test("lets its connection go while nobody looks, so that more tabs than a browser has connections work", async () => {
+    const first = await chromium.open(world.admin);
+    await headline(first, /./);
+    for (let tabs = 0; tabs < 6; tabs += 1) {
+      const page = await chromium.open(world.admin, { beside: first });
+      await page.getByText("Live", { exact: true }).waitFor();
+      await page.look(false);
+      await page.getByText("Paused", { exact: true }).waitFor();
+      assert.match(await page.title(), /^Paused/);
+    }
+    await first.getByRole("button", { name: "Purge…" }).click();
+    await first.getByRole("button", { name: "Make stale" }).click();
+    await first.locator("#said").getByText(/answers? (is|are) stale now/).waitFor();
+    const last = first.context().pages().at(-1);
+    await last.look(true);
+    await last.getByText("Live", { exact: true }).waitFor();
+    await first.finish();
+  });
+
+  test("does not wait for ever for what it asked to be done, and says so meanwhile", async () => {
+    const page = await chromium.open(world.admin);
+    await headline(page, /./);
+    await page.clock.install();
+    await page.route("**/admin/cache/purge", () => {});
+    await page.getByRole("button", { name: "Purge…" }).click();
+    await page.getByRole("button", { name: "Make stale" }).click();
+    await page.locator("#said").getByText("The gateway is asked…").waitFor();
+    await page.clock.fastForward(30_000);
+    await page.locator("#said").getByText("The gateway does not answer; nothing is known to have been done.").waitFor();
     await page.finish();
   });
 
@@ -194,7 +260,13 @@ test("where there is a token the page asks for it, and keeps it for the tab", as
   const field = page.getByRole("textbox", { name: "Admin token" });
   await field.waitFor();
   await assertAccessible(page);
-  await page.keyboard.type("wrong");
+  // What no header can hold is not even kept.
+  await page.keyboard.type("п@ssword");
+  await page.keyboard.press("Enter");
+  await page.getByRole("alert").getByText("a token has letters, digits and signs only").waitFor();
+  await page.reload();
+  await field.waitFor();
+  await field.fill("wrong");
   await page.keyboard.press("Enter");
   await page.getByRole("alert").getByText("This is not the admin token.").waitFor();
   await assertAccessible(page);
@@ -206,6 +278,10 @@ test("where there is a token the page asks for it, and keeps it for the tab", as
   await page.getByRole("button", { name: "Reload configuration…" }).click();
   await page.getByRole("button", { name: "Reload", exact: true }).click();
   await page.getByText("The configuration is reloaded.").waitFor();
+  // One that is kept can be forgotten whatever else goes wrong.
+  await page.evaluate(() => sessionStorage.setItem("wesal-gateway admin token", "\u043f"));
+  await page.reload();
+  await page.getByText("The gateway does not answer.").first().waitFor();
   await page.getByRole("button", { name: "Forget token" }).click();
   await field.waitFor();
   await page.finish();

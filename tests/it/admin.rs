@@ -178,7 +178,9 @@ async fn the_status_shows_how_all_stands() {
     assert_eq!((&status["version"], &status["lifecycle"]), (&json!(env!("CARGO_PKG_VERSION")), &json!("serving")));
     assert_eq!((&status["uptime"], &status["readiness"]["ready"]), (&json!(3.0), &json!(true)));
     let (app, idle) = (&status["callers"][0], &status["callers"][1]);
-    assert_eq!((&app["requests"], &app["share"], &idle["requests"]), (&json!(6), &json!(1.0), &json!(0)));
+    assert_eq!((&app["requests"], &idle["requests"]), (&json!(6), &json!(0)));
+    assert_eq!(app["lastMinute"], json!({"requests": 6, "share": 1.0, "rateLimited": 0}));
+    assert_eq!(idle["lastMinute"], json!({"requests": 0, "share": 0.0, "rateLimited": 0}));
     assert_eq!((&idle["scopes"], &idle["lastUsed"]), (&json!(["queues"]), &Value::Null));
     assert_eq!(app["limit"]["name"], "default");
     let route = &status["routes"][ORGANIZATION];
@@ -194,7 +196,7 @@ async fn the_status_shows_how_all_stands() {
         (&json!("invalid_request"), &json!(400), &json!("app"))
     );
     assert_eq!(status["recentErrors"].as_array().unwrap().len(), 1);
-    let hot = &status["hotQueues"]["oldest"][0];
+    let hot = &status["hotQueues"]["worst"][0];
     assert_eq!((&hot["queue"], &hot["route"]), (&json!(SALES), &json!(SUMMARY)));
     assert_eq!(status["configuration"], json!({"fromFile": false, "lastReload": null, "needsRestart": []}));
 
@@ -204,6 +206,42 @@ async fn the_status_shows_how_all_stands() {
     let configuration = world.get_admin("/admin/status").await.ok().json()["configuration"].clone();
     assert_eq!(configuration["needsRestart"], json!(["server.max_connections"]));
     assert_eq!(configuration["lastReload"]["outcome"], "good");
+}
+
+#[tokio::test]
+async fn of_the_hot_queues_those_furthest_from_fresh_stand_first_and_not_what_may_be_old() {
+    let world = World::new().await;
+    world.logged_in().await;
+    let settled = json!({"queues": [SALES], "interval": "2026-11-01T09:00:00Z/2026-11-01T10:00:00Z"}).to_string();
+    for _ in 0..2 {
+        world.post("/analytics/queues/performance", &settled).await.ok();
+        world.advance(secs(1));
+    }
+    world.advance(secs(3600));
+    for _ in 0..3 {
+        world.post(SUMMARY, &asking(&[SUPPORT])).await.ok();
+        world.advance(secs(1));
+    }
+    // Nothing comes from Wesal any more.
+    let _hold = world.vendor.hold("summary");
+    world.advance(secs(4));
+    let hot = world.get_admin("/admin/status").await.ok().json()["hotQueues"].clone();
+    let shown: Vec<_> = hot["worst"].as_array().unwrap().iter().map(|row| (&row["queue"], &row["freshness"])).collect();
+    assert_eq!(shown, [(&json!(SUPPORT), &json!("stale_if_error")), (&json!(SALES), &json!("fresh"))]);
+    assert_eq!((&hot["count"], &hot["byFreshness"]), (&json!(2), &json!({"fresh": 1, "stale_if_error": 1})));
+}
+
+#[tokio::test]
+async fn how_long_it_is_up_does_not_change_when_the_machines_time_is_set() {
+    let world = World::new().await;
+    world.advance(secs(90));
+    let status = async || world.get_admin("/admin/status").await.ok().json();
+    let at = |status: &Value| status["at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let before = status().await;
+    world.clock.step_wall(jiff::SignedDuration::from_hours(-1));
+    let after = status().await;
+    assert_eq!((&before["uptime"], &after["uptime"]), (&json!(90.0), &json!(90.0)));
+    assert_eq!(at(&after).duration_since(at(&before)), jiff::SignedDuration::from_hours(-1));
 }
 
 #[tokio::test]
@@ -217,7 +255,7 @@ async fn a_refused_login_is_shown_with_its_next_try() {
     world.get(ORGANIZATION).await.problem();
     world.advance(secs(10));
     let login = world.get_admin("/admin/status").await.ok().json()["vendor"]["login"].clone();
-    assert_eq!(login, json!({"state": "refused", "nextTryIn": 20, "tokenEndsIn": null}));
+    assert_eq!(login, json!({"state": "refused", "setback": null, "nextTryIn": 20, "tokenEndsIn": null}));
 }
 
 async fn vendor_standing(world: &World) -> Value {
@@ -367,7 +405,12 @@ async fn paths_methods_and_bodies_are_refused_in_the_houses_words() {
         "{\"hard\": 1}",
         "{\"other\": 1}",
         "{\"route\": \"/auth/login\"}",
+        "{\"route\": \"/auth/reset\"}",
         "{\"company\": 0}",
+        "{\"queue\": null, \"hard\": true}",
+        "{\"company\": null, \"hard\": true}",
+        "{\"route\": null, \"hard\": true}",
+        "{\"hard\": null}",
         "{\"hard\":true,\"hard\":false}",
     ] {
         assert_eq!(world.post_admin(PURGE, body).await.problem(), "invalid_request", "{body}");

@@ -29,9 +29,13 @@ impl Viewer {
     async fn next(&mut self) -> Option<Value> {
         loop {
             if let Some((event, rest)) = self.held.split_once("\n\n") {
-                let event = serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap();
+                let event = event.strip_prefix("data: ").map(|event| serde_json::from_str(event).unwrap());
                 self.held = rest.to_owned();
-                return Some(event);
+                // What is no event is a comment.
+                if event.is_some() {
+                    return event;
+                }
+                continue;
             }
             self.held.push_str(std::str::from_utf8(&self.response.chunk().await.unwrap()?).unwrap());
         }
@@ -223,14 +227,17 @@ async fn what_went_on_in_the_last_minute_and_before_is_told() {
     }
     world.get("/survey/queries/questions/0").await.problem();
     let minute = traffic().await["lastMinute"].clone();
-    let figures = ["requests", "fromMemory", "fetched", "failed", "vendorCalls", "vendorFailed", "saved"];
-    assert_eq!(figures.map(|figure| minute[figure].as_u64().unwrap()), [5, 3, 1, 0, 1, 0, 3]);
+    let figures = ["requests", "fromMemory", "fetched", "failed", "refused", "vendorCalls", "vendorFailed", "saved"];
+    assert_eq!(figures.map(|figure| minute[figure].as_u64().unwrap()), [5, 3, 1, 0, 1, 1, 0, 3]);
     assert_eq!(minute["callerTimes"]["p95"], json!(0.000_05));
     samples(1).await;
     let first = traffic().await["history"][0].clone();
     assert_eq!((&first["requests"], &first["saved"]), (&json!(5), &json!(3)));
     // A minute later it is past.
     samples(8).await;
+    let status = world.get_admin("/admin/status").await.ok().json();
+    let app = &status["callers"][0];
+    assert_eq!((&app["requests"], &app["lastMinute"]["requests"]), (&json!(5), &json!(0)));
     let told = traffic().await;
     assert_eq!(told["lastMinute"]["requests"], 0);
     assert_eq!(told["history"][0]["requests"], 5);

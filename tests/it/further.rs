@@ -223,6 +223,8 @@ async fn operators_see_it_by_its_template_can_purge_it_and_ask_what_is_held() {
     }
     let status = world.send(world.request_admin("GET", "/admin/status")).await;
     assert_eq!(status.json()["routes"][AGENT]["saved"], 1);
+    let kept = status.json()["cache"]["routes"].clone();
+    assert_eq!(kept.as_array().unwrap()[5..], ["/analytics/queues/performance", AGENT, OF_COMPANY, SEARCH]);
     assert!(!metrics.text().contains("canary") && !status.text().contains("canary"));
 
     let explain = |body: &str| {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use serde_json::{Value, json};
 use wesal_gateway::{config::Secret, simulator::Fault};
 
 use crate::harness::{Answer, Setup, World, secs, until};
@@ -380,6 +381,50 @@ async fn the_next_login_comes_ahead_of_expiry_and_holds_nobody_up() {
         world.get("/survey/queries/questions/100304").await.ok();
         assert_ne!(token(&world), old);
         assert_eq!((world.logins(), world.vendor_calls("questions")), ((2, 0), 4), "some caller met a dead token");
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_fails_while_the_old_token_works_is_warned_of_everywhere_until_one_succeeds() {
+    for (setback, about) in [("refused", "login_refused"), ("failed", "login_failing")] {
+        let mut setup = Setup::default();
+        setup.vendor.token_ttl = Some(secs(1000));
+        let world = setup.start().await;
+        world.logged_in().await;
+        let warned = async || world.metric(&format!("warnings{{about=\"{about}\"}}")).await;
+        assert_eq!(warned().await, 0.0);
+        assert_eq!(world.get_admin("/readyz").await.ok().json()["warnings"], Value::Null);
+
+        let right = world.vendor.credentials().password;
+        match setback {
+            "refused" => world.vendor.set_password("another one"),
+            _ => world.vendor.script("login", Fault::Unavailable),
+        }
+        world.advance(secs(800));
+        world.vendor.arrived("login", 2).await;
+        while warned().await < 1.0 {
+            tokio::task::yield_now().await;
+        }
+        world.vendor.set_password(&right);
+        world.get("/queries/organization").await.ok();
+        let ready = world.get_admin("/readyz").await.ok().json();
+        assert!(ready["warnings"][0].as_str().unwrap().starts_with("login: the "), "{ready}");
+        let status = world.get_admin("/admin/status").await.ok().json();
+        let login = &status["vendor"]["login"];
+        assert_eq!((&login["state"], &login["setback"]), (&json!("good"), &json!(setback)));
+        assert_eq!(status["health"]["says"], "Somebody should see to the service login");
+        assert_eq!(world.metric("login_state{state=\"good\"}").await, 1.0);
+
+        // The wait is over: the next one is under way, and what came of the last one still holds.
+        let hold = world.vendor.hold("login");
+        world.advance(secs(30));
+        world.vendor.arrived("login", 3).await;
+        assert_eq!(warned().await, 1.0);
+        hold.release();
+        until(|| world.logins().0 == 2).await;
+        assert_eq!(warned().await, 0.0);
+        let status = world.get_admin("/admin/status").await.ok().json();
+        assert_eq!((&status["vendor"]["login"]["setback"], &status["health"]["level"]), (&Value::Null, &json!("good")));
     }
 }
 

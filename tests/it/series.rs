@@ -151,6 +151,6 @@ async fn a_hundred_thousand_made_up_requests_make_no_series_that_is_not_of_the_c
     let status = world.get_admin("/admin/status").await;
     let told = status.json();
     assert!(told["recentErrors"].as_array().unwrap().len() <= 50);
-    assert!(told["hotQueues"]["oldest"].as_array().unwrap().len() <= 100);
+    assert!(told["hotQueues"]["worst"].as_array().unwrap().len() <= 100);
     assert!(status.body.len() < 64 * 1024, "{} bytes", status.body.len());
 }

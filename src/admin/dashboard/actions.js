@@ -5,34 +5,47 @@ import { ask } from "./stream.js";
 import { counted } from "./words.js";
 
 const ALL = "";
-const KEPT = [
-  "/queries/organization",
-  "/survey/queries/questions/{companyId}",
-  "/survey/queries/surveys",
-  "/analytics/runtime/queues/summary",
-  "/analytics/runtime/queues/activity",
-  "/analytics/queues/performance",
-];
 
 /** Shows what can be done now; nothing if there is no `status`. */
 export function offerActions(status) {
   byId("open-reload").hidden = !status?.configuration.fromFile;
   byId("open-purge").hidden = !status;
+  if (status) offerRoutes(status.cache.routes);
 }
 
+/** Which can be purged. They are the same as long as the process lives: a choice is not taken away while it is made. */
+function offerRoutes(routes) {
+  const offered = byId("purge-route");
+  if (offered.options.length === routes.length + 1) return;
+  offered.replaceChildren(
+    element("option", { value: ALL }, "all routes"),
+    ...routes.map((route) => element("option", { value: route }, route)),
+  );
+}
+
+/** Milliseconds after which an answer is not waited for any more. */
+const PATIENCE = 30000;
+
 let hush;
-function say(text) {
+function say(text, milliseconds = 15000) {
   write(byId("said"), text);
   clearTimeout(hush);
-  hush = setTimeout(() => write(byId("said"), ""), 15000);
+  hush = setTimeout(() => write(byId("said"), ""), milliseconds);
 }
 
 async function post(path, body) {
-  const headers = body === undefined ? {} : { "Content-Type": "application/json" };
-  const response = await ask(path, { method: "POST", headers, body: body && JSON.stringify(body) });
-  const told = await response.json();
-  if (!response.ok) throw new Error(told.detail);
-  return told;
+  const leaving = new AbortController();
+  const timer = setTimeout(() => leaving.abort(), PATIENCE);
+  try {
+    const headers = body === undefined ? {} : { "Content-Type": "application/json" };
+    const asked = { method: "POST", headers, body: body && JSON.stringify(body), signal: leaving.signal };
+    const response = await ask(path, asked);
+    const told = await response.json();
+    if (!response.ok) throw new Error(told.detail);
+    return told;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function confirmed(name, act) {
@@ -43,10 +56,12 @@ function confirmed(name, act) {
   });
   dialog.addEventListener("close", async () => {
     if (dialog.returnValue !== "yes") return;
+    say("The gateway is asked…", PATIENCE);
     try {
       say(await act());
     } catch (error) {
-      say(error instanceof TypeError ? "The gateway does not answer; nothing is known to have been done." : error.message);
+      const silent = error instanceof TypeError || error.name === "AbortError";
+      say(silent ? "The gateway does not answer; nothing is known to have been done." : error.message);
     }
   });
 }
@@ -56,10 +71,6 @@ confirmed("reload", async () => {
   return needsRestart.length ? `Reloaded. These need a restart: ${needsRestart.join(", ")}.` : "The configuration is reloaded.";
 });
 
-byId("purge-route").append(
-  element("option", { value: ALL }, "all routes"),
-  ...KEPT.map((route) => element("option", { value: route }, route)),
-);
 confirmed("purge", async () => {
   const route = byId("purge-route").value;
   const { purged } = await post("admin/cache/purge", route === ALL ? {} : { route });

@@ -3,26 +3,48 @@
 import { offerActions } from "./actions.js";
 import { byId, write } from "./draw.js";
 import { drawPanels } from "./panels.js";
-import { follow, token } from "./stream.js";
+import { follow, sendable, token } from "./stream.js";
 import { drawTables } from "./tables.js";
 import { length } from "./words.js";
 
 let lastSeen = null;
 let announced = "";
 let whyLost = "";
+let version = null;
+let reported = "";
+
+function seen(status) {
+  version ??= status.version;
+  // Another gateway may tell what this script does not know. Not under the hands of somebody who decides something.
+  if (status.version !== version && !document.querySelector("dialog[open]")) {
+    location.reload();
+    return;
+  }
+  try {
+    draw(status);
+  } catch (error) {
+    if (`${error}` !== reported) reportError(error);
+    reported = `${error}`;
+    lost("The gateway answers, and this page cannot show what it says. Load it anew, or see /admin/status.", "Not drawn");
+  }
+}
 
 function draw(status) {
-  lastSeen = Date.now();
-  link("live", "Live");
   byId("unlock").hidden = true;
-  byId("lost").hidden = true;
   byId("all").hidden = false;
-  byId("forget").hidden = token.get() === null;
   drawPanels(status);
   drawTables(status);
   offerActions(status);
+  byId("lost").hidden = true;
+  lastSeen = Date.now();
+  offerToForget();
+  link("live", "Live");
   document.title = `${status.health.says} · wesal-gateway`;
   announce(status.health.says);
+}
+
+function offerToForget() {
+  byId("forget").hidden = token.get() === null;
 }
 
 /** Says it to who listens, if it is another state: a number that goes on is none. */
@@ -38,10 +60,11 @@ function link(state, words) {
   write(byId("link"), words);
 }
 
-function lost(why) {
-  link("lost", "Not connected");
-  document.title = "Not connected · wesal-gateway";
+function lost(why, words = "Not connected") {
+  link("lost", words);
+  document.title = `${words} · wesal-gateway`;
   byId("lost").hidden = false;
+  offerToForget();
   whyLost = why;
   tellLost();
   announce(`${why} Trying again.`);
@@ -56,6 +79,12 @@ setInterval(() => {
   if (document.body.dataset.link === "lost") tellLost();
 }, 1000);
 
+/** Nobody looks: what is shown grows old until somebody does. */
+function unwatched() {
+  link("paused", "Paused");
+  document.title = "Paused · wesal-gateway";
+}
+
 /** Shows the form for the token, and why, until it was filled in. */
 function locked(why) {
   link("locked", "Locked");
@@ -64,7 +93,7 @@ function locked(why) {
   byId("lost").hidden = true;
   byId("unlock").hidden = false;
   offerActions(null);
-  byId("forget").hidden = true;
+  offerToForget();
   write(byId("unlock-problem"), why);
   const field = byId("token");
   field.value = "";
@@ -72,7 +101,12 @@ function locked(why) {
   return new Promise((resolve) => {
     byId("unlock-form").onsubmit = (event) => {
       event.preventDefault();
-      token.set(field.value.trim());
+      const given = field.value.trim();
+      if (!sendable(given)) {
+        write(byId("unlock-problem"), "This is not the admin token: a token has letters, digits and signs only.");
+        return;
+      }
+      token.set(given);
       field.value = "";
       link("waiting", "Connecting");
       resolve();
@@ -85,4 +119,4 @@ byId("forget").addEventListener("click", () => {
   location.reload();
 });
 
-follow({ seen: draw, lost, locked });
+follow({ seen, lost, locked, unwatched });

@@ -13,7 +13,7 @@ const LEVELS = { good: "Good", warning: "Warning", bad: "Trouble" };
 const ROOM = 18;
 
 /** When the gateway says that it is. */
-export const now = (status) => Date.parse(status.startedAt) + status.uptime * 1000;
+export const now = (status) => Date.parse(status.at);
 
 export function drawPanels(status) {
   write(byId("version"), status.version);
@@ -48,12 +48,13 @@ function headline({ health, traffic }) {
 }
 
 /** What goes on while there is nothing to see to. */
-function quiet({ requests, fromMemory, fetched, vendorCalls }) {
+function quiet({ requests, refused, fromMemory, fetched, vendorCalls }) {
   if (requests === 0) return "Nobody asked in the last minute.";
   const asked = counted(requests, "request was", "requests were");
   const calls = counted(vendorCalls, "call", "calls");
   const known = fromMemory + fetched > 0 ? `, ${share(fromMemory, fromMemory + fetched)} of the data from memory` : "";
-  return `In the last minute ${asked} answered${known}, for ${calls} to Wesal.`;
+  const of = refused > 0 ? `, ${count(refused)} of them refused` : "";
+  return `In the last minute ${asked} answered${of}${known}, for ${calls} to Wesal.`;
 }
 
 function tiles({ lastMinute: minute, history }) {
@@ -64,14 +65,16 @@ function tiles({ lastMinute: minute, history }) {
   const perSecond = (span) => span.requests / Math.max(span.seconds, 1);
   const fromMemory = ({ fromMemory, fetched }) => (fromMemory + fetched > 0 ? fromMemory / (fromMemory + fetched) : null);
   const perMinute = (span) => (span.vendorCalls * 60) / Math.max(span.seconds, 1);
+  const refused = minute.refused > 0 ? `, ${count(minute.refused)} refused` : "";
+  const mostRefused = minute.refused * 2 > minute.requests;
   const ratio = minute.saved === 0 ? "" : `${count(minute.saved)} saved`;
   [
     {
       name: "Requests",
       value: rate(minute.requests / seconds),
       unit: "a second",
-      more: minute.failed > 0 ? `${count(minute.failed)} failed` : `${count(minute.requests)} in all, none failed`,
-      kind: minute.failed > 0 ? "bad" : undefined,
+      more: minute.failed > 0 ? `${count(minute.failed)} failed${refused}` : `${count(minute.requests)} in all${refused || ", none failed"}`,
+      kind: minute.failed > 0 ? "bad" : mostRefused ? "warning" : undefined,
       values: history.map(perSecond),
     },
     {
@@ -144,6 +147,7 @@ const LOGINS = {
   refused: ["refused", "bad"],
   failed: ["failing", "bad"],
 };
+const SETBACKS = { refused: "is refused", failed: "fails" };
 const BREAKERS = {
   closed: ["closed: calls are let through", "good"],
   open: ["open: no call is let through", "bad"],
@@ -152,7 +156,8 @@ const BREAKERS = {
 
 function vendor(status) {
   const { login, breaker, calls, budget, pausedFor, barred } = status.vendor;
-  const [loginSays, loginKind] = LOGINS[login.state] ?? [login.state];
+  const [state, stateKind] = LOGINS[login.state] ?? [login.state];
+  const [loginSays, loginKind] = login.setback ? [`${state} still; the next login ${SETBACKS[login.setback] ?? login.setback}`, "warning"] : [state, stateKind];
   const next = login.nextTryIn === null ? "" : `, next try in ${length(login.nextTryIn)}`;
   const [breakerSays, breakerKind] = BREAKERS[breaker.state] ?? [breaker.state];
   const probe = breaker.probeIn ? `, next in ${length(breaker.probeIn)}` : "";

@@ -1,7 +1,7 @@
 // The gateway's events. Read by fetch, as an EventSource cannot send a token.
 
 const KEPT = "wesal-gateway admin token";
-/** Milliseconds without a word after which the gateway is taken to be gone: it speaks each second. */
+/** Milliseconds without a word after which the gateway is taken to be gone: it speaks each second, or says nothing in two. */
 const SILENCE = 5000;
 const AGAIN = [500, 1000, 2000, 4000];
 
@@ -10,6 +10,9 @@ export const token = {
   set: (text) => sessionStorage.setItem(KEPT, text),
   forget: () => sessionStorage.removeItem(KEPT),
 };
+
+/** Whether a text can stand in a header (RFC 9110, section 5.5) as a token. */
+export const sendable = (text) => /^[\x21-\x7e]+$/.test(text);
 
 /** Asks the admin listener, with the token if there is one. */
 export function ask(path, options = {}) {
@@ -20,17 +23,36 @@ export function ask(path, options = {}) {
 
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
+/** Ends when somebody looks at the page. */
+const looked = () =>
+  new Promise((resolve) => {
+    const look = () => {
+      if (document.hidden) return;
+      document.removeEventListener("visibilitychange", look);
+      resolve();
+    };
+    document.addEventListener("visibilitychange", look);
+    look();
+  });
+
 /**
- * Hands each event to `seen`. While there are none, `lost` is told why, again and again; `locked` is asked for a token,
- * and the work goes on when what it gives is fulfilled. For ever.
+ * Hands each event to `seen`, which must not throw. While there are none, `lost` is told why, again and again; `locked` is
+ * asked for a token, and the work goes on when what it gives is fulfilled. For ever, but not while nobody looks: a browser
+ * has few connections for one host, and the gateway few places for viewers. `unwatched` is told of that.
  */
-export async function follow({ seen, lost, locked }) {
+export async function follow({ seen, lost, locked, unwatched }) {
   let failures = 0;
   for (;;) {
+    if (document.hidden) {
+      unwatched();
+      await looked();
+    }
     const leaving = new AbortController();
+    const { signal } = leaving;
+    document.addEventListener("visibilitychange", () => document.hidden && leaving.abort(), { signal });
     try {
       const silence = watch(() => leaving.abort());
-      const response = await ask("admin/events", { signal: leaving.signal }).finally(silence.heard);
+      const response = await ask("admin/events", { signal }).finally(silence.heard);
       // The latter where too many wrong ones came from here.
       if (response.status === 401 || response.status === 429) {
         silence.end();
@@ -52,8 +74,10 @@ export async function follow({ seen, lost, locked }) {
       }).finally(silence.end);
     } catch {
       // It is told below, whatever it was: refused, reset, or silent too long.
+    } finally {
+      leaving.abort();
     }
-    leaving.abort();
+    if (document.hidden) continue;
     lost("The gateway does not answer.");
     await pause(AGAIN[Math.min(failures, AGAIN.length - 1)]);
     failures += 1;

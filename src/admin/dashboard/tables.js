@@ -41,16 +41,17 @@ function standing({ enabled, expires }, at) {
 
 function callers(status) {
   const at = now(status);
-  const all = [...status.callers].sort((a, b) => b.requests - a.requests || a.name.localeCompare(b.name));
+  const all = [...status.callers].sort((a, b) => b.lastMinute.requests - a.lastMinute.requests || b.requests - a.requests || a.name.localeCompare(b.name));
   write(byId("callers-count"), all.length ? count(all.length) : "");
   table(
     byId("callers"),
-    "Callers, the busiest first, since the process began",
+    "Callers, the busiest of the last minute first",
     [
       { title: "Caller", head: true, cell: ({ name }) => name },
-      { title: "Share", cell: (caller) => ({ text: share(caller.share, 1), bar: caller.share }) },
-      { title: "Requests", number: true, cell: ({ requests }) => count(requests) },
-      { title: "Over limit", number: true, cell: ({ rateLimited }) => ({ text: count(rateLimited), kind: rateLimited ? "warning" : undefined }) },
+      { title: "Share now", cell: ({ lastMinute }) => ({ text: share(lastMinute.share, 1), bar: lastMinute.share }) },
+      { title: "Last minute", number: true, cell: ({ lastMinute }) => count(lastMinute.requests) },
+      { title: "Over limit", number: true, cell: ({ lastMinute: { rateLimited } }) => ({ text: count(rateLimited), kind: rateLimited ? "warning" : undefined }) },
+      { title: "Since the start", number: true, cell: ({ requests, rateLimited }) => `${count(requests)}${rateLimited ? `, ${count(rateLimited)} over` : ""}` },
       { title: "Limit", cell: ({ limit }) => (limit ? `${count(limit.burst)} at once, whole in ${length(limit.window)}${limit.name === "caller" ? ", own" : ""}` : NONE) },
       { title: "Last used", cell: ({ lastUsed }) => (lastUsed ? ago(lastUsed, at) : "never") },
       { title: "Key", cell: (caller) => standing(caller, at) },
@@ -94,19 +95,19 @@ const FRESHNESS = {
   gone: ["too old to serve", "bad"],
 };
 
-function hotQueues({ count: so, byFreshness, oldest }) {
-  write(byId("hot-count"), so ? `${count(so)}${oldest.length < so ? `, the ${oldest.length} oldest shown` : ""}` : "");
+function hotQueues({ count: so, byFreshness, worst }) {
+  write(byId("hot-count"), so ? `${counted(so, "row", "rows")}${worst.length < so ? `, the ${worst.length} worst shown` : ""}` : "");
   shares(Object.keys(FRESHNESS).filter((name) => byFreshness[name]).map((name) => [...FRESHNESS[name], byFreshness[name]]), so);
   table(
     byId("hot"),
-    "Queues that are asked for steadily, the oldest figures first",
+    "Rows of queues that are asked for steadily, those furthest from fresh first",
     [
       { title: "Queue", head: true, cell: ({ queue }) => ({ text: queue, kind: "code" }) },
       { title: "Age", number: true, cell: ({ age }) => length(age < 10 ? Number(age.toFixed(1)) : age) },
       { title: "Figures are", cell: ({ freshness }) => ({ text: (FRESHNESS[freshness] ?? [freshness])[0], kind: (FRESHNESS[freshness] ?? [])[1] }) },
       { title: "Route", cell: ({ route }) => ({ text: route, kind: "code" }) },
     ],
-    oldest,
+    worst,
     "No queue is asked for steadily.",
   );
 }

@@ -3,7 +3,7 @@ use crate::upstream::{BarredTold, BreakerTold, BudgetTold, CallsTold, FailingTol
 
 fn vendor() -> VendorStanding {
     VendorStanding {
-        login: LoginTold { state: "good", next_try_in: None, token_ends_in: None },
+        login: LoginTold { state: "good", setback: None, next_try_in: None, token_ends_in: None },
         breaker: BreakerTold { state: "closed", probe_in: None },
         calls: CallsTold { last_good_for: Some(1.0), failing: None },
         budget: BudgetTold { remaining: 30, burst: 30 },
@@ -21,7 +21,9 @@ fn facts(vendor: &VendorStanding) -> Facts<'_> {
         stretch: 1.0,
         in_flight: 0,
         is_full: false,
+        requests: 0,
         failed: 0,
+        refused: 0,
     }
 }
 
@@ -91,8 +93,11 @@ fn an_open_breaker_says_when_it_lets_a_call_through() {
 
 #[test]
 fn each_state_of_the_login_has_its_words() {
-    let told =
-        |state| of_vendor(|vendor| vendor.login = LoginTold { state, next_try_in: Some(20), token_ends_in: None });
+    let told = |state| {
+        of_vendor(|vendor| {
+            vendor.login = LoginTold { state, setback: None, next_try_in: Some(20), token_ends_in: None };
+        })
+    };
     assert_eq!(told("refused"), (Level::Bad, "Wesal refuses the service login: serving what is held".to_owned()));
     assert_eq!(told("failed"), (Level::Bad, "Logging in at Wesal fails: serving what is held".to_owned()));
     assert_eq!(told("logging_in"), (Level::Warning, "The gateway is not logged in at Wesal yet".to_owned()));
@@ -104,18 +109,20 @@ fn what_somebody_should_see_to_is_a_warning() {
     let spent = |vendor: &mut VendorStanding| vendor.budget.remaining = 0;
     assert_eq!(of_vendor(spent), (Level::Warning, "The budget of calls to Wesal is spent".to_owned()));
     let paused = |vendor: &mut VendorStanding| vendor.paused_for = Some(12);
-    assert_eq!(of_vendor(paused), (Level::Warning, "Wesal asked to be left alone for 12 s more".to_owned()));
+    let served = "Wesal asked to be left alone for 12 s more: serving what is held";
+    assert_eq!(of_vendor(paused), (Level::Warning, served.to_owned()));
     let barred =
         |vendor: &mut VendorStanding| vendor.barred = vec![BarredTold { route: "/queries/organization", seconds: 300 }];
     assert_eq!(of_vendor(barred), (Level::Warning, "Wesal refuses 1 route to the gateway's account".to_owned()));
     let vendor = vendor();
     let low = Facts { stretch: 1.8, ..facts(&vendor) };
     assert_eq!(says(&low), (Level::Warning, "The budget of calls to Wesal runs low".to_owned()));
-    let failed = Facts { failed: 1, ..facts(&vendor) };
+    let failed = Facts { requests: 1, failed: 1, ..facts(&vendor) };
     assert_eq!(says(&failed), (Level::Warning, "1 answer of the last minute told callers of a failure".to_owned()));
     for (warning, told) in [
         ("configuration: the last reload was refused", "The configuration was not taken over"),
         ("certificate: it expires soon", "Somebody should see to the certificate"),
+        ("login: the vendor refuses it", "Somebody should see to the service login"),
     ] {
         let refused = Facts { warnings: &[warning.to_owned()], ..facts(&vendor) };
         assert_eq!(says(&refused), (Level::Warning, told.to_owned()));
@@ -125,11 +132,42 @@ fn what_somebody_should_see_to_is_a_warning() {
 }
 
 #[test]
+fn where_nothing_is_held_a_pause_is_trouble_and_a_spent_budget_says_what_callers_get() {
+    let mut alone = vendor();
+    alone.paused_for = Some(300);
+    let told = says(&Facts { servable: false, ..facts(&alone) });
+    assert_eq!(told, (Level::Bad, "Wesal asked to be left alone for 5 min more: callers get errors".to_owned()));
+    alone.paused_for = None;
+    alone.budget.remaining = 0;
+    let more = |servable| Health::of(&Facts { servable, ..facts(&alone) }).notes.remove(0).more;
+    assert!(more(true).starts_with("Answers that are held are served; other callers wait, and"), "{}", more(true));
+    assert!(more(false).starts_with("Callers wait, and are refused"), "{}", more(false));
+}
+
+#[test]
+fn failures_are_trouble_from_one_in_ten_on_and_a_few_are_not() {
+    let vendor = vendor();
+    let level = |requests, failed| says(&Facts { requests, failed, ..facts(&vendor) }).0;
+    assert_eq!([level(2, 2), level(31, 3), level(30, 3)], [Level::Warning, Level::Warning, Level::Bad]);
+    assert_eq!(level(u64::MAX, u64::MAX), Level::Bad);
+}
+
+#[test]
+fn refusals_are_told_where_they_are_most_of_what_is_answered() {
+    let vendor = vendor();
+    let refused = |requests, refused| says(&Facts { requests, refused, ..facts(&vendor) });
+    let most = (Level::Warning, "Most requests of the last minute were refused".to_owned());
+    assert_eq!([refused(10, 10), refused(19, 10)], [most.clone(), most]);
+    assert_eq!([refused(9, 9).0, refused(20, 10).0], [Level::Good, Level::Good]);
+}
+
+#[test]
 fn the_worst_stands_first_and_nothing_is_left_out() {
     let mut down = vendor();
     down.calls = failing(9, 1.0, "failed");
     down.budget.remaining = 0;
-    let full = Facts { lifecycle: Lifecycle::Draining, is_full: true, in_flight: 2, failed: 3, ..facts(&down) };
+    let full =
+        Facts { lifecycle: Lifecycle::Draining, is_full: true, in_flight: 2, requests: 99, failed: 3, ..facts(&down) };
     let health = Health::of(&full);
     assert_eq!((health.level, health.says.as_str()), (Level::Bad, "The gateway is draining"));
     assert_eq!(health.notes[0].more, "2 requests are still worked on; then the process ends.");

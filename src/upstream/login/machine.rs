@@ -93,6 +93,8 @@ pub(super) struct Machine {
     state: State,
     /// Set by a login that brought no token for another cause than a refusal, or one just now: until then there is no other.
     latch: Option<Latch>,
+    /// What came of the last login with what holds, if it brought no token: refused or failed.
+    setback: Option<LoginState>,
     generation: u64,
     failed_wait: Duration,
 }
@@ -163,6 +165,7 @@ impl Machine {
             account: Account::new(request, refusals),
             state: State::Absent,
             latch: None,
+            setback: None,
             generation: 0,
             failed_wait: Duration::ZERO,
         }
@@ -257,6 +260,7 @@ impl Machine {
     fn renew(&mut self, now: Moment) {
         // A vendor that has asked for patience, or does not answer, does so whatever the credentials are.
         self.latch.take_if(|latch| matches!(latch.why, Why::Young));
+        self.setback = None;
         let current = self.account.current();
         match &mut self.state {
             State::Good(good) => good.refresh_at = Some(now),
@@ -275,6 +279,7 @@ impl Machine {
         match outcome {
             Outcome::Good { token, life, refresh_ahead } if !superseded => {
                 self.failed_wait = Duration::ZERO;
+                self.setback = None;
                 self.account.prove(&with, now);
                 // A token that claims to live a moment must not cause logins back to back.
                 self.latch = Some(Latch { until: now.after(YOUNG), why: Why::Young });
@@ -297,6 +302,7 @@ impl Machine {
                 if superseded {
                     return Landed::Superseded;
                 }
+                self.setback = Some(LoginState::Refused);
                 Landed::Refused { wait, in_doubt: self.account.in_doubt() }
             }
             Outcome::Failed(error) => {
@@ -310,6 +316,7 @@ impl Machine {
                 self.failed_wait = self.failed_wait.saturating_mul(2).clamp(FIRST_WAIT, LONGEST_WAIT);
                 let wait = self.failed_wait.saturating_sub(now.since(since)).max(FIRST_WAIT).max(least);
                 self.latch = Some(Latch { until: now.after(wait), why: Why::Failed(error.clone()) });
+                self.setback = Some(LoginState::Failed);
                 Landed::Failed { wait, error }
             }
         }
@@ -350,9 +357,21 @@ impl Machine {
         let blocked = self.next(now).err().filter(|blocked| !matches!(blocked.latch, Some(Why::Young)));
         LoginStanding {
             state: self.state(now),
+            setback: self.setback(now),
             next_try: blocked.map(|blocked| blocked.until.since(now)),
             expires: good.and_then(|good| good.expires_at).map(|end| end.since(now)),
         }
+    }
+
+    /// Why no token will follow the one that is in use, as far as the logins tell: refused or failed. Where none is in use,
+    /// the state says all.
+    fn setback(&self, now: Moment) -> Option<LoginState> {
+        if self.state(now) != LoginState::Good {
+            return None;
+        }
+        // Credentials that were refused before others were good still are.
+        let refused = self.account.next(now).is_err().then_some(LoginState::Refused);
+        refused.or(self.setback)
     }
 
     pub(super) fn state(&self, now: Moment) -> LoginState {

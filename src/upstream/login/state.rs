@@ -38,6 +38,8 @@ impl LoginState {
 pub struct LoginStanding {
     /// The state.
     pub state: LoginState,
+    /// While a token still works: why none will follow it, as the last login was refused or failed.
+    pub setback: Option<LoginState>,
     /// Until the next try, if the last one brought no token.
     pub next_try: Option<Duration>,
     /// Until the token's end, where that is known.

@@ -22,7 +22,7 @@ const PATIENCE = 60_000;
 /**
  * One browser with a fresh profile, which goes when it is closed. What `open` takes beside Playwright's options
  * for a context: `expected`, patterns of complaints that are no fault; `told`, an event to tell the page in place of the
- * gateway's.
+ * gateway's, or what gives one each time that it asks; `beside`, a page whose context this one is to be in.
  */
 export async function browser() {
   const own = await chromium.launch({ executablePath: CHROMIUM, headless: true, args: FLAGS, timeout: PATIENCE });
@@ -33,8 +33,9 @@ export async function browser() {
   };
 }
 
-async function open(own, url, { expected = [], told, ...how } = {}) {
-  const context = await own.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: "reduce", ...how });
+async function open(own, url, { expected = [], told, beside, ...how } = {}) {
+  const viewport = { width: 1280, height: 900 };
+  const context = beside?.context() ?? (await own.newContext({ viewport, reducedMotion: "reduce", ...how }));
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE);
   const complaints = [];
@@ -54,10 +55,19 @@ async function open(own, url, { expected = [], told, ...how } = {}) {
       console.error(`against its policy: ${event.violatedDirective} ${event.blockedURI}`);
     });
   });
-  if (told !== undefined) await page.addInitScript(tell, `data: ${JSON.stringify(told)}\n\n`);
+  if (typeof told === "function") {
+    const event = () => ({ contentType: "text/event-stream", body: `data: ${JSON.stringify(told())}\n\n` });
+    await page.route("**/admin/events", (route) => route.fulfill(event()));
+  } else if (told !== undefined) await page.addInitScript(tell, `data: ${JSON.stringify(told)}\n\n`);
   await page.goto(url);
   return Object.assign(page, {
     /** Nothing went wrong in the page, nothing was asked of anybody else, nothing broke its policy. */
+    /** Somebody looks at it, or at another tab. A browser without a window shows all of them. */
+    look: (shown) =>
+      page.evaluate((hidden) => {
+        Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+      }, !shown),
     assertClean: () => assert.deepEqual(complaints, []),
     finish: async () => {
       await context.close();

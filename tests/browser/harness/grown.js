@@ -10,9 +10,9 @@ export function grown(status) {
     callers: some(100, (n) => ({
       ...caller,
       name: `department-${n}-wallboard`,
-      requests: requests(n),
-      share: requests(n) / all,
-      rateLimited: n % 10 === 0 ? 12 : 0,
+      requests: requests(n) * 1000,
+      rateLimited: n % 10 === 0 ? 1200 : 0,
+      lastMinute: { requests: requests(n), share: requests(n) / all, rateLimited: n % 10 === 0 ? 12 : 0 },
       enabled: n !== 5,
       expires: n % 7 === 0 ? "2030-01-01T00:00:00Z" : null,
     })),
@@ -28,7 +28,7 @@ export function grown(status) {
     hotQueues: {
       count: 1000,
       byFreshness: { fresh: 940, stale_while_revalidate: 40, stale_if_error: 20 },
-      oldest: some(100, (n) => ({
+      worst: some(100, (n) => ({
         route: "/analytics/runtime/queues/summary",
         queue: `${String(n).padStart(8, "0")}-0000-4000-8000-000000000000`,
         age: 30 - n / 4,

@@ -274,3 +274,26 @@ fn a_token_refused_at_once_stays_and_is_not_replaced() {
     assert!(machine.died(1, at(2)));
     assert!(matches!(machine.want(at(2)), Want::Begin(_)));
 }
+
+#[test]
+fn a_login_without_a_token_is_a_setback_while_the_one_before_works_until_other_credentials_hold() {
+    let mut machine = machine();
+    begin(&mut machine, 0);
+    machine.landed(good(Some(100)), at(0));
+    let told = |machine: &Machine, seconds| {
+        let LoginStanding { state, setback, .. } = machine.standing(at(seconds));
+        (state, setback)
+    };
+    assert_eq!(told(&machine, 79), (LoginState::Good, None));
+    begin(&mut machine, 80);
+    machine.landed(Outcome::Refused, at(80));
+    assert_eq!(told(&machine, 81), (LoginState::Good, Some(LoginState::Refused)));
+    assert!(adopt(&mut machine, "mended", 82));
+    assert_eq!(told(&machine, 82), (LoginState::Good, None));
+    begin(&mut machine, 82);
+    machine.landed(Outcome::Failed(UpstreamError::Unreachable), at(82));
+    assert_eq!(told(&machine, 84), (LoginState::Good, Some(LoginState::Failed)), "its wait is over");
+    assert!(adopt(&mut machine, "password", 85));
+    assert_eq!(told(&machine, 85), (LoginState::Good, Some(LoginState::Refused)), "it was refused, and still waits");
+    assert_eq!(told(&machine, 100).1, None, "the state says all");
+}
