@@ -54,3 +54,22 @@ fn each_shell_completes_every_command() {
         }
     }
 }
+
+#[test]
+fn without_credentials_serve_refuses_to_start_and_check_says_that_it_will() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    std::fs::write(&file, "[upstream]\nemail = \"app@example.com\"\n").unwrap();
+    let file = file.to_str().unwrap();
+    let told = |output: &Output| String::from_utf8(output.stderr.clone()).unwrap();
+    let refused = run(&["serve", "--config", file]);
+    assert_eq!(refused.status.code(), Some(2), "{}", told(&refused));
+    let checked = run(&["check", "--config", file]);
+    assert_eq!(checked.status.code(), Some(0), "{}", told(&checked));
+    for (setting, missing) in [("upstream.client_id", true), ("upstream.email", false), ("upstream.password", true)] {
+        assert_eq!(told(&refused).contains(&format!("\n  {setting}")), missing, "{}", told(&refused));
+        let warned = format!("warning: `serve` will refuse to start without {setting}");
+        assert_eq!(told(&checked).contains(&warned), missing, "{}", told(&checked));
+    }
+    assert!(told(&checked).ends_with("config.toml: the configuration is good\n"), "{}", told(&checked));
+}
