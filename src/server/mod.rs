@@ -8,6 +8,7 @@ mod listener;
 mod operate;
 mod reload;
 mod service_manager;
+mod settling;
 mod socket;
 mod socket_file;
 mod vitals;
