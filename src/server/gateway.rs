@@ -71,8 +71,8 @@ struct Behind(Admin);
 
 impl Service for Behind {
     fn answer(&self, peer: &Peer, request: Request) -> impl Future<Output = Response> + Send {
-        let from = peer.address(request.headers());
-        self.0.answer(request, from)
+        let (from, id) = (peer.address(request.headers()), http::request_id(request.headers()));
+        self.0.answer(request, from, id)
     }
 }
 
