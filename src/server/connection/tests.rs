@@ -52,8 +52,8 @@ impl Listener {
     }
 
     /// Lets time pass, and everybody notice.
-    async fn pass_a_while(&self) {
-        self.clock.advance(A_WHILE);
+    async fn pass(&self, time: Duration) {
+        self.clock.advance(time);
         for _ in 0..16 {
             yield_now().await;
         }
@@ -65,7 +65,7 @@ async fn read_http1(listener: &Listener, client: &mut DuplexStream, at_once: usi
     let (mut all, mut piece) = (0, vec![0; at_once]);
     while let Ok(more @ 1..) = read_full(client, &mut piece).await {
         all += more;
-        listener.pass_a_while().await;
+        listener.pass(A_WHILE).await;
     }
     all
 }
@@ -99,11 +99,14 @@ async fn who_reads_an_answer_steadily_has_all_of_it_and_who_takes_it_in_drips_ha
 #[tokio::test]
 async fn over_http2_too() {
     const LENGTH: usize = 8 * GOOD_PIECE;
-    for (at_once, whole) in [(GOOD_PIECE, true), (1, false)] {
+    // The drips are so many that something goes out within the bound each time, but no good piece.
+    let drips = Duration::from_secs(4);
+    for (at_once, each, window, whole) in [(GOOD_PIECE, A_WHILE, 65_535, true), (1, drips, 4096, false)] {
         let listener = Listener::new();
         let (client, ours) = duplex(64 * 1024);
         let _serving = tokio::spawn(http2::serve(ours, Long(LENGTH), listener.terms()));
-        let (mut client, connection) = h2::client::handshake(client).await.unwrap();
+        let (mut client, connection): (h2::client::SendRequest<axum::body::Bytes>, _) =
+            h2::client::Builder::new().initial_window_size(window).handshake(client).await.unwrap();
         let _connection = tokio::spawn(connection);
         let request = axum::http::Request::get("https://g/").body(()).unwrap();
         let (answer, _) = client.send_request(request, true).unwrap();
@@ -124,7 +127,7 @@ async fn over_http2_too() {
             }
             if since >= at_once {
                 since = 0;
-                listener.pass_a_while().await;
+                listener.pass(each).await;
             }
         }
         assert_eq!((read == LENGTH, end), (whole, (!whole).then_some(h2::Reason::CANCEL)), "{read} bytes");
