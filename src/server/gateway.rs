@@ -89,7 +89,7 @@ fn remedy(reason: &std::io::Error) -> &'static str {
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drained {
-    /// Connections that `server.drain_timeout` cut off.
+    /// Connections that `server.drain_timeout` cut off with a request that was begun and not finished.
     pub cut_off: usize,
 }
 
