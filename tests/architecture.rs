@@ -156,6 +156,7 @@ fn pure_files_neither_wait_nor_ask_the_time() {
         "http/openapi/headers.rs",
         "http/router.rs",
         "server/connection/frames.rs",
+        "server/settling.rs",
         "telemetry/classic.rs",
         "telemetry/totals.rs",
         "telemetry/traffic.rs",

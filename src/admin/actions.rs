@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
-use super::{Admin, Operator, problem::Problem};
+use super::{Admin, NotReloaded, Operator, problem::Problem};
 use crate::{
     clock::before,
     fetch::Purge,
@@ -104,7 +104,10 @@ pub(super) async fn explain(operator: &Arc<dyn Operator>, body: Bytes, id: &str)
 pub(super) async fn reload(operator: &Arc<dyn Operator>) -> Result<Response, Problem> {
     match operator.reload().await {
         Ok(needs_restart) => Ok(Json(json!({ "outcome": "good", "needsRestart": needs_restart })).into_response()),
-        Err(why) => Err(Problem::invalid(format!("The configuration was not reloaded: {}.", why.join("\n")))),
+        Err(NotReloaded::UnderWay) => Err(Problem::reload_under_way()),
+        Err(NotReloaded::Refused(why)) => {
+            Err(Problem::invalid(format!("The configuration was not reloaded: {}.", why.join("\n"))))
+        }
     }
 }
 

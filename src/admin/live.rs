@@ -177,7 +177,7 @@ mod tests {
         fn wrong_token(&self, _: IpAddr) -> Result<(), Duration> {
             unreachable!()
         }
-        fn reload(&self) -> BoxFuture<'static, Result<Vec<String>, Vec<String>>> {
+        fn reload(&self) -> BoxFuture<'static, Result<Vec<String>, crate::admin::NotReloaded>> {
             unreachable!()
         }
     }

@@ -9,7 +9,7 @@ mod live;
 mod pages;
 mod problem;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -17,7 +17,7 @@ use axum::{
     http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::{Value, json};
 
 use crate::{
@@ -26,6 +26,7 @@ use crate::{
     config::Secret,
     fetch::{Purge, Readiness},
     model::Route,
+    telemetry::events,
 };
 use guard::{Access, Refusal};
 pub use live::Live;
@@ -60,8 +61,17 @@ pub trait Operator: Send + Sync + 'static {
     fn explain(&self, asked: &[u8], request_id: &str) -> Response;
     /// Counts a wrong admin token from an address; says how long to wait if there were too many.
     fn wrong_token(&self, from: IpAddr) -> Result<(), Duration>;
-    /// Reads the configuration again: the settings that need a restart, or why it was refused.
-    fn reload(&self) -> BoxFuture<'static, Result<Vec<String>, Vec<String>>>;
+    /// Reads the configuration again: the settings that need a restart, or why it was not taken over.
+    fn reload(&self) -> BoxFuture<'static, Result<Vec<String>, NotReloaded>>;
+}
+
+/// What holds is what held before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotReloaded {
+    /// It is being read already.
+    UnderWay,
+    /// Why it was refused: each fault by itself.
+    Refused(Vec<String>),
 }
 
 /// Something that can be asked for.
@@ -113,6 +123,16 @@ impl Page {
     fn takes(self, method: &Method) -> bool {
         self.allow().split(',').any(|allowed| allowed == method.as_str())
     }
+
+    /// What it does, if it changes something.
+    fn act(self, method: &Method) -> Option<&'static str> {
+        match self {
+            Self::Purge => Some("purge"),
+            Self::Reload => Some("reload"),
+            Self::LogFilter if method == Method::PUT => Some("log_filter"),
+            _ => None,
+        }
+    }
 }
 
 impl Admin {
@@ -122,23 +142,34 @@ impl Admin {
     }
 
     /// Answers a request. Everything but the health checks is for who may operate.
-    /// `from` is the address that a wrong token is counted against.
-    pub async fn answer(&self, request: Request, from: IpAddr) -> Response {
-        let id = request_id();
-        let mut response = match self.work_on(request, from, &id).await {
+    /// `from` is the address that a wrong token is counted against; `id` is the request's.
+    pub async fn answer(&self, request: Request, from: IpAddr, id: HeaderValue) -> Response {
+        let id_text = id.to_str().unwrap_or("-");
+        let mut act = None;
+        // As for callers: a panic is one request's 500, and its message stays unread.
+        let worked_on = AssertUnwindSafe(self.work_on(request, from, id_text, &mut act)).catch_unwind().await;
+        let mut response = match worked_on.unwrap_or_else(|_| Err(Problem::internal())) {
             Ok(response) => response,
-            Err(problem) => problem.render(&id),
+            Err(problem) => problem.render(id_text),
         };
+        if let Some(act) = act {
+            events::operator_acted(act, response.status().as_u16(), id_text, from);
+        }
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        if let Ok(id) = HeaderValue::try_from(id) {
-            headers.insert("x-request-id", id);
-        }
+        headers.insert("x-request-id", id);
         response
     }
 
-    async fn work_on(&self, request: Request, from: IpAddr, id: &str) -> Result<Response, Problem> {
+    /// `act` becomes what is done, if somebody does something who may.
+    async fn work_on(
+        &self,
+        request: Request,
+        from: IpAddr,
+        id: &str,
+        act: &mut Option<&'static str>,
+    ) -> Result<Response, Problem> {
         let (head, body) = request.into_parts();
         let page = Page::find(head.uri.path());
         let access = match page {
@@ -161,6 +192,7 @@ impl Admin {
         if !page.takes(&head.method) {
             return Err(Problem::method_not_allowed(page.allow()));
         }
+        *act = page.act(&head.method);
         let operator = &self.operator;
         match page {
             Page::File(file) => Ok(file.answer()),
@@ -195,10 +227,4 @@ fn callers(operator: &dyn Operator) -> Vec<Value> {
         })
     };
     operator.callers().iter().map(caller).collect()
-}
-
-/// Without entropy ids repeat, which is no reason to fail a request.
-fn request_id() -> String {
-    let [high, low] = [(); 2].map(|()| getrandom::u64().unwrap_or_default());
-    format!("{high:016x}{low:016x}")
 }

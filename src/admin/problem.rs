@@ -81,6 +81,12 @@ impl Problem {
         Self { retry_after: Some(Duration::from_secs(10)), ..problem }
     }
 
+    pub(super) fn reload_under_way() -> Self {
+        let detail = "The configuration is being read again already. Ask once more when that is over, if you have changed it since.";
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded", detail);
+        Self { retry_after: Some(Duration::from_secs(1)), ..problem }
+    }
+
     pub(super) fn internal() -> Self {
         let detail = "The gateway failed. Its log says where.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)

@@ -31,7 +31,15 @@ pub(super) type KeyMark = [u8; 8];
 pub struct Sessions {
     signer: Hmac<Sha256>,
     ttl: Duration,
-    ended: Mutex<HashMap<CallerName, Ended>>,
+    ended: Mutex<AllEnded>,
+}
+
+/// What has ended before its time.
+struct AllEnded {
+    by_caller: HashMap<CallerName, Ended>,
+    /// When the last of those that were forgotten would have expired, in milliseconds: whatever would have by then counts as
+    /// expired. Else one that had ended would be good again when a clock that was fast is set back.
+    forgotten: i64,
 }
 
 /// What of a caller's sessions has ended before its time.
@@ -81,7 +89,8 @@ impl Sessions {
         };
         // HMAC takes a key of any length; the error's type alone says otherwise.
         let signer = Hmac::new_from_slice(secret).unwrap_or_else(|_| Hmac::new(&Default::default()));
-        Ok(Self { signer, ttl: config.ttl, ended: Mutex::default() })
+        let ended = AllEnded { by_caller: HashMap::new(), forgotten: i64::MIN };
+        Ok(Self { signer, ttl: config.ttl, ended: Mutex::new(ended) })
     }
 
     /// A new session of a caller that showed the key of this mark.
@@ -131,10 +140,11 @@ impl Sessions {
 
     /// Whether a session is neither over nor ended.
     pub(super) fn is_good(&self, session: &Session, now: Timestamp) -> Result<(), AuthFailure> {
-        if now.as_millisecond() >= session.expires {
+        let ended = self.ended();
+        if now.as_millisecond() >= session.expires || session.expires <= ended.forgotten {
             return Err(AuthFailure::SessionExpired);
         }
-        match self.ended().get(&session.caller) {
+        match ended.by_caller.get(&session.caller) {
             Some(ended) if ended.holds(session) => Err(AuthFailure::SessionEnded),
             _ => Ok(()),
         }
@@ -144,7 +154,7 @@ impl Sessions {
     /// again, and what is remembered has a bound.
     pub fn end(&self, session: &Session, now: Timestamp) {
         let mut ended = self.ended();
-        let of_caller = ended.entry(session.caller.clone()).or_default();
+        let of_caller = ended.by_caller.entry(session.caller.clone()).or_default();
         of_caller.one_by_one.insert(session.id, session.expires);
         if of_caller.one_by_one.len() > MOST_ENDED {
             let life = i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX);
@@ -157,9 +167,18 @@ impl Sessions {
     /// Forgets those that would have expired by now. To be called now and then.
     pub fn tidy(&self, now: Timestamp) {
         let now = now.as_millisecond();
-        self.ended().retain(|_, ended| {
-            ended.one_by_one.retain(|_, expires| now < *expires);
-            ended.until = ended.until.filter(|(_, last)| now < *last);
+        let mut all = self.ended();
+        let AllEnded { by_caller, forgotten } = &mut *all;
+        let mut is_remembered = |expires: i64| {
+            let is_remembered = now < expires;
+            if !is_remembered {
+                *forgotten = expires.max(*forgotten);
+            }
+            is_remembered
+        };
+        by_caller.retain(|_, ended| {
+            ended.one_by_one.retain(|_, expires| is_remembered(*expires));
+            ended.until = ended.until.filter(|(_, last)| is_remembered(*last));
             !ended.one_by_one.is_empty() || ended.until.is_some()
         });
     }
@@ -170,7 +189,7 @@ impl Sessions {
         signature
     }
 
-    fn ended(&self) -> MutexGuard<'_, HashMap<CallerName, Ended>> {
+    fn ended(&self) -> MutexGuard<'_, AllEnded> {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -273,7 +292,21 @@ mod tests {
         sessions.tidy(at(NOON + 59_999));
         assert_eq!(sessions.is_good(&one, at(NOON + 59_999)), Err(AuthFailure::SessionEnded));
         sessions.tidy(at(NOON + 60_000));
-        assert!(sessions.ended().is_empty());
+        assert!(sessions.ended().by_caller.is_empty());
+    }
+
+    #[test]
+    fn an_ended_session_stays_so_when_a_clock_that_was_fast_is_set_back() {
+        for many in [1, MOST_ENDED + 1] {
+            let sessions = sessions("secret");
+            let all: Vec<_> = (0..many).map(|_| sessions.read(&token(&sessions)).unwrap()).collect();
+            all.iter().for_each(|session| sessions.end(session, at(NOON)));
+            sessions.tidy(at(NOON + 86_400_000));
+            assert!(sessions.ended().by_caller.is_empty());
+            assert!(all.iter().all(|session| sessions.is_good(session, at(NOON + 2)).is_err()));
+            let later = sessions.read(&sessions.begin(&name("app"), [7; 8], at(NOON + 1)).unwrap()).unwrap();
+            assert_eq!(sessions.is_good(&later, at(NOON + 2)), Ok(()));
+        }
     }
 
     #[test]
@@ -283,13 +316,13 @@ mod tests {
         let others = of("other");
         let all: Vec<Session> = (0..=MOST_ENDED).map(|_| of("app")).collect();
         all.iter().for_each(|session| sessions.end(session, at(NOON)));
-        assert!(sessions.ended()[&name("app")].one_by_one.is_empty());
+        assert!(sessions.ended().by_caller[&name("app")].one_by_one.is_empty());
         assert!(all.iter().all(|session| sessions.is_good(session, at(NOON)) == Err(AuthFailure::SessionEnded)));
         assert_eq!(sessions.is_good(&others, at(NOON)), Ok(()), "another caller's");
         let later = sessions.read(&sessions.begin(&name("app"), [7; 8], at(NOON + 1)).unwrap()).unwrap();
         assert_eq!(sessions.is_good(&later, at(NOON + 1)), Ok(()));
         sessions.tidy(at(NOON + 60_000));
-        assert!(sessions.ended().is_empty());
+        assert!(sessions.ended().by_caller.is_empty());
     }
 
     proptest! {

@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
 }
 
 async fn serve(port: u16) -> Result<(), Failed> {
-    let stop = Stop::listen()?;
+    let (stop, again) = (Stop::listen()?, Stop::listen()?);
     let simulator = Simulator::new(Options { latency: LATENCY, ..Options::default() });
     let vendor = TcpListener::bind(loopback(0)).await.context("cannot listen on loopback")?;
     let vendor_address = vendor.local_addr()?;
@@ -48,7 +48,13 @@ async fn serve(port: u16) -> Result<(), Failed> {
         // Ends also when the sender is dropped.
         let _ = vendor_ended.await;
     }));
-    let drained = gateway.serve(bound, stop.told(events::nothing_to_reload)).await;
+    let drained = tokio::select! {
+        drained = gateway.serve(bound, stop.told(events::nothing_to_reload)) => drained,
+        () = again.told_twice() => {
+            events::drain_cut_short();
+            return Err(Failed::Said);
+        }
+    };
     drop(end_vendor);
     vendor.await??;
     match drained {

@@ -1,4 +1,8 @@
-use std::{fs, path::Path};
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::Path,
+};
 
 use serde::Deserialize;
 use toml::de::DeTable;
@@ -27,11 +31,21 @@ pub(super) fn load_for(
     environment: &Environment,
     now: jiff::Timestamp,
 ) -> Result<Loaded, Faults> {
-    let text = fs::read_to_string(path).map_err(|error| {
+    let mut text = String::new();
+    open(purpose, path).and_then(|mut file| file.read_to_string(&mut text)).map_err(|error| {
         let remedy = "name the configuration file with --config, and see that this user may read it";
         Fault::new(path, Origin::Nowhere, "", &format!("cannot be read: {error}"), remedy)
     })?;
     parse_for(purpose, &text, path, environment, now)
+}
+
+/// Opens one of the files with settings. While the process runs, only a regular one: a pipe would be waited for, perhaps
+/// without end, and what was in it is gone.
+pub(super) fn open(purpose: Purpose, path: &Path) -> io::Result<File> {
+    if purpose == Purpose::Reload && !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file, and so cannot be read again"));
+    }
+    File::open(path)
 }
 
 /// As [`load`], from a text: `origin` is the file it stands for, which names it in faults, and whose folder
@@ -70,7 +84,7 @@ fn parse_for(
     }
     faults.extend(misfits);
 
-    secret_files::read(&mut config, &mut tree, origin, &mut faults);
+    secret_files::read(&mut config, &mut tree, origin, purpose, &mut faults);
     config.server.settle_paths(origin.parent().unwrap_or(Path::new("")));
     config.upstream.settle_paths(origin.parent().unwrap_or(Path::new("")), environment.state_dir());
     let mut check = Check::new(origin, &tree, &written, now, purpose);

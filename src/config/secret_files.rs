@@ -1,7 +1,6 @@
 //! Secrets that come from files, and which source wins: the environment before the file.
 
 use std::{
-    fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -10,7 +9,9 @@ use zeroize::Zeroizing;
 
 use super::{
     Config, Secret,
+    check::Purpose,
     fault::Fault,
+    load::open,
     tree::{Node, Origin, State, Step},
 };
 
@@ -55,7 +56,7 @@ pub(super) fn named(tree: &Node, folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Reads the secrets that are given as files; paths are relative to the folder of the configuration file.
-pub(super) fn read(config: &mut Config, tree: &mut Node, file: &Path, faults: &mut Vec<Fault>) {
+pub(super) fn read(config: &mut Config, tree: &mut Node, file: &Path, purpose: Purpose, faults: &mut Vec<Fault>) {
     let folder = file.parent().unwrap_or(Path::new(""));
     let slots = [
         &mut config.admin.secrets_mut()[..],
@@ -73,7 +74,7 @@ pub(super) fn read(config: &mut Config, tree: &mut Node, file: &Path, faults: &m
             continue;
         }
         *path = folder.join(&path);
-        match contents(path) {
+        match contents(path, purpose) {
             Ok(text) => **secret = Secret::from_file(&text, path),
             Err(reason) => {
                 fault(&reason, "name a readable file that holds the secret and nothing else");
@@ -86,10 +87,10 @@ pub(super) fn read(config: &mut Config, tree: &mut Node, file: &Path, faults: &m
 }
 
 /// The file's text without the line ends behind it.
-fn contents(path: &Path) -> Result<Zeroizing<String>, String> {
+fn contents(path: &Path, purpose: Purpose) -> Result<Zeroizing<String>, String> {
     let shown = path.display();
     let mut text = Zeroizing::new(String::new());
-    let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text));
+    let read = open(purpose, path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text));
     match read {
         Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(format!("{shown} is not UTF-8 text")),
         Err(error) => Err(format!("{shown} cannot be read: {error}")),

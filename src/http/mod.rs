@@ -32,6 +32,7 @@ pub use app::{App, Lifecycle, Peer};
 #[cfg(any(test, fuzzing))]
 pub(crate) use properties::caller_headers;
 pub use recent_errors::RecentError;
+pub(crate) use request_id::request_id;
 pub use routes::explain::explain;
 #[cfg(any(test, fuzzing))]
 pub(crate) use routes::properties::caller_request;

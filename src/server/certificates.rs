@@ -9,6 +9,7 @@ use rustls::{
     sign::{CertifiedKey, SingleCertAndKey},
 };
 
+use super::settling::Settling;
 use crate::{
     clock::SharedClock,
     config::{TlsConfig, TlsFault},
@@ -20,7 +21,7 @@ pub(super) const HTTP_2: &[u8] = b"h2";
 const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// How often the files are looked at. Their contents are compared: a notice of the file system misses what orchestrators do,
-/// who exchange a symbolic link further up.
+/// who exchange a symbolic link further up. A change must settle: a chain that is half written looks good.
 const LOOK_EACH: Duration = Duration::from_secs(2);
 
 type Digest = [u8; 32];
@@ -45,12 +46,11 @@ pub enum TlsError {
     Library(#[from] rustls::Error),
 }
 
-/// What the files were when they were last looked at.
-enum Seen {
-    Good(Digest),
-    /// Not good, and not yet told: half of a change may be there.
-    Bad(Option<Digest>),
-    Told(Option<Digest>),
+/// What was seen of the files.
+struct Seen {
+    /// What was shown last, or told as not good; nothing if they could not be read.
+    held: Option<Digest>,
+    settling: Settling<Option<Digest>>,
 }
 
 impl Certificates {
@@ -71,7 +71,7 @@ impl Certificates {
 
     /// Takes over what the files become; what is not good is logged once, and what was shown before is kept.
     pub(super) async fn follow_files(self: Arc<Self>, clock: SharedClock) {
-        let mut seen = Seen::Good(self.first);
+        let mut seen = Seen::at_first(self.first);
         loop {
             clock.sleep(LOOK_EACH).await;
             let this = Arc::clone(&self);
@@ -86,33 +86,36 @@ impl Certificates {
         }
     }
 
-    fn look(&self, seen: Seen) -> Seen {
+    fn look(&self, mut seen: Seen) -> Seen {
         let files = self.settings.read();
         let digest = files.as_ref().ok().map(|files| files.digest());
-        match (&seen, digest) {
-            (Seen::Good(known), Some(digest)) if *known == digest => return seen,
-            (Seen::Told(known), digest) if *known == digest => return seen,
-            _ => {}
+        if !seen.settling.counts(digest, &seen.held) {
+            return seen;
         }
+        seen.held = digest;
         let certificate = files.and_then(|files| self.settings.certificate(&files)).map_err(TlsError::from);
         let config = certificate.and_then(|certificate| {
             let validity = TlsConfig::validity(&certificate);
             Ok((server_config(certificate)?, validity))
         });
-        match (config, digest) {
-            (Ok((config, validity)), Some(digest)) => {
+        match config {
+            Ok((config, validity)) => {
                 self.current.store(Arc::new(config));
                 self.app.note_certificate(validity);
                 events::certificate_taken_over(validity.map(|validity| validity.not_after));
-                Seen::Good(digest)
             }
-            (Err(fault), digest) if matches!(&seen, Seen::Bad(known) if *known == digest) => {
+            Err(fault) => {
                 self.app.note_certificate_refused(fault.to_string());
                 events::certificate_refused(&fault);
-                Seen::Told(digest)
             }
-            (_, digest) => Seen::Bad(digest),
         }
+        seen
+    }
+}
+
+impl Seen {
+    fn at_first(digest: Digest) -> Self {
+        Self { held: Some(digest), settling: Settling::default() }
     }
 }
 
@@ -125,4 +128,60 @@ fn server_config(certificate: Arc<CertifiedKey>) -> Result<ServerConfig, rustls:
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(certificate)));
     config.alpn_protocols = vec![HTTP_2.to_vec(), HTTP_1_1.to_vec()];
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, sync::Arc};
+
+    use rcgen::generate_simple_self_signed;
+
+    use super::*;
+    use crate::{
+        clock::ManualClock,
+        config::Config,
+        telemetry::{Metrics, Traces},
+        upstream::Wesal,
+    };
+
+    /// An app that nobody asks.
+    fn app() -> Arc<App> {
+        let (config, metrics) = (Config::default(), Arc::new(Metrics::new()));
+        let clock: SharedClock = Arc::new(ManualClock::at(jiff::Timestamp::UNIX_EPOCH));
+        let wesal = Wesal::new(&config.upstream, clock.clone(), Arc::clone(&metrics)).unwrap();
+        let (traces, _) = Traces::new(&config, clock.clone(), Arc::clone(&metrics)).unwrap();
+        App::new(&config, Vec::new(), wesal, clock, metrics, traces).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_chain_that_is_half_written_is_not_shown_though_it_looks_good() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cert_file, key_file) = (folder.path().join("chain.pem"), folder.path().join("key.pem"));
+        let settings = TlsConfig { cert_file: cert_file.clone(), key_file: key_file.clone() };
+        let made = || generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (leaf, issuer) = (made(), made());
+        fs::write(&key_file, leaf.signing_key.serialize_pem()).unwrap();
+        let chain = [leaf.cert.pem(), issuer.cert.pem()];
+        fs::write(&cert_file, format!("{}{}", chain.concat(), made().cert.pem())).unwrap();
+        let certificates = Certificates::load(&settings, app()).unwrap();
+        let first = certificates.current();
+        let is_first = || Arc::ptr_eq(&first, &certificates.current());
+        let mut seen = Seen::at_first(certificates.first);
+        for (what, written, changes) in [
+            ("its first half", chain[0].clone(), false),
+            ("the whole", chain.concat(), false),
+            ("the whole again", chain.concat(), true),
+        ] {
+            fs::write(&cert_file, written).unwrap();
+            seen = certificates.look(seen);
+            assert_eq!(!is_first(), changes, "{what}");
+        }
+        // What is never the same twice is told at last.
+        for n in 0..5 {
+            fs::write(&cert_file, format!("nonsense {n}")).unwrap();
+            seen = certificates.look(seen);
+        }
+        let readiness = serde_json::to_string(&certificates.app.readiness()).unwrap();
+        assert!(readiness.contains("certificate: its files have changed, and are not good"), "{readiness}");
+    }
 }

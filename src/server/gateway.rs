@@ -21,7 +21,7 @@ use crate::{
     config::{Config, Fingerprint, ListenAddress, Source, further_routes},
     http::{self, App, Lifecycle, Peer},
     telemetry::{
-        Metrics, Traces, events,
+        LAST_LINES, Metrics, Traces, events,
         traces::{Exporter, TracesError},
     },
     upstream::{self, Wesal},
@@ -34,12 +34,13 @@ const LOGIN_ENDS: Duration = Duration::from_secs(5);
 /// How long the collector of traces has to take the last of them.
 const LAST_SPANS: Duration = Duration::from_secs(2);
 /// How long an end may take beside `server.drain_delay` and `server.drain_timeout`: what comes after them, one after the other,
-/// and at each of the two listeners the last call. Whoever ends the process by force has to wait that much longer.
+/// at each of the two listeners the last call, and the log's. Whoever ends the process by force has to wait that much longer.
 pub const LAST_STEPS: Duration = LAST_CALL
     .saturating_mul(2)
     .saturating_add(LAST_WORDS.saturating_mul(2))
     .saturating_add(LAST_SPANS)
-    .saturating_add(LOGIN_ENDS);
+    .saturating_add(LOGIN_ENDS)
+    .saturating_add(LAST_LINES);
 const TIDY_EACH: Duration = Duration::from_secs(1);
 const TIDIES_A_SWEEP: u32 = 20;
 const TIDIES_A_SAMPLE: u32 = 10;
@@ -78,8 +79,8 @@ struct Behind(Admin);
 
 impl Service for Behind {
     fn answer(&self, peer: &Peer, request: Request) -> impl Future<Output = Response> + Send {
-        let from = peer.address(request.headers());
-        self.0.answer(request, from)
+        let (from, id) = (peer.address(request.headers()), http::request_id(request.headers()));
+        self.0.answer(request, from, id)
     }
 }
 
@@ -96,7 +97,7 @@ fn remedy(reason: &std::io::Error) -> &'static str {
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drained {
-    /// Connections that `server.drain_timeout` cut off.
+    /// Connections that `server.drain_timeout` cut off with a request that was begun and not finished.
     pub cut_off: usize,
 }
 

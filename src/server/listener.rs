@@ -11,7 +11,7 @@ use tokio::{
 
 use super::{
     certificates::Certificates,
-    connection::{self, Closing},
+    connection::{self, AllWork, Closing},
     socket::{Socket, Stream},
 };
 use crate::{
@@ -61,6 +61,7 @@ pub(super) struct Pulse(mpsc::Sender<oneshot::Sender<()>>);
 struct Connections {
     open: JoinSet<()>,
     closing: watch::Sender<bool>,
+    work: AllWork,
 }
 
 /// What the accept loop gives each connection.
@@ -87,7 +88,8 @@ impl Door {
         }
         let (close, closed) = oneshot::channel();
         let (pulse, felt) = Pulse::new();
-        let connections = Connections { open: JoinSet::new(), closing: watch::Sender::new(false) };
+        let closing = watch::Sender::new(false);
+        let connections = Connections { open: JoinSet::new(), closing, work: AllWork::default() };
         let hall = Hall { service, certificates, bounds, clock: clock.clone(), connections };
         let accepting = tokio::spawn(accept(socket, hall, closed, felt));
         Self { what, close, accepting, pulse, clock }
@@ -104,17 +106,18 @@ impl Door {
     }
 
     /// Takes no further connection, lets those that are open finish within `timeout`, then calls `at_end`,
-    /// gives them `last_words` longer, and cuts off the rest. Gives the number that did not finish in time.
+    /// gives them `last_words` longer, and cuts off the rest. Gives the number of those that had not finished a request in time.
     pub(super) async fn close(self, timeout: Duration, at_end: impl FnOnce(), last_words: Duration) -> usize {
         // Fails only if the task is gone, and with it every connection.
         let _ = self.close.send(());
-        let Ok(Connections { mut open, closing }) = self.accepting.await else { return 0 };
+        let Ok(Connections { mut open, closing, work }) = self.accepting.await else { return 0 };
         let clock = self.clock.as_ref();
         closing.send_replace(true);
         if before(clock, clock.now().after(timeout), drained(&mut open)).await.is_some() {
             return 0;
         }
-        let cut_off = open.len();
+        // Who only kept a connection open lost nothing.
+        let cut_off = work.connections();
         at_end();
         before(clock, clock.now().after(last_words), drained(&mut open)).await;
         open.shutdown().await;
@@ -204,6 +207,7 @@ impl<S: Service> Hall<S> {
             bounds: self.bounds.clone(),
             clock: self.clock.clone(),
             closing: Closing(self.connections.closing.subscribe()),
+            work: self.connections.work.one(),
         };
         let connected = self.bounds.metrics.as_ref().map(Metrics::connection);
         let serving = connection::serve(stream, self.certificates.clone(), self.service.clone(), terms);

@@ -9,6 +9,7 @@ mod listener;
 mod operate;
 mod reload;
 mod service_manager;
+mod settling;
 mod socket;
 mod socket_file;
 mod vitals;

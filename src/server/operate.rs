@@ -6,9 +6,9 @@ use axum::response::Response;
 use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::Value;
 
-use super::reload::Reloader;
+use super::reload::{Refused, Reloader};
 use crate::{
-    admin::Operator,
+    admin::{NotReloaded, Operator},
     callers::Caller,
     fetch::{Purge, Readiness},
     http::{self, App},
@@ -60,8 +60,12 @@ impl Operator for Process {
         self.app.note_wrong_token(from)
     }
 
-    fn reload(&self) -> BoxFuture<'static, Result<Vec<String>, Vec<String>>> {
+    fn reload(&self) -> BoxFuture<'static, Result<Vec<String>, NotReloaded>> {
         let reloader = self.reloader.clone();
-        async move { reloader.reload_files().await.map_err(|refused| refused.said()) }.boxed()
+        let told = |refused: Refused| match refused {
+            Refused::UnderWay => NotReloaded::UnderWay,
+            other => NotReloaded::Refused(other.said()),
+        };
+        async move { reloader.reload_files().await.map_err(told) }.boxed()
     }
 }

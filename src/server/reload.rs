@@ -7,9 +7,12 @@ use std::{
 
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio::{sync::Notify, task::spawn_blocking};
+use tokio::{
+    sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard},
+    task::spawn_blocking,
+};
 
-use super::service_manager;
+use super::{service_manager, settling::Settling};
 use crate::{
     clock::SharedClock,
     config::{Config, Faults, Fingerprint, Loaded, Source},
@@ -18,8 +21,8 @@ use crate::{
     upstream::{StartError, Wesal},
 };
 
-/// How often the files are compared with what was read. A change holds when it has been seen twice alike, so that a file
-/// that is being written is not read half.
+/// How often the files are compared with what was read. A change must settle, so that a file that is being written is not
+/// read half.
 const LOOK_EACH: Duration = Duration::from_secs(2);
 
 /// Takes over another configuration while the gateway runs.
@@ -41,7 +44,7 @@ struct Shared {
     read: Mutex<Option<Fingerprint>>,
     asked: Notify,
     /// Held while the files are read and taken over.
-    reloading: Mutex<()>,
+    reloading: Arc<AsyncMutex<()>>,
 }
 
 /// How the configuration stands, for operators.
@@ -82,6 +85,9 @@ pub enum Refused {
     /// The gateway was started without a file.
     #[error("there is no configuration file to read again")]
     NoFile,
+    /// It was not even read.
+    #[error("another reload is under way")]
+    UnderWay,
     /// The reload panicked, which is a bug.
     #[error("the reload ended without a result")]
     Lost,
@@ -106,7 +112,7 @@ impl Reloader {
             source: OnceLock::new(),
             read: Mutex::default(),
             asked: Notify::new(),
-            reloading: Mutex::default(),
+            reloading: Arc::default(),
         }))
     }
 
@@ -130,14 +136,30 @@ impl Reloader {
         self.settle(Ok(Loaded { config: config.clone(), warnings: Vec::new() }))
     }
 
-    /// The same with what the files hold now.
+    /// The same with what the files hold now, and not while another does so: one that hangs, as a file system may, has none
+    /// wait behind it.
     pub(super) async fn reload_files(&self) -> Result<Vec<String>, Refused> {
+        match Arc::clone(&self.0.reloading).try_lock_owned() {
+            Ok(alone) => self.reload_alone(alone).await,
+            Err(_) => Err(Refused::UnderWay),
+        }
+    }
+
+    /// The same, as soon as nobody else does so.
+    async fn reload_in_turn(&self) {
+        let alone = Arc::clone(&self.0.reloading).lock_owned().await;
+        // It was logged, whatever came of it.
+        drop(self.reload_alone(alone).await);
+    }
+
+    /// `alone` goes with the work, which goes on if nobody waits for it any more: what was read first must not be taken over
+    /// last.
+    async fn reload_alone(&self, alone: OwnedMutexGuard<()>) -> Result<Vec<String>, Refused> {
         let reloader = self.clone();
         let work = move || {
             let shared = &reloader.0;
+            let _alone = alone;
             let source = shared.source.get().ok_or(Refused::NoFile)?;
-            // Over all of it: what was read first must not be taken over last.
-            let _alone = lock(&shared.reloading);
             // Before they are read: what changes meanwhile is seen the next time.
             *lock(&shared.read) = Some(source.fingerprint());
             reloader.settle(source.load_again(shared.clock.wall()))
@@ -154,25 +176,20 @@ impl Reloader {
     pub(super) async fn watch(self) {
         let shared = &self.0;
         let Some(source) = shared.source.get() else { return };
-        let mut changed = None;
+        let mut settling = Settling::default();
         loop {
             tokio::select! {
                 () = shared.asked.notified() => {
                     service_manager::reloading();
-                    drop(self.reload_files().await);
+                    self.reload_in_turn().await;
                     service_manager::ready();
                 }
                 () = shared.clock.sleep(LOOK_EACH) => {
                     let source = source.clone();
                     let Ok(now) = spawn_blocking(move || source.fingerprint()).await else { continue };
-                    if Some(&now) == lock(&shared.read).as_ref() {
-                        changed = None;
-                    } else if changed.as_ref() == Some(&now) {
-                        changed = None;
-                        // It was logged, whatever came of it.
-                        drop(self.reload_files().await);
-                    } else {
-                        changed = Some(now);
+                    let read = lock(&shared.read).clone();
+                    if read.is_some_and(|read| settling.counts(now, &read)) {
+                        self.reload_in_turn().await;
                     }
                 }
             }

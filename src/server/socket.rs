@@ -140,7 +140,7 @@ impl Socket {
         }
     }
 
-    /// Closes. Gives the connections that waited in it.
+    /// Closes. Gives the connections that waited in it: no more than it has room for, since others come while they are taken.
     pub(super) fn close(self) -> Vec<(Stream, IpAddr)> {
         if self.whose == Whose::TheServiceManagers {
             return Vec::new();
@@ -149,7 +149,7 @@ impl Socket {
         match self.kind {
             Kind::Tcp(socket) => {
                 let Ok(socket) = socket.into_std() else { return Vec::new() };
-                let waiting = std::iter::from_fn(|| accepted(|| socket.accept()));
+                let waiting = std::iter::from_fn(|| accepted(|| socket.accept())).take(BACKLOG as usize + 1);
                 let stream = |(stream, peer): (std::net::TcpStream, SocketAddr)| {
                     stream.set_nonblocking(true).ok()?;
                     Some((Stream::Tcp(TcpStream::from_std(stream).ok()?), peer.ip()))
@@ -159,7 +159,7 @@ impl Socket {
             Kind::Unix(file, socket) => {
                 drop(file);
                 let Ok(socket) = socket.into_std() else { return Vec::new() };
-                let waiting = std::iter::from_fn(|| accepted(|| socket.accept()));
+                let waiting = std::iter::from_fn(|| accepted(|| socket.accept())).take(BACKLOG as usize + 1);
                 let stream = |(stream, _): (std::os::unix::net::UnixStream, _)| {
                     stream.set_nonblocking(true).ok()?;
                     Some((Stream::Unix(UnixStream::from_std(stream).ok()?), THROUGH_A_UNIX_SOCKET))

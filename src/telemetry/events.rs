@@ -231,6 +231,11 @@ pub fn reload_refused(reason: &(dyn std::error::Error + 'static)) {
     tracing::error!(reason, "the configuration was not reloaded: what held before still holds");
 }
 
+/// An operator did something, with this status.
+pub fn operator_acted(act: &'static str, status: u16, request_id: &str, peer: std::net::IpAddr) {
+    tracing::info!(act, status, request_id, %peer, "an operator acted");
+}
+
 /// An operator purged kept answers.
 pub fn purged(parts: u64, hard: bool) {
     tracing::info!(parts, hard, "kept answers were purged");

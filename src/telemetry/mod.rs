@@ -20,7 +20,7 @@ mod vitals;
 pub use classic::classic;
 pub use filter::{FilterError, change_log_filter, log_filter};
 pub use metrics::Metrics;
-pub use sink::LogWriter;
+pub use sink::{LAST_LINES, LogWriter};
 pub use start::{StartError, start};
 pub use totals::Totals;
 pub use traces::Traces;

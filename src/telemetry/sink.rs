@@ -3,8 +3,9 @@ use std::{
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        mpsc::{self, Receiver},
     },
-    thread::{self, JoinHandle},
+    thread,
     time::Duration,
 };
 
@@ -16,6 +17,8 @@ const MOST_PENDING: usize = 2 * 1024 * 1024;
 const ROOM: usize = 64 * 1024;
 /// How long a line waits for others to be written with it.
 const GATHER: Duration = Duration::from_millis(10);
+/// How long the last lines have to be written: who does not read them must not keep the process from its end.
+pub const LAST_LINES: Duration = Duration::from_secs(1);
 /// Threads share buffers only where there are more of them.
 const BUFFERS: usize = 8;
 
@@ -41,10 +44,12 @@ pub(super) fn dropped() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 
-/// The thread that writes. Dropped, it writes what is left and ends.
+/// The thread that writes. Dropped, it writes what is left and ends; if nobody reads that, it is left behind, and ends with
+/// the process.
 pub struct LogWriter {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    /// Closed when the thread has ended, however it does.
+    ended: Receiver<()>,
 }
 
 impl Sink {
@@ -52,8 +57,13 @@ impl Sink {
     pub(super) fn open(output: impl Write + Send + 'static) -> io::Result<(Self, LogWriter)> {
         let shared = Arc::new(Shared::default());
         let writing = Arc::clone(&shared);
-        let thread = thread::Builder::new().name("log".to_owned()).spawn(move || writing.write_all_to(output))?;
-        Ok((Self(Arc::clone(&shared)), LogWriter { shared, thread: Some(thread) }))
+        let (ends, ended) = mpsc::channel();
+        let write = move || {
+            writing.write_all_to(output);
+            drop(ends);
+        };
+        thread::Builder::new().name("log".to_owned()).spawn(write)?;
+        Ok((Self(Arc::clone(&shared)), LogWriter { shared, ended }))
     }
 
     /// Takes a line, or drops it if too many wait.
@@ -75,10 +85,8 @@ impl Drop for LogWriter {
     fn drop(&mut self) {
         *lock(&self.shared.closing) = true;
         self.shared.wake();
-        if let Some(thread) = self.thread.take() {
-            // It does not panic; and if it did, there is nobody left to tell.
-            let _ = thread.join();
-        }
+        // Either way there is nobody left to tell.
+        let _ = self.ended.recv_timeout(LAST_LINES);
     }
 }
 
@@ -282,9 +290,9 @@ pub(super) mod tests {
         // One is being written, and two wait.
         (0..4 * MOST_PENDING / line.len()).for_each(|_| sink.push(&line));
         let (lost, waiting) = (dropped() - before, lock(sink.0.own_buffer()).len());
-        // Before anything can fail: the writer's end waits for its reader.
-        drop(release);
+        // Its end does not wait for its reader either, who reads only after it.
         drop(writer);
+        drop(release);
         // Not always as many: the writer may take its first lines late, and fewer come after them.
         assert!(waiting <= MOST_PENDING, "{waiting}");
         // At least: what other tests lose in the same moment is counted too.

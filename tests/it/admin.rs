@@ -422,6 +422,20 @@ async fn paths_methods_and_bodies_are_refused_in_the_houses_words() {
 }
 
 #[tokio::test]
+async fn every_answer_bears_the_operators_request_id_if_it_is_sane_and_else_a_new_one() {
+    let world = World::new().await;
+    for path in ["/admin/callers", "/nowhere"] {
+        for (sent, kept) in [("runbook-7.2", true), ("not sane", false), ("", false)] {
+            let answer = world.send(world.request_admin("GET", path).header("x-request-id", sent)).await;
+            let told = answer.header("x-request-id");
+            assert_eq!(told == sent, kept, "{told}");
+            assert!(kept || told.len() == 32, "{told}");
+            assert!(answer.status == 200 || answer.json()["requestId"] == told);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_web_page_in_an_operators_browser_can_do_nothing() {
     let world = with_parts().await;
     for (name, value) in [("origin", "http://evil.example"), ("sec-fetch-site", "cross-site"), ("host", "evil.example")]

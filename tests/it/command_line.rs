@@ -1,6 +1,10 @@
 //! What the program prints about itself, made from the command line's own definition.
 
-use std::process::{Command, Output};
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
+    process::{Command, Output, Stdio},
+};
 
 fn run(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_wesal-gateway")).args(arguments).output().unwrap()
@@ -53,4 +57,48 @@ fn each_shell_completes_every_command() {
             assert!(script.contains(&command), "{shell} does not complete {command}");
         }
     }
+}
+
+#[test]
+fn without_credentials_serve_refuses_to_start_and_check_says_that_it_will() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    std::fs::write(&file, "[upstream]\nemail = \"app@example.com\"\n").unwrap();
+    let file = file.to_str().unwrap();
+    let told = |output: &Output| String::from_utf8(output.stderr.clone()).unwrap();
+    let refused = run(&["serve", "--config", file]);
+    assert_eq!(refused.status.code(), Some(2), "{}", told(&refused));
+    let checked = run(&["check", "--config", file]);
+    assert_eq!(checked.status.code(), Some(0), "{}", told(&checked));
+    for (setting, missing) in [("upstream.client_id", true), ("upstream.email", false), ("upstream.password", true)] {
+        assert_eq!(told(&refused).contains(&format!("\n  {setting}")), missing, "{}", told(&refused));
+        let warned = format!("warning: `serve` will refuse to start without {setting}");
+        assert_eq!(told(&checked).contains(&warned), missing, "{}", told(&checked));
+    }
+    assert!(told(&checked).ends_with("config.toml: the configuration is good\n"), "{}", told(&checked));
+}
+
+#[test]
+fn who_insists_does_not_wait_for_the_sandbox_to_drain() {
+    let mut sandbox = Command::new(env!("CARGO_BIN_EXE_wesal-gateway"))
+        .args(["sandbox", "--port", "0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut printed = BufReader::new(sandbox.stdout.take().unwrap()).lines();
+    let mut told = BufReader::new(sandbox.stderr.take().unwrap()).lines();
+    let greeting =
+        printed.find_map(|line| line.unwrap().split_once("gateway          http://").map(|(_, at)| at.to_owned()));
+    let address = greeting.unwrap().trim_end_matches("/api/v1").to_owned();
+    // A request that never comes to its end.
+    let mut slow = TcpStream::connect(address).unwrap();
+    slow.write_all(b"GET /livez HTTP/1.1\r\nHost: ").unwrap();
+    let interrupt = format!("kill -INT {}", sandbox.id());
+    for _ in 0..2 {
+        assert!(Command::new("sh").args(["-c", &interrupt]).status().unwrap().success());
+        // The second has no time for that, and this ends with it.
+        while told.next().is_some_and(|line| !line.unwrap().contains("draining")) {}
+    }
+    assert_eq!(sandbox.wait().unwrap().code(), Some(1));
 }

@@ -1,8 +1,11 @@
 //! One process after another at the same address, and nobody notices.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use tokio::{
@@ -13,28 +16,101 @@ use tokio::{
 };
 use wesal_gateway::server::{Bound, Drained};
 
-use crate::harness::{Running, Setup, run};
+use crate::harness::{Authority, Running, Setup, run, tls_files};
 
 const RESTARTS: u32 = 20;
 /// Requests at once: about half of them may wait for a second, where the kernel sends their first packet again.
 const AT_ONCE: usize = 200;
+/// Clients who keep their connections.
+const KEPT: usize = 50;
 /// Requests between two restarts, at least.
 const BETWEEN: u64 = 50;
+const ORGANIZATION: &str = "/api/v1/queries/organization";
 
-async fn ask(address: std::net::SocketAddr, key: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address).await?;
-    let head = format!(
-        "GET /api/v1/queries/organization HTTP/1.1\r\nHost: gateway\r\nAuthorization: {key}\r\nConnection: close\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    Ok(answer)
+/// What asks, as long as it is not over.
+#[derive(Clone, Default)]
+struct Load {
+    over: Arc<AtomicBool>,
+    answered: Arc<AtomicU64>,
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn twenty_restarts_under_load_lose_no_request() {
-    let world = Setup::default().start().await;
+impl Load {
+    fn goes_on(&self) -> bool {
+        !self.over.load(Ordering::Relaxed)
+    }
+
+    fn note_answer(&self) {
+        self.answered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection for each request.
+    async fn ask_anew(self, address: SocketAddr, key: String) {
+        let (room, mut asking) = (Arc::new(Semaphore::new(AT_ONCE)), JoinSet::new());
+        while self.goes_on() {
+            let place = Arc::clone(&room).acquire_owned().await.unwrap();
+            let (load, key) = (self.clone(), key.clone());
+            asking.spawn(async move {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                let (answer, _) = ask(&mut stream, &format!("{key}\r\nConnection: close")).await;
+                drop(place);
+                assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+                load.note_answer();
+            });
+            while let Some(asked) = asking.try_join_next() {
+                asked.unwrap();
+            }
+        }
+        while let Some(asked) = asking.join_next().await {
+            asked.unwrap();
+        }
+    }
+
+    /// One request after the other, on one connection until the gateway says that it ends.
+    async fn ask_on(self, address: SocketAddr, key: String) {
+        while self.goes_on() {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let mut kept = true;
+            while kept && self.goes_on() {
+                let (answer, closes) = ask(&mut stream, &key).await;
+                assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+                self.note_answer();
+                kept = !closes;
+            }
+        }
+    }
+
+    /// Over HTTP/2, as many at once as others do.
+    async fn ask_over_http2(self, client: reqwest::Client, port: u16, key: String) {
+        while self.goes_on() {
+            let request = client.get(format!("https://localhost:{port}{ORGANIZATION}")).header("authorization", &key);
+            let answer = request.send().await.unwrap_or_else(|error| panic!("a request was lost: {error:?}"));
+            assert_eq!((answer.status().as_u16(), answer.version()), (200, reqwest::Version::HTTP_2));
+            assert!(answer.text().await.unwrap().ends_with('}'));
+            self.note_answer();
+        }
+    }
+}
+
+/// An answer, read to its end; and whether the connection ends with it.
+async fn ask(stream: &mut TcpStream, authorization: &str) -> (String, bool) {
+    let head = format!("GET {ORGANIZATION} HTTP/1.1\r\nHost: gateway\r\nAuthorization: {authorization}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap_or_else(|error| panic!("a request was lost: {error}"));
+    let mut answer = Vec::new();
+    loop {
+        let came = stream.read_buf(&mut answer).await.unwrap_or_else(|error| panic!("a request was lost: {error}"));
+        let text = String::from_utf8_lossy(&answer);
+        assert_ne!(came, 0, "a request was lost: {text:?}");
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+        if body.len() == length.parse::<usize>().unwrap() {
+            return (text.to_string(), head.contains("connection: close"));
+        }
+    }
+}
+
+/// Restarts again and again while `begin` asks, at the address that it is given, with the key.
+async fn restarts_lose_nothing(setup: Setup, begin: impl FnOnce(&Load, SocketAddr, &str) -> JoinSet<()>) {
+    let world = setup.start().await;
     let mut config = world.config.clone();
     config.server.reuse_port = true;
     config.admin.listen = None;
@@ -42,34 +118,14 @@ async fn twenty_restarts_under_load_lose_no_request() {
     let address = running.address.unwrap();
     config.server.listen = address.into();
 
-    let (over, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let load = {
-        let (over, answered, key) = (Arc::clone(&over), Arc::clone(&answered), world.key().to_owned());
-        tokio::spawn(async move {
-            let (room, mut asking) = (Arc::new(Semaphore::new(AT_ONCE)), JoinSet::new());
-            while !over.load(Ordering::Relaxed) {
-                let place = Arc::clone(&room).acquire_owned().await.unwrap();
-                let (answered, key) = (Arc::clone(&answered), key.clone());
-                asking.spawn(async move {
-                    let answer = ask(address, &key).await;
-                    drop(place);
-                    let answer = answer.unwrap_or_else(|error| panic!("a request was lost: {error}"));
-                    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with('}'), "{answer}");
-                    answered.fetch_add(1, Ordering::Relaxed);
-                });
-                while let Some(asked) = asking.try_join_next() {
-                    asked.unwrap();
-                }
-            }
-            while let Some(asked) = asking.join_next().await {
-                asked.unwrap();
-            }
-        })
-    };
+    let load = Load::default();
+    let mut asking = begin(&load, address, world.key());
     for _ in 0..RESTARTS {
-        let enough = answered.load(Ordering::Relaxed) + BETWEEN;
-        while answered.load(Ordering::Relaxed) < enough {
-            assert!(!load.is_finished());
+        let enough = load.answered.load(Ordering::Relaxed) + BETWEEN;
+        while load.answered.load(Ordering::Relaxed) < enough {
+            if let Some(ended) = asking.try_join_next() {
+                panic!("somebody ceased to ask: {ended:?}");
+            }
             tokio::task::yield_now().await;
         }
         let next = run(&config, &world.clock, None).await;
@@ -77,9 +133,44 @@ async fn twenty_restarts_under_load_lose_no_request() {
         drop(stop);
         assert_eq!(task.await.unwrap(), Drained { cut_off: 0 });
     }
-    over.store(true, Ordering::Relaxed);
-    load.await.unwrap();
-    assert!(answered.load(Ordering::Relaxed) >= u64::from(RESTARTS) * BETWEEN);
+    load.over.store(true, Ordering::Relaxed);
+    while let Some(asked) = asking.join_next().await {
+        asked.unwrap();
+    }
+    assert!(load.answered.load(Ordering::Relaxed) >= u64::from(RESTARTS) * BETWEEN);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_restarts_under_load_lose_no_request() {
+    let begin = |load: &Load, address: SocketAddr, key: &str| {
+        let mut asking = JoinSet::new();
+        asking.spawn(load.clone().ask_anew(address, key.to_owned()));
+        for _ in 0..KEPT {
+            asking.spawn(load.clone().ask_on(address, key.to_owned()));
+        }
+        asking
+    };
+    restarts_lose_nothing(Setup::default(), begin).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_restarts_under_load_lose_no_request_over_http2() {
+    let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
+    authority.write(folder.path());
+    let mut setup = Setup::default();
+    setup.config.server.tls = Some(tls_files(folder.path()));
+    let begin = |load: &Load, address: SocketAddr, key: &str| {
+        let mut asking = JoinSet::new();
+        // Each client has a connection, on which several ask.
+        for _ in 0..KEPT / 5 {
+            let client = authority.client().build().unwrap();
+            for _ in 0..5 {
+                asking.spawn(load.clone().ask_over_http2(client.clone(), address.port(), key.to_owned()));
+            }
+        }
+        asking
+    };
+    restarts_lose_nothing(setup, begin).await;
 }
 
 #[tokio::test]

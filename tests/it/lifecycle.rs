@@ -62,6 +62,51 @@ async fn what_a_drain_cannot_finish_is_told_so_and_counted() {
 }
 
 #[tokio::test]
+async fn a_drain_that_is_delayed_still_takes_connections_and_tells_everybody() {
+    let mut setup = Setup::default();
+    setup.config.server.drain_delay = Duration::from_secs(3600);
+    let mut world = setup.start().await;
+    world.logged_in().await;
+    let ended = world.tell_to_stop();
+    let ready = b"GET /readyz HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n";
+    let mut told = world.raw(ready).await;
+    while told.starts_with("HTTP/1.1 200 ") {
+        told = world.raw(ready).await;
+    }
+    assert!(told.starts_with("HTTP/1.1 503 ") && told.contains("draining"), "{told}");
+    let request =
+        format!("GET /api/v1/queries/organization HTTP/1.1\r\nHost: gateway\r\nAuthorization: {}\r\n\r\n", world.key());
+    // It ends, though the request did not ask for that.
+    let told = world.raw(request.as_bytes()).await;
+    assert!(told.starts_with("HTTP/1.1 200 ") && told.contains("connection: close\r\n"), "{told}");
+    assert!(!ended.is_finished());
+    ended.abort();
+}
+
+#[tokio::test]
+async fn how_the_process_is_inside_is_told_of_both_listeners() {
+    let world = World::new().await;
+    world.logged_in().await;
+    let told = world.get_admin("/metrics").await;
+    for what in ["public", "admin", "threads"] {
+        assert!(told.text().contains(&format!("wesal_gateway_stuck{{what=\"{what}\"}} 0\n")), "{what}");
+    }
+    assert!(world.metric("tasks").await > 0.0);
+}
+
+#[tokio::test]
+async fn who_only_keeps_a_connection_open_is_not_cut_off_from_anything() {
+    let mut setup = Setup::default();
+    setup.config.server.drain_timeout = Duration::from_millis(20);
+    let mut world = setup.start().await;
+    let _silent = TcpStream::connect(world.address).await.unwrap();
+    let mut idle = TcpStream::connect(world.address).await.unwrap();
+    idle.write_all(ALIVE).await.unwrap();
+    read_alive(&mut idle).await;
+    assert_eq!(world.tell_to_stop().await.unwrap(), Drained { cut_off: 0 });
+}
+
+#[tokio::test]
 async fn a_drain_with_nothing_to_do_closes_idle_connections_at_once() {
     let mut world = World::new().await;
     let mut idle = TcpStream::connect(world.address).await.unwrap();

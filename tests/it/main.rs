@@ -22,6 +22,7 @@ mod metrics;
 mod openapi;
 mod operators;
 mod own_password;
+mod panics;
 mod paths;
 mod problems;
 mod program;

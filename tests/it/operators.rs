@@ -37,6 +37,29 @@ async fn at_sighup_the_program_takes_the_changed_file_over_and_refuses_a_broken_
 }
 
 #[tokio::test]
+async fn a_log_that_nobody_reads_keeps_the_program_from_nothing() {
+    let world = World::new().await;
+    // A pipe that is open at both ends, and holds less than what follows.
+    let unread = "mkfifo \"$1.log\" && exec 2<>\"$1.log\"";
+    let service = Service::start(&world, unread, None).await;
+    let dropped = async || {
+        let told = service.operate_as("GET", "/metrics", "", "-").await;
+        let name = "wesal_gateway_log_events_dropped_total ";
+        told.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse::<f64>().unwrap()
+    };
+    assert_eq!(dropped().await, 0.0);
+    // Until the buffers are full too, of which each thread has one.
+    let mut floods = 0;
+    while dropped().await == 0.0 {
+        assert!(floods < 200);
+        service.flood("/livez", 2_000).await;
+        floods += 1;
+    }
+    service.signal("TERM");
+    assert_eq!(service.code().await, Some(0));
+}
+
+#[tokio::test]
 async fn a_filter_that_an_operator_sets_holds_for_the_lines_that_follow() {
     let world = World::new().await;
     let service = Service::start(&world, "", None).await;
@@ -52,4 +75,45 @@ async fn a_filter_that_an_operator_sets_holds_for_the_lines_that_follow() {
     service.ask_as("/api/v1/queries/organization", "after").await;
     service.logs("\"after\"").await;
     assert!(!fs::read_to_string(service.log()).unwrap().contains("\"meanwhile\""));
+}
+
+#[tokio::test]
+async fn a_filter_that_an_operator_sets_holds_until_the_file_names_another() {
+    let world = World::new().await;
+    let service = Service::start(&world, "", None).await;
+    let filter = async || service.operate("GET", "/admin/log-filter", "").await["filter"].clone();
+    service.operate("PUT", "/admin/log-filter", &json!({ "filter": "info,h2=off" }).to_string()).await;
+    let before = fs::read_to_string(service.config()).unwrap();
+    fs::write(service.config(), before.replace("name = \"app\"", "name = \"wallboard\"")).unwrap();
+    hang_up(&service).await;
+    assert_eq!(callers_and_outcome(&service).await.1, json!("good"));
+    assert_eq!(filter().await, "info,h2=off", "the file says nothing new of it");
+    fs::write(service.config(), format!("telemetry.log_filter = \"warn\"\n{before}")).unwrap();
+    hang_up(&service).await;
+    assert_eq!(filter().await, "warn");
+}
+
+#[tokio::test]
+async fn what_an_operator_does_is_logged_with_the_request_that_asked_for_it() {
+    let world = World::new().await;
+    let service = Service::start(&world, "", None).await;
+    let filter = json!({ "filter": "info" }).to_string();
+    for (method, path, body, act, status) in [
+        ("POST", "/admin/cache/purge", "{}", "purge", 200),
+        ("POST", "/admin/cache/purge", "[]", "purge", 400),
+        ("POST", "/admin/reload", "", "reload", 200),
+        ("PUT", "/admin/log-filter", &filter, "log_filter", 200),
+    ] {
+        let id = format!("{act}-{status}");
+        service.operate_as(method, path, body, &id).await;
+        service.logs(&format!("\"{id}\"")).await;
+        let log = fs::read_to_string(service.log()).unwrap();
+        let line = log.lines().find(|line| line.contains(&format!("\"{id}\""))).unwrap();
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert!(line.to_string().contains("an operator acted"), "{line}");
+        let member = |name: &str| line.get(name).or_else(|| line["fields"].get(name)).unwrap().clone();
+        assert_eq!((member("act"), member("status")), (json!(act), json!(status)));
+    }
+    service.operate_as("GET", "/admin/log-filter", "", "looked").await;
+    assert!(!fs::read_to_string(service.log()).unwrap().contains("\"looked\""));
 }

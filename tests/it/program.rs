@@ -106,16 +106,21 @@ impl Service {
 
     /// What an operator's request is answered with, which must be JSON.
     pub async fn operate(&self, method: &str, path: &str, body: &str) -> serde_json::Value {
+        serde_json::from_str(&self.operate_as(method, path, body, "-").await).unwrap()
+    }
+
+    /// The answer's body, to a request with this id.
+    pub async fn operate_as(&self, method: &str, path: &str, body: &str, request_id: &str) -> String {
         let mut stream = UnixStream::connect(self.folder.path().join("admin.sock")).await.unwrap();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-             Connection: close\r\n\r\n{body}",
+             X-Request-Id: {request_id}\r\nConnection: close\r\n\r\n{body}",
             body.len()
         );
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
-        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -124,6 +129,19 @@ impl Service {
 
     pub async fn ask(&self, path: &str) -> String {
         self.exchange(UnixStream::connect(self.socket()).await.unwrap(), path).await
+    }
+
+    /// Asks so often on one connection, with a long request id each time.
+    pub async fn flood(&self, path: &str, times: usize) {
+        let mut stream = UnixStream::connect(self.socket()).await.unwrap();
+        let (mut reader, mut writer) = stream.split();
+        let id = "x".repeat(128);
+        let one = format!("GET {path} HTTP/1.1\r\nHost: g\r\nX-Request-Id: {id}\r\n\r\n");
+        let last = format!("GET {path} HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n");
+        let (all, mut answers) = (one.repeat(times) + &last, Vec::new());
+        let (sent, read) = tokio::join!(writer.write_all(all.as_bytes()), reader.read_to_end(&mut answers));
+        sent.unwrap();
+        read.unwrap();
     }
 
     /// The same with a request id of the caller's own.

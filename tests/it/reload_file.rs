@@ -1,10 +1,11 @@
 //! The file, and what it names, changes while the gateway runs.
 
-use std::{fs, os::unix::fs::symlink, path::Path};
+use std::{fs, os::unix::fs::symlink, path::Path, process::Command, sync::mpsc};
 
+use tokio::sync::oneshot;
 use wesal_gateway::config::Secret;
 
-use crate::harness::{Authority, Setup, World, secs, text_of};
+use crate::harness::{Answer, Authority, OddClock, Setup, World, run_by, secs, text_of};
 
 const ORGANIZATION: &str = "/queries/organization";
 const GOOD: &str = "config_reloads_total{outcome=\"good\"}";
@@ -115,4 +116,56 @@ async fn certificates_that_are_half_renewed_are_no_reason_to_refuse_the_rest() {
     fs::write(world.file.as_ref().unwrap(), longer).unwrap();
     comes_to(&world, GOOD, 1.0).await;
     assert_eq!(world.metric(REFUSED).await, 0.0);
+}
+
+#[tokio::test]
+async fn a_reload_that_hangs_has_none_wait_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (world, file) = (World::new().await, folder.path().join("config.toml"));
+    let clock = OddClock::beside(&world.clock);
+    let running = run_by(&world.config, std::sync::Arc::new(clock.clone()), Some(&file)).await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let reload = || client.post(format!("http://{}/admin/reload", running.admin.unwrap()));
+    // Else the login would be the next to ask for the date.
+    while client.get(format!("http://{}/readyz", running.admin.unwrap())).send().await.unwrap().status() != 200 {}
+    let ((hangs, hanging), (release, released)) = (oneshot::channel(), mpsc::channel::<()>());
+    clock.next_time(move || {
+        hangs.send(()).unwrap();
+        let _ = released.recv();
+    });
+    let first = tokio::spawn(reload().send());
+    hanging.await.unwrap();
+    let refused = async || {
+        let answer = Answer::read(reload().send().await.unwrap()).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (503, "overloaded"));
+        assert_eq!(answer.header("retry-after"), "1");
+    };
+    refused().await;
+    // It goes on though nobody waits for it.
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    for _ in 0..50 {
+        refused().await;
+    }
+    drop(release);
+    while reload().send().await.unwrap().status() != 200 {}
+}
+
+#[tokio::test]
+async fn a_pipe_in_place_of_a_file_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    fs::write(&password, "open-sesame\n").unwrap();
+    let world = with_file(folder.path(), |setup| {
+        setup.config.upstream.password = Secret::from_file("open-sesame", &password);
+    })
+    .await;
+    for file in [&password, world.file.as_ref().unwrap()] {
+        fs::remove_file(file).unwrap();
+        assert!(Command::new("mkfifo").arg(file).status().unwrap().success());
+        let refused = world.post_admin("/admin/reload", "").await;
+        let told = refused.json()["detail"].as_str().unwrap().to_owned();
+        assert!(told.contains("no regular file"), "{told}");
+    }
+    world.get(ORGANIZATION).await.ok();
 }

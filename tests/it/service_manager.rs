@@ -23,18 +23,29 @@ async fn the_service_manager_is_told_how_things_stand() {
     let reloading = service.told("RELOADING=1\n").await;
     assert!(reloading.contains("MONOTONIC_USEC="), "{reloading}");
     service.told("READY=1\n").await;
+    while !service.ask("/readyz").await.starts_with("HTTP/1.1 200 ") {}
     let health = Command::new(env!("CARGO_BIN_EXE_wesal-gateway"))
         .args(["health", "--url", &format!("unix:{}", service.socket().display())])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
     let mut health = health.unwrap();
-    tokio::task::spawn_blocking(move || health.wait()).await.unwrap().unwrap();
+    let health = tokio::task::spawn_blocking(move || health.wait()).await.unwrap().unwrap();
+    assert!(health.success(), "{health}");
     service.signal("TERM");
     service.told("STOPPING=1\n").await;
     let socket = service.socket();
     assert_eq!(service.code().await, Some(0));
     assert!(!socket.exists());
+}
+
+#[tokio::test]
+async fn without_callers_it_starts_and_says_so() {
+    let world = World::new().await;
+    let service = Service::start(&world, "sed -i '/^.*callers/,$d' \"$1\"", None).await;
+    service.logs("there are no callers, so every request is refused").await;
+    service.signal("TERM");
+    assert_eq!(service.code().await, Some(0));
 }
 
 #[tokio::test]

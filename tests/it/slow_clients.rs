@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
+    time::timeout,
 };
 
 use crate::harness::{Setup, World};
@@ -12,6 +13,8 @@ use crate::harness::{Setup, World};
 const MANY: usize = 200;
 const SOON: Duration = Duration::from_millis(300);
 const NEVER: Duration = Duration::from_secs(3600);
+/// Much longer than any of them may take on any machine, and shorter than what they are cut off by otherwise.
+const LATE: Duration = Duration::from_secs(30);
 
 /// Opens so many connections that send this, and reads none of them.
 async fn strangers(world: &World, sent: &[u8]) -> Vec<TcpStream> {
@@ -48,7 +51,7 @@ async fn ends(strangers: Vec<TcpStream>) -> Vec<String> {
     for mut stranger in strangers {
         let mut told = Vec::new();
         // It may be cut off with bytes unread.
-        let _ = stranger.read_to_end(&mut told).await;
+        let _ = timeout(LATE, stranger.read_to_end(&mut told)).await.expect("it is not cut off");
         ends.push(String::from_utf8_lossy(&told).into_owned());
     }
     ends
@@ -112,7 +115,7 @@ async fn slow_readers() {
     }
     for (reader, asking) in greedy {
         // Its writing ends because the gateway's end is gone: it never read a byte.
-        asking.await.unwrap();
+        timeout(LATE, asking).await.expect("it is not cut off").unwrap();
         drop(reader);
     }
     honest(&world).await;

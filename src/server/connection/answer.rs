@@ -53,7 +53,9 @@ impl HttpBody for Answer {
                 }
             }
         }
-        Poll::Ready(Some(Ok(Frame::data(self.next_piece()))))
+        let piece = self.next_piece();
+        self.exchange.goes_on(piece.len());
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {

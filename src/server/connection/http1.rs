@@ -3,6 +3,7 @@
 
 use std::{
     convert::Infallible,
+    mem::discriminant,
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -20,9 +21,10 @@ use tokio::{
 };
 
 use super::{
-    Bounds, Closing, FAREWELL, FIRST_WORDS, MAX_HEADERS_BYTES, NEXT_WORDS, Service, Terms,
+    Bounds, Closing, FAREWELL, FIRST_WORDS, MAX_HEADERS_BYTES, NEXT_WORDS, SIGN_OF_LIFE_BYTES, Service, Terms,
     last_words::hear_out,
     watched::{Watched, Watcher},
+    work::Work,
 };
 use crate::{
     clock::{Moment, SharedClock, before},
@@ -40,21 +42,22 @@ enum Stage {
     Head(Moment),
     /// A request is worked on; its own deadlines hold.
     Working,
-    /// Its answer is being written. What bytes come now are the rest of the request, or wait for their turn.
-    Answering(Moment),
+    /// Its answer is being written: when the client last took a good piece of it, and how many bytes since then. What bytes
+    /// come now are the rest of the request, or wait for their turn.
+    Answering(Moment, usize),
 }
 
 struct Watch {
     stage: Mutex<Stage>,
     changed: Notify,
+    work: Work,
     clock: SharedClock,
 }
 
 /// Serves one connection to its end.
 pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: impl Service, terms: Terms) {
-    let Terms { peer, bounds, clock, mut closing } = terms;
-    let stage = Mutex::new(Stage::New(clock.now()));
-    let watch = Arc::new(Watch { stage, changed: Notify::new(), clock: clock.clone() });
+    let Terms { peer, bounds, clock, mut closing, work } = terms;
+    let watch = Arc::new(Watch::new(clock.clone(), work));
     let mut stream = Watched { stream, watch: Arc::clone(&watch) };
     let shared = Arc::new((service, peer, Arc::clone(&watch), closing.clone()));
     let service = service_fn(move |request: Request<Incoming>| {
@@ -68,7 +71,7 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: 
             if in_chunks || closing.has_begun() {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
-            watch.enter(Stage::Answering(watch.clock.now()));
+            watch.enter(Stage::Answering(watch.clock.now(), 0));
             Ok::<_, Infallible>(response)
         }
     });
@@ -111,8 +114,24 @@ fn tell(ended: hyper::Result<()>, bounds: &Bounds) {
 }
 
 impl Watch {
+    fn new(clock: SharedClock, work: Work) -> Self {
+        Self { stage: Mutex::new(Stage::New(clock.now())), changed: Notify::new(), work, clock }
+    }
+
     fn enter(&self, stage: Stage) {
-        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
+        self.step(|_| Some(stage));
+    }
+
+    /// Enters the stage that `next` gives, if any.
+    fn step(&self, next: impl FnOnce(Stage) -> Option<Stage>) {
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(next) = next(*stage) else { return };
+        let before = std::mem::replace(&mut *stage, next);
+        if discriminant(&before) == discriminant(&next) {
+            return;
+        }
+        self.work.is_there(matches!(next, Stage::Head(_) | Stage::Working | Stage::Answering(..)));
+        drop(stage);
         self.changed.notify_waiters();
     }
 
@@ -124,7 +143,7 @@ impl Watch {
     fn last_answer(&self) -> Option<Moment> {
         match self.stage() {
             Stage::New(_) => None,
-            Stage::Idle(since) | Stage::Answering(since) => Some(since),
+            Stage::Idle(since) | Stage::Answering(since, _) => Some(since),
             // What hyper answers by itself, since it is no request.
             Stage::Head(_) | Stage::Working => Some(self.clock.now()),
         }
@@ -138,7 +157,7 @@ impl Watch {
             let now = self.clock.now();
             let left = match self.stage() {
                 // Who does not read the answer is as silent as who does not ask.
-                Stage::New(since) | Stage::Idle(since) | Stage::Answering(since) => {
+                Stage::New(since) | Stage::Idle(since) | Stage::Answering(since, _) => {
                     bounds.idle_timeout.saturating_sub(now.since(since))
                 }
                 Stage::Head(since) => bounds.header_timeout.saturating_sub(now.since(since)),
@@ -160,12 +179,14 @@ impl Watch {
             let last_call = match self.stage() {
                 Stage::New(since) => since.after(FIRST_WORDS),
                 // A request may be on its way on a connection that was kept.
-                Stage::Idle(_) => begun.after(NEXT_WORDS),
-                Stage::Head(_) => {
+                Stage::Idle(since) => begun.max(since).after(NEXT_WORDS),
+                // Its answer may have said before that the connection is kept.
+                Stage::Head(_) | Stage::Answering(..) => {
                     changed.await;
                     continue;
                 }
-                Stage::Working | Stage::Answering(_) => return,
+                // Its answer says that the connection ends.
+                Stage::Working => return,
             };
             if before(self.clock.as_ref(), last_call, changed).await.is_none() {
                 return;
@@ -176,27 +197,26 @@ impl Watch {
 
 impl Watcher for Watch {
     fn bytes_came(&self, _: &[u8]) {
-        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Stage::New(_) | Stage::Idle(_) = *stage {
-            *stage = Stage::Head(self.clock.now());
-            drop(stage);
-            self.changed.notify_waiters();
-        }
+        self.step(|stage| match stage {
+            Stage::New(_) | Stage::Idle(_) => Some(Stage::Head(self.clock.now())),
+            _ => None,
+        });
     }
 
     /// The head of an answer that goes on has gone out first; what comes of it later is no silence.
-    fn bytes_went(&self) {
-        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Stage::Idle(_) = *stage {
-            *stage = Stage::Idle(self.clock.now());
-        }
+    fn bytes_went(&self, bytes: usize) {
+        self.step(|stage| match stage {
+            Stage::Idle(_) => Some(Stage::Idle(self.clock.now())),
+            Stage::Answering(_, went) if went.saturating_add(bytes) >= SIGN_OF_LIFE_BYTES => {
+                Some(Stage::Answering(self.clock.now(), 0))
+            }
+            Stage::Answering(since, went) => Some(Stage::Answering(since, went + bytes)),
+            _ => None,
+        });
     }
 
     fn flushed(&self) {
-        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Stage::Answering(_) = *stage {
-            *stage = Stage::Idle(self.clock.now());
-        }
+        self.step(|stage| matches!(stage, Stage::Answering(..)).then(|| Stage::Idle(self.clock.now())));
     }
 }
 
@@ -208,8 +228,8 @@ mod tests {
     #[test]
     fn an_answer_that_goes_on_is_no_silence_and_one_that_is_not_read_is() {
         let clock = ManualClock::at(jiff::Timestamp::UNIX_EPOCH);
-        let stage = Mutex::new(Stage::Answering(clock.now()));
-        let watch = Watch { stage, changed: Notify::new(), clock: Arc::new(clock.clone()) };
+        let watch = Watch::new(Arc::new(clock.clone()), Work::default());
+        watch.enter(Stage::Answering(clock.now(), 0));
         let idle_for = || match watch.stage() {
             Stage::Idle(since) => clock.now().since(since).as_secs(),
             _ => panic!("it is not idle"),
@@ -218,7 +238,7 @@ mod tests {
         for _ in 0..3 {
             clock.advance(Duration::from_secs(1));
             assert_eq!(idle_for(), 1);
-            watch.bytes_went();
+            watch.bytes_went(1);
             watch.flushed();
             assert_eq!(idle_for(), 0);
         }
@@ -228,7 +248,7 @@ mod tests {
         assert_eq!(idle_for(), 5);
         // What has come of a request has its own time.
         watch.bytes_came(b"G");
-        watch.bytes_went();
+        watch.bytes_went(1);
         assert!(matches!(watch.stage(), Stage::Head(_)));
     }
 }

@@ -40,8 +40,8 @@ const PING_EACH: Duration = Duration::from_secs(20);
 
 /// Serves one connection to its end.
 pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: impl Service, terms: Terms) {
-    let Terms { peer, bounds, clock, mut closing } = terms;
-    let watch = Arc::new(Watch::new(clock.clone()));
+    let Terms { peer, bounds, clock, mut closing, work } = terms;
+    let watch = Arc::new(Watch::new(clock.clone(), work));
     let tasks = Tasks::default();
     let mut stream = Watched { stream, watch: Arc::clone(&watch) };
     let shared = Arc::new((service, peer, Arc::clone(&watch)));

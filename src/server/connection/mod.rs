@@ -8,12 +8,16 @@ mod http2;
 mod last_words;
 mod streams;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod watched;
+mod work;
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
+pub(super) use work::{AllWork, Work};
 
 use super::{
     certificates::{Certificates, HTTP_2},
@@ -32,10 +36,13 @@ const MAX_HEADERS_BYTES: u32 = 64 * 1024;
 /// How long a new connection may wait for its first request once the listener closes: the client may not know yet, and
 /// its request be on its way.
 const FIRST_WORDS: Duration = Duration::from_secs(1);
-/// How long a connection that is kept between requests may still send one while the listener closes.
-const NEXT_WORDS: Duration = Duration::from_millis(250);
+/// How long a connection that is kept between requests may still send one while the listener closes: who sends them one
+/// after the other is told with the answer to the next that there is no other.
+const NEXT_WORDS: Duration = Duration::from_secs(1);
 /// How long a client may take to read the last answer of a connection that we end, and to see that it ends.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// Who takes so much of an answer reads it; who takes less in `server.idle_timeout` is as silent as who does not ask.
+const SIGN_OF_LIFE_BYTES: usize = 64 * 1024;
 
 /// What a connection is served by and with.
 pub(super) struct Terms {
@@ -43,6 +50,7 @@ pub(super) struct Terms {
     pub(super) bounds: Bounds,
     pub(super) clock: SharedClock,
     pub(super) closing: Closing,
+    pub(super) work: Work,
 }
 
 /// Whether the listener is closing.

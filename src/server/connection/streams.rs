@@ -12,7 +12,10 @@ use tokio::{
     task::{Id, try_id},
 };
 
-use super::{Bounds, Closing, FIRST_WORDS, answer::Answer, frames::Frames, tasks::Tasks, watched::Watcher};
+use super::{
+    Bounds, Closing, FIRST_WORDS, SIGN_OF_LIFE_BYTES, answer::Answer, frames::Frames, tasks::Tasks, watched::Watcher,
+    work::Work,
+};
 use crate::clock::{Moment, SharedClock, before};
 
 /// Requests that a client may give up, or whose answers it may leave unread, before it is taken for one that only wants to
@@ -23,6 +26,7 @@ const MOST_GIVEN_UP: u32 = 100;
 pub(super) struct Watch {
     state: Mutex<State>,
     changed: Notify,
+    work: Work,
     clock: SharedClock,
 }
 
@@ -31,7 +35,7 @@ struct State {
     /// Since when the client owes the rest of what it has begun.
     owing: Option<Moment>,
     working: usize,
-    /// The answers that are being written, by the tasks that write them: each since when.
+    /// The answers that are being written, by the tasks that write them: when the client last took a good piece of each.
     answering: BTreeMap<Id, Moment>,
     /// When an answer was last begun, or one was read or given up by the client: if there is no request, it is silent since.
     idle: Moment,
@@ -83,7 +87,7 @@ impl Watcher for Watch {
 }
 
 impl Watch {
-    pub(super) fn new(clock: SharedClock) -> Self {
+    pub(super) fn new(clock: SharedClock, work: Work) -> Self {
         let now = clock.now();
         let state = State {
             incoming: Frames::new(),
@@ -97,7 +101,7 @@ impl Watch {
             finished: 0,
             given_up: 0,
         };
-        Self { state: Mutex::new(state), changed: Notify::new(), clock }
+        Self { state: Mutex::new(state), changed: Notify::new(), work, clock }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -109,9 +113,10 @@ impl Watch {
         let mut state = self.state();
         state.working += 1;
         state.spoken = true;
+        self.work.is_there(true);
         drop(state);
         self.changed.notify_waiters();
-        Exchange { watch: Arc::clone(self), answering: None, finished: false }
+        Exchange { watch: Arc::clone(self), answering: None, went: 0, finished: false }
     }
 
     /// Ends when the client has taken too long over something, or gives up too much; ends before that the requests whose
@@ -200,6 +205,8 @@ impl Watch {
 pub(super) struct Exchange {
     watch: Arc<Watch>,
     answering: Option<Id>,
+    /// Bytes of the answer since the last good piece.
+    went: usize,
     pub(super) finished: bool,
 }
 
@@ -215,6 +222,20 @@ impl Exchange {
             state.idle = now;
         }
         Body::new(Answer::new(body, self))
+    }
+
+    /// So many bytes of the answer are given to HTTP/2, since the client has taken those before.
+    pub(super) fn goes_on(&mut self, bytes: usize) {
+        self.went = self.went.saturating_add(bytes);
+        if self.went < SIGN_OF_LIFE_BYTES {
+            return;
+        }
+        self.went = 0;
+        let mut state = self.watch.state();
+        // Not there any more: patience was lost.
+        if let Some(since) = self.answering.and_then(|id| state.answering.get_mut(&id)) {
+            *since = self.watch.clock.now();
+        }
     }
 }
 
@@ -238,6 +259,7 @@ impl Drop for Exchange {
         if !unread {
             state.idle = self.watch.clock.now();
         }
+        self.watch.work.is_there(state.working > 0 || !state.answering.is_empty());
         drop(state);
         if !finished {
             self.watch.changed.notify_waiters();

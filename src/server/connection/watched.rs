@@ -17,8 +17,8 @@ pub(super) trait Watcher {
     /// Something is being written.
     fn writing(&self) {}
 
-    /// Some bytes went to the peer.
-    fn bytes_went(&self) {}
+    /// So many bytes went to the peer; never none.
+    fn bytes_went(&self, _: usize) {}
 
     /// All that was written has gone out.
     fn flushed(&self) {}
@@ -32,8 +32,8 @@ pub(super) struct Watched<S, W> {
 
 impl<S, W: Watcher> Watched<S, W> {
     fn watch_written(&self, polled: &Poll<io::Result<usize>>) {
-        if let Poll::Ready(Ok(1..)) = polled {
-            self.watch.bytes_went();
+        if let Poll::Ready(Ok(bytes @ 1..)) = polled {
+            self.watch.bytes_went(*bytes);
         }
     }
 }

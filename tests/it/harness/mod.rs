@@ -7,6 +7,7 @@ mod authority;
 mod collector;
 mod described;
 mod fault_proxy;
+mod odd_clock;
 mod routes;
 mod setup;
 
@@ -23,9 +24,11 @@ pub use collector::{Collector, Export, attribute};
 #[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
 pub use fault_proxy::FaultProxy;
 #[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
+pub use odd_clock::OddClock;
+#[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
 pub use routes::{AUTH, DATA, Mirrored};
 #[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
-pub use setup::{Running, Setup, rate, run, text_of};
+pub use setup::{Running, Setup, rate, run, run_by, text_of};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,

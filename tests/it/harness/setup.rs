@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use wesal_gateway::{
     callers::ApiKey,
-    clock::{Clock, ManualClock},
+    clock::{Clock, ManualClock, SharedClock},
     config::{CallerConfig, Config, Environment, KeyHash, RateLimit, Secret, Source},
     model::{CallerName, CompanyId, QueueId, Scope},
     server::{Bound, Drained, Gateway, Reloader},
@@ -154,9 +154,14 @@ pub struct Running {
 }
 
 pub async fn run(config: &Config, clock: &ManualClock, file: Option<&Path>) -> Running {
+    run_by(config, Arc::new(clock.clone()), file).await
+}
+
+/// The same by another clock.
+pub async fn run_by(config: &Config, clock: SharedClock, file: Option<&Path>) -> Running {
     let bound = Bound::bind(config).await.unwrap();
     let (address, admin) = (bound.public_address(), bound.admin_address());
-    let gateway = Gateway::new(config, Arc::new(clock.clone())).unwrap();
+    let gateway = Gateway::new(config, clock).unwrap();
     let reloader = gateway.reloader();
     if let Some(file) = file {
         // As it stands, where a test has put something else there on purpose.

@@ -1,0 +1,173 @@
+//! Connections over pipes in memory, with the time in the test's hand.
+
+use std::net::Ipv4Addr;
+
+use axum::{body::Body, extract::Request, response::Response};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+    task::yield_now,
+};
+
+use super::*;
+use crate::clock::ManualClock;
+
+const IDLE: Duration = Duration::from_secs(60);
+/// Of which two are more than [`IDLE`].
+const A_WHILE: Duration = Duration::from_secs(40);
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: g\r\n\r\n";
+/// More than a connection takes at once, over either protocol.
+const GOOD_PIECE: usize = 256 * 1024;
+
+/// Answers with so many bytes.
+#[derive(Clone)]
+struct Long(usize);
+
+impl Service for Long {
+    async fn answer(&self, _: &Peer, _: Request) -> Response {
+        Response::new(Body::from(vec![b'x'; self.0]))
+    }
+}
+
+struct Listener {
+    clock: ManualClock,
+    closing: watch::Sender<bool>,
+    work: AllWork,
+}
+
+impl Listener {
+    fn new() -> Self {
+        let clock = ManualClock::at(jiff::Timestamp::UNIX_EPOCH);
+        Self { clock, closing: watch::Sender::new(false), work: AllWork::default() }
+    }
+
+    fn terms(&self) -> Terms {
+        let proxies = Arc::from([]);
+        Terms {
+            peer: Peer::at(Ipv4Addr::LOCALHOST.into(), Arc::clone(&proxies)),
+            bounds: Bounds { max_connections: 1, header_timeout: IDLE, idle_timeout: IDLE, proxies, metrics: None },
+            clock: Arc::new(self.clock.clone()),
+            closing: Closing(self.closing.subscribe()),
+            work: self.work.one(),
+        }
+    }
+
+    /// Lets time pass, and everybody notice.
+    async fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+        for _ in 0..16 {
+            yield_now().await;
+        }
+    }
+}
+
+/// Reads so many bytes at once, each time after a while, until the end; gives how many.
+async fn read_http1(listener: &Listener, client: &mut DuplexStream, at_once: usize) -> usize {
+    let (mut all, mut piece) = (0, vec![0; at_once]);
+    while let Ok(more @ 1..) = read_full(client, &mut piece).await {
+        all += more;
+        listener.pass(A_WHILE).await;
+    }
+    all
+}
+
+async fn read_full(client: &mut DuplexStream, piece: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < piece.len() {
+        match client.read(&mut piece[filled..]).await? {
+            0 => break,
+            more => filled += more,
+        }
+    }
+    Ok(filled)
+}
+
+#[tokio::test]
+async fn who_reads_an_answer_steadily_has_all_of_it_and_who_takes_it_in_drips_has_not() {
+    const LENGTH: usize = 8 * GOOD_PIECE;
+    for (at_once, whole) in [(GOOD_PIECE, true), (8 * 1024, false)] {
+        let listener = Listener::new();
+        let (mut client, ours) = duplex(64 * 1024);
+        let serving = tokio::spawn(http1::serve(ours, Long(LENGTH), listener.terms()));
+        client.write_all(b"GET / HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n").await.unwrap();
+        let read = read_http1(&listener, &mut client, at_once).await;
+        assert_eq!(read > LENGTH, whole, "{read} bytes, {at_once} at once");
+        drop(client);
+        serving.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn over_http2_too() {
+    const LENGTH: usize = 8 * GOOD_PIECE;
+    // The drips are so many that something goes out within the bound each time, but no good piece.
+    let drips = Duration::from_secs(4);
+    for (at_once, each, window, whole) in [(GOOD_PIECE, A_WHILE, 65_535, true), (1, drips, 4096, false)] {
+        let listener = Listener::new();
+        let (client, ours) = duplex(64 * 1024);
+        let _serving = tokio::spawn(http2::serve(ours, Long(LENGTH), listener.terms()));
+        let (mut client, connection): (h2::client::SendRequest<axum::body::Bytes>, _) =
+            h2::client::Builder::new().initial_window_size(window).handshake(client).await.unwrap();
+        let _connection = tokio::spawn(connection);
+        let request = axum::http::Request::get("https://g/").body(()).unwrap();
+        let (answer, _) = client.send_request(request, true).unwrap();
+        let mut body = answer.await.unwrap().into_body();
+        let (mut read, mut since) = (0, 0);
+        let mut end = None;
+        while let Some(piece) = body.data().await {
+            match piece {
+                Ok(piece) => {
+                    read += piece.len();
+                    since += piece.len();
+                    body.flow_control().release_capacity(piece.len()).unwrap();
+                }
+                Err(reason) => {
+                    end = reason.reason();
+                    break;
+                }
+            }
+            if since >= at_once {
+                since = 0;
+                listener.pass(each).await;
+            }
+        }
+        assert_eq!((read == LENGTH, end), (whole, (!whole).then_some(h2::Reason::CANCEL)), "{read} bytes");
+    }
+}
+
+/// The head of the next answer, whose body is as long as it says.
+async fn read_answer(client: &mut DuplexStream, length: usize) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(client.read_u8().await.unwrap());
+    }
+    client.read_exact(&mut vec![0; length]).await.unwrap();
+    String::from_utf8(head).unwrap()
+}
+
+#[tokio::test]
+async fn who_was_promised_a_kept_connection_while_the_listener_closes_is_answered_once_more() {
+    const LENGTH: usize = 100_000;
+    let listener = Listener::new();
+    let (mut client, ours) = duplex(1024);
+    let serving = tokio::spawn(http1::serve(ours, Long(LENGTH), listener.terms()));
+    client.write_all(GET).await.unwrap();
+    // It is on its way, and most of it is still to come.
+    while listener.work.connections() == 0 {
+        yield_now().await;
+    }
+    let mut first = [0; 1024];
+    client.read_exact(&mut first).await.unwrap();
+    listener.closing.send_replace(true);
+    for _ in 0..16 {
+        yield_now().await;
+    }
+    let head_ends = first.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    assert!(!String::from_utf8_lossy(&first).contains("connection: close"));
+    client.read_exact(&mut vec![0; LENGTH + head_ends - first.len()]).await.unwrap();
+    client.write_all(GET).await.unwrap();
+    assert!(read_answer(&mut client, LENGTH).await.contains("connection: close"));
+    assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+    assert_eq!(listener.work.connections(), 0, "nothing is left to do");
+    drop(client);
+    serving.await.unwrap();
+}
