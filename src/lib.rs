@@ -55,7 +55,8 @@
 //!
 //! ## Words, one meaning each
 //! *vendor*: the Wesal API. *caller*: an app with a key. *login*: ours with the vendor; *session*: a caller's.
-//! [`callers::ApiKey`] and [`model::PartKey`]: never a bare "key". *queue*: Wesal's. *part*: the smallest thing kept.
+//! [`callers::ApiKey`] and [`model::PartKey`]: never a bare "key". *further* route: one that the reference does not know
+//! and the configuration names. *queue*: Wesal's. *part*: the smallest thing kept.
 //! *shape*: all of a query but the queues' ids. *lane*: where parts of one shape are fetched; *group*: those that are
 //! fetched together. *ahead*: before anybody has to wait. *stale*: always with its reason. *open*, of the breaker: tripped.
 

@@ -57,6 +57,33 @@ test("all is there without a script", async () => {
 });
 
 describe("a request", () => {
+  test("leaves no key and no answer behind when the page is left, which a browser keeps as it was", async () => {
+    const page = await chromium.open(docs);
+    const { answer, key, body, send } = await unfold(page, "query_queue_summary");
+    const example = await body.inputValue();
+    await key.fill(world.key);
+    await body.fill(JSON.stringify({ queues: [SALES] }));
+    await send();
+    await page.evaluate(() => dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true })));
+    const kept = await page.locator("main").evaluate((main) => {
+      const typed = [...main.querySelectorAll("input, textarea")].map((field) => field.value);
+      return `${typed} ${main.innerText}`;
+    });
+    assert.ok(!kept.includes(world.key) && !kept.includes("ratelimit-policy:"), kept);
+    assert.equal((await answer.textContent()).trim(), "");
+    assert.equal(await body.inputValue(), example);
+    await page.finish();
+  });
+
+  test("with a path that leads elsewhere is not sent", async () => {
+    const page = await chromium.open(docs);
+    const { operation, answer } = await unfold(page, "get_questions");
+    await operation.getByLabel("companyId").fill("..");
+    await operation.getByRole("button", { name: "Send" }).click();
+    await answer.getByText("companyId must be one segment of a path").waitFor();
+    await page.finish();
+  });
+
   test("is tried with one's own key, and its answer is shown", async () => {
     const page = await chromium.open(docs);
     const { operation, answer, key, body, header, send } = await unfold(page, "query_queue_summary");

@@ -54,6 +54,7 @@ function make(name, properties = {}, ...children) {
 /** A field under its label. */
 function field(name, words, properties, label) {
   const input = make(name, { autocomplete: "off", autocapitalize: "none", spellcheck: false, ...properties });
+  input.defaultValue = input.value;
   return { input, label: make("label", {}, label, words ? make("small", {}, words) : "", input) };
 }
 
