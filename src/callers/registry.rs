@@ -51,6 +51,19 @@ pub enum AuthFailure {
 }
 
 impl AuthFailure {
+    /// Every one.
+    pub const ALL: [Self; 9] = [
+        Self::Malformed,
+        Self::Unknown,
+        Self::Expired,
+        Self::Disabled,
+        Self::OtherCaller,
+        Self::SessionUnknown,
+        Self::SessionExpired,
+        Self::SessionEnded,
+        Self::SessionMisplaced,
+    ];
+
     /// A word for logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {

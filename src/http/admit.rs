@@ -20,6 +20,8 @@ use crate::{
     telemetry::events,
 };
 
+/// Why an operator's credential is refused, for logs and metrics.
+pub(super) const ADMIN_TOKEN: &str = "admin_token";
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
@@ -103,7 +105,7 @@ impl App {
     /// Counts a wrong token at the operators' listener, together with the callers' wrong keys: whoever guesses one may guess
     /// the other. Says how long to wait if there were too many from this address.
     pub fn note_wrong_token(&self, from: IpAddr) -> Result<(), Duration> {
-        count_failure(self, &self.known(), from, "admin_token")
+        count_failure(self, &self.known(), from, ADMIN_TOKEN)
     }
 }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::{
+    admit::ADMIN_TOKEN,
     client_address::client_address,
     concerns::Concerns,
     history::History,
@@ -15,7 +16,7 @@ use super::{
     router::{Endpoint, Table},
 };
 use crate::{
-    callers::{Acquaintance, Caller, Sessions},
+    callers::{Acquaintance, AuthFailure, Caller, Sessions},
     clock::{Moment, SharedClock},
     config::Config,
     fetch::{Held, Parts, Purge, Readiness, Watched},
@@ -103,6 +104,8 @@ impl App {
         metrics: Arc<Metrics>,
         traces: Traces,
     ) -> Result<Arc<Self>, getrandom::Error> {
+        metrics.expect_auth_failures(AuthFailure::ALL.map(AuthFailure::as_str));
+        metrics.expect_auth_failures([ADMIN_TOKEN]);
         let gauges = &config.telemetry.queue_gauges;
         let history = History::begun(clock.now(), clock.wall());
         Ok(Arc::new(Self {

@@ -41,6 +41,8 @@ pub const LAST_STEPS: Duration = LAST_CALL
     .saturating_add(LAST_SPANS)
     .saturating_add(LOGIN_ENDS)
     .saturating_add(LAST_LINES);
+/// Connections of operators, at most: they must not take the callers' descriptors.
+const OPERATORS_CONNECTIONS: usize = 256;
 const TIDY_EACH: Duration = Duration::from_secs(1);
 const TIDIES_A_SWEEP: u32 = 20;
 const TIDIES_A_SAMPLE: u32 = 10;
@@ -201,7 +203,8 @@ impl Gateway {
         let (bounds, clock) = (&self.bounds, real_time.clone());
         let public = Door::open("public", bound.public, self.certificates, self.public, bounds.clone(), clock.clone());
         // Operators are not counted among the callers.
-        let behind = Bounds { metrics: None, ..bounds.clone() };
+        let most = bounds.max_connections.min(OPERATORS_CONNECTIONS);
+        let behind = Bounds { metrics: None, max_connections: most, ..bounds.clone() };
         let admin = bound.admin.map(|socket| Door::open("admin", socket, None, self.admin, behind, clock.clone()));
 
         let doors: Vec<_> = std::iter::once(&public).chain(&admin).map(|door| (door.what(), door.pulse())).collect();

@@ -148,7 +148,7 @@ impl Metrics {
         registry.register("logins", "Logins at the vendor that came to an end", self.logins.clone());
         let help = "Times that the configuration was read again";
         registry.register("config_reloads", help, self.config_reloads.clone());
-        // From the beginning: a series that begins at 1 has not grown, for who asks by how much it has.
+        // A series that begins at 1 has not grown, for who asks by how much it has: what can be known is there at zero.
         for outcome in ["good", "refused"] {
             self.config_reloads.get_or_create_owned(&OutcomeLabel { outcome });
         }
@@ -166,6 +166,9 @@ impl Metrics {
         }
         let help = "Queue answers whose rows could not be told apart, treated as a whole";
         registry.register("not_taken_apart", help, self.not_taken_apart.clone());
+        for route in [Route::QueueSummary, Route::QueueActivity, Route::QueuePerformance].map(Route::template) {
+            self.not_taken_apart.get_or_create_owned(&RouteLabel { route });
+        }
         let help = "Requests that were refused because their caller made too many";
         registry.register("rate_limited", help, self.rate_limited.clone());
         registry.register("auth_failures", "Credentials that were refused", self.auth_failures.clone());
@@ -222,6 +225,20 @@ impl Metrics {
     /// A caller made more requests than it may.
     pub fn rate_limited(&self, caller: &CallerName) {
         self.rate_limited.get_or_create(&CallerOnly { caller: CallerLabel(Some(caller.clone())) }).inc();
+    }
+
+    /// These outcomes there are of logins; each is there from the beginning.
+    pub fn expect_logins(&self, outcomes: impl IntoIterator<Item = &'static str>) {
+        for outcome in outcomes {
+            self.logins.get_or_create_owned(&OutcomeLabel { outcome });
+        }
+    }
+
+    /// These reasons there are to refuse a credential, likewise.
+    pub fn expect_auth_failures(&self, reasons: impl IntoIterator<Item = &'static str>) {
+        for reason in reasons {
+            self.auth_failures.get_or_create_owned(&ReasonLabel { reason });
+        }
     }
 
     /// A credential was refused.

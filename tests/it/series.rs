@@ -6,7 +6,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use wesal_gateway::model::Route;
+use wesal_gateway::{callers::AuthFailure, model::Route};
 
 use crate::harness::{SALES, Setup, World};
 
@@ -134,9 +134,12 @@ async fn a_hundred_thousand_made_up_requests_make_no_series_that_is_not_of_the_c
     let caches = ["hit", "stale", "miss", "partial", "none"];
     assert_eq!(within("caller", &["app", "silent", "-"]), 2, "who never asked costs nothing");
     assert!(within("route", &routes) > 10 && within("status", &statuses) > 5 && within("cache", &caches) > 2);
-    within("outcome", &["ok", "rejected", "failed", "good", "refused", "invalid_response", "unreachable", "timeout"]);
-    let reasons = ["malformed", "unknown", "session_unknown", "session_misplaced"];
-    within("reason", &reasons);
+    within(
+        "outcome",
+        &["ok", "rejected", "failed", "good", "refused", "superseded", "invalid_response", "unreachable", "timeout"],
+    );
+    let reasons = AuthFailure::ALL.map(AuthFailure::as_str).into_iter().chain(["admin_token"]);
+    within("reason", &reasons.collect::<Vec<_>>());
     let requests = before.iter().filter(|one| one.starts_with("wesal_gateway_requests_total{")).count();
     assert!(requests <= 3 * routes.len() * statuses.len() * caches.len());
     // Buckets, sum and count of 15 bounds and the infinite one; of 12. Then what is counted by route alone.

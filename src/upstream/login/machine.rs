@@ -63,13 +63,16 @@ pub(super) enum Landed {
 }
 
 impl Landed {
+    /// Every outcome's name in metrics.
+    pub(super) const NAMES: [&'static str; 4] = ["good", "refused", "failed", "superseded"];
+
     /// The outcome's name in metrics.
     pub(super) const fn as_str(&self) -> &'static str {
         match self {
-            Self::Good { .. } => "good",
-            Self::Refused { .. } => "refused",
-            Self::Failed { .. } => "failed",
-            Self::Superseded => "superseded",
+            Self::Good { .. } => Self::NAMES[0],
+            Self::Refused { .. } => Self::NAMES[1],
+            Self::Failed { .. } => Self::NAMES[2],
+            Self::Superseded => Self::NAMES[3],
         }
     }
 }

@@ -57,6 +57,7 @@ impl Login {
         clock: SharedClock,
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
+        metrics.expect_logins(Landed::NAMES);
         let record = record_of(config);
         if let Some(record) = &record
             && let Err(reason) = record.make_folder()
