@@ -66,6 +66,11 @@ impl<'a> Check<'a> {
         self.together(holds, &[setting], reason, remedy);
     }
 
+    /// Whether something in this setting, named from the root, has a fault already.
+    pub(super) fn is_damaged(&self, setting: &str) -> bool {
+        self.tree.at(&steps(setting).collect::<Vec<_>>()).is_some_and(Node::is_damaged)
+    }
+
     /// Reports settings that contradict each other, at the first of them that is written, else at
     /// the table they belong in. Says nothing if one of them has a fault of its own: what was meant cannot be known.
     pub(super) fn together(&mut self, holds: bool, settings: &[&str], reason: &str, remedy: &str) {

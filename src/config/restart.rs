@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{Config, Secret, UpstreamConfig};
+use crate::model::Scope;
 
 /// The settings, and the tables of settings, that a reload takes over (CONTRACT, section 8).
-const LIVE: [&str; 12] = [
+const LIVE: [&str; 13] = [
     "callers",
+    "routes.scope",
     "routes.ttl",
     "routes.stale_while_revalidate",
     "routes.stale_if_error",
@@ -90,12 +92,14 @@ pub(super) fn is_live(name: &str) -> bool {
     !FIXED.contains(&name) && LIVE.iter().any(within)
 }
 
-/// Every setting by its dotted name; a list is one setting. Of `routes`, how long their answers are good is taken over.
+/// Every setting by its dotted name; a list is one setting. Of `routes`, who may ask and how long answers are good is
+/// taken over.
 fn leaves(config: &Config) -> BTreeMap<String, Value> {
     let mut leaves = BTreeMap::new();
     let mut config = config.clone();
     for route in &mut config.routes {
         (route.ttl, route.stale_while_revalidate, route.stale_if_error) = Default::default();
+        route.scope = Scope::NOBODYS;
     }
     // The settings always have a form in JSON: `check` prints them.
     collect(String::new(), serde_json::to_value(&config).unwrap_or_default(), &mut leaves);

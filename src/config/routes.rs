@@ -19,7 +19,8 @@ pub struct RouteConfig {
     /// one segment. Where it is called `{companyId}`, callers that are held to some companies are held to them here too.
     #[schemars(with = "String")]
     pub path: RoutePath,
-    /// How it is asked for: `GET`, `POST`, or both. What changes something at the vendor must not stand here.
+    /// How it is asked for: `GET`, `POST`, or both. The gateway may ask again what an app asked once, ahead of time or after a
+    /// failure: what changes something at the vendor must not stand here.
     #[serde(default = "by_get")]
     #[schemars(length(min = 1))]
     pub methods: Vec<RouteMethod>,
@@ -85,16 +86,24 @@ impl RouteConfig {
     }
 
     fn validate(&self, check: &mut Check<'_>) {
-        let path = self.path.as_str();
+        let remedy = "write the first segment out, as in \"/queries/{what}\"";
+        let first = self.path.first_literal();
+        check.that(
+            first.is_some(),
+            "path",
+            "begins with a parameter, so it would be every path of the vendor's",
+            remedy,
+        );
+        let of_account = first.is_some_and(|first| first.eq_ignore_ascii_case("auth"));
         let remedy = "leave it out; the login routes are the gateway's own";
-        let of_account = path == "/auth" || path.starts_with("/auth/");
         check.that(
             !of_account,
             "path",
             "lies below /auth, where the service login's own account is dealt with",
             remedy,
         );
-        let known = Route::ALL.into_iter().any(|route| template(route).is_some_and(|known| known.fits(path)));
+        let path = self.path.as_str();
+        let known = Route::ALL.into_iter().filter_map(template).any(|known| known.fits_in_any_case(path));
         let reason = "is a path of the reference's, which is mirrored already";
         check.that(of_account || !known, "path", reason, "leave it out; [cache] sets how long its answers are good");
         check.that(!self.methods.is_empty(), "methods", "is empty", "write [\"GET\"], or leave it out");
@@ -106,9 +115,18 @@ impl RouteConfig {
         never_stale_without_ttl(check, self.ttl.is_zero(), self.stale_while_revalidate, self.stale_if_error);
     }
 
-    /// Whether a request that it takes never comes to `later`, which stands after it.
-    fn hides(&self, later: &Self) -> bool {
-        self.path.fits(later.path.as_str()) && self.methods.iter().any(|method| later.methods.contains(method))
+    /// What is wrong with it beside `earlier`, which stands before it, and what to do.
+    fn beside(&self, earlier: &Self) -> Option<(&'static str, &'static str)> {
+        let shared = self.methods.iter().any(|method| earlier.methods.contains(method));
+        if self.path == earlier.path {
+            shared.then_some(("stands here twice with the same method", "take one of them out"))
+        } else if self.path.is_same(&earlier.path) {
+            Some(("is a path of a route before it, with other names", "call its parameters as that one does"))
+        } else if shared && earlier.path.fits_in_any_case(self.path.as_str()) {
+            Some(("is hidden by a route before it, which takes every such path", "put it before that one"))
+        } else {
+            None
+        }
     }
 }
 
@@ -121,9 +139,9 @@ pub(super) fn validate(routes: &[RouteConfig], check: &mut Check<'_>) {
     for (index, route) in routes.iter().enumerate() {
         check.entry(index, |check| {
             route.validate(check);
-            let hidden = routes.iter().take(index).any(|earlier| earlier.hides(route));
-            let reason = "is never reached: one of the routes before it takes every such path";
-            check.that(!hidden, "path", reason, "put it before that one, or take it out");
+            if let Some((reason, remedy)) = routes.iter().take(index).find_map(|earlier| route.beside(earlier)) {
+                check.that(false, "path", reason, remedy);
+            }
         });
     }
 }
@@ -138,7 +156,9 @@ pub(super) fn validate_scopes(callers: &[CallerConfig], routes: &[RouteConfig], 
         check.entry(index, |check| {
             let known = |scope: &Scope| !matches!(scope, Scope::Further(_)) || further.contains(scope);
             let remedy = format!("choose from {}", names.join(", "));
-            check.that(caller.scopes.iter().all(known), "scopes", "names a scope that no route has", &remedy);
+            // Of a route that is at fault itself it is not known what scope was meant.
+            let told = check.is_damaged("routes") || caller.scopes.iter().all(known);
+            check.that(told, "scopes", "names a scope that no route has", &remedy);
             for route in routes.iter().filter(|route| caller.scopes.contains(&route.scope)) {
                 let of_company = route.path.parameters().any(|name| name == COMPANY_PARAMETER);
                 if (caller.companies.is_some() && !of_company) || caller.queues.is_some() {
@@ -154,25 +174,12 @@ pub(super) fn validate_scopes(callers: &[CallerConfig], routes: &[RouteConfig], 
 
 /// The routes, each with one method, in their order. They live as long as the process: to be called once in it.
 pub fn further_routes(routes: &[RouteConfig]) -> Vec<&'static Further> {
-    let mut all: Vec<&'static Further> = Vec::new();
-    for route in routes {
-        let same = || routes.iter().filter(|other| other.path.is_same(&route.path));
-        let takes = |method| same().any(|other| other.methods.contains(&method));
-        let allow = match (takes(RouteMethod::Get), takes(RouteMethod::Post)) {
-            (true, true) => "GET,HEAD,POST",
-            (true, false) => "GET,HEAD",
-            (false, _) => "POST",
-        };
-        for method in &route.methods {
-            all.push(Box::leak(Box::new(Further {
-                index: all.len(),
-                path: route.path.clone(),
-                is_gotten: *method == RouteMethod::Get,
-                allow,
-                scope: route.scope,
-                query: route.query.clone(),
-            })));
-        }
-    }
-    all
+    let each = routes.iter().flat_map(|route| route.methods.iter().map(move |method| (route, method)));
+    let further = each.enumerate().map(|(index, (route, method))| Further {
+        index,
+        path: route.path.clone(),
+        is_gotten: *method == RouteMethod::Get,
+        query: route.query.clone(),
+    });
+    further.map(|further| &*Box::leak(Box::new(further))).collect()
 }

@@ -105,17 +105,24 @@ fn further_routes_are_held_to_what_can_be_reached_and_is_safe() {
         ("path = \"/a\"\nmethods = [\"GET\", \"GET\"]", "routes[0].methods", "twice"),
         ("path = \"/a\"\nquery = [\"\"]", "routes[0].query", "empty name"),
         ("path = \"/a\"\nttl = \"0s\"\nstale_if_error = \"1s\"", "routes[0].stale_if_error", "ttl of zero"),
-        (
-            "path = \"/a/{x}\"\n[[routes]]\nscope = \"x\"\nttl = \"0s\"\npath = \"/a/b\"",
-            "routes[1].path",
-            "never reached",
-        ),
+        ("path = \"/Auth/refresh\"", "routes[0].path", "below /auth"),
+        ("path = \"/{area}/login\"", "routes[0].path", "begins with a parameter"),
+        ("path = \"/Queries/Organization\"", "routes[0].path", "of the reference's"),
     ] {
-        let ttl = if text.contains("ttl") { "ttl = \"1m\"\n" } else { "" };
         let text = route(text);
-        let text = if ttl.is_empty() || text.contains("/a/{x}") { text } else { text.replacen(ttl, "", 1) };
+        let text = if text.matches("ttl").count() == 2 { text.replacen("ttl = \"1m\"\n", "", 1) } else { text };
         let faults = read(&text).unwrap_err();
         assert_eq!(faults.iter().map(|fault| fault.setting()).collect::<Vec<_>>(), [place], "{faults}");
+        assert!(faults.to_string().contains(why), "{faults}");
+    }
+    for (earlier, later, why) in [
+        ("path = \"/a/{x}\"", "path = \"/a/b\"", "is hidden by a route before it"),
+        ("path = \"/a/{x}\"", "path = \"/A/b\"", "is hidden by a route before it"),
+        ("path = \"/a/{x}\"", "path = \"/a/{y}\"\nmethods = [\"POST\"]", "with other names"),
+        ("path = \"/a/{x}\"", "path = \"/a/{x}\"", "twice with the same method"),
+    ] {
+        let faults = read(&(route(earlier) + &route(later))).unwrap_err();
+        assert_eq!(faults.iter().map(|fault| fault.setting()).collect::<Vec<_>>(), ["routes[1].path"], "{faults}");
         assert!(faults.to_string().contains(why), "{faults}");
     }
     let both = route("path = \"/a/{x}\"") + &route("path = \"/a/b\"\nmethods = [\"POST\"]");
@@ -126,6 +133,8 @@ fn further_routes_are_held_to_what_can_be_reached_and_is_safe() {
     let loaded = read(&format!("{both}{caller}")).unwrap();
     assert_eq!(loaded.warnings.len(), 2, "its queues hold back nothing on either: {:?}", loaded.warnings);
     assert!(read(&caller).unwrap_err().to_string().contains("names a scope that no route has"));
+    let damaged = read(&(route("path = \"no path\"") + &caller)).unwrap_err();
+    assert_eq!(damaged.iter().map(|fault| fault.setting()).collect::<Vec<_>>(), ["routes[0].path"], "{damaged}");
     assert!(
         read(&route("path = \"/a\"").replace("ttl = \"1m\"\n", ""))
             .unwrap_err()

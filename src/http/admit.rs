@@ -46,7 +46,11 @@ pub(super) fn authenticate(
 
 /// Lets a known caller through to `route`, and gives it a place among the requests that are worked on.
 pub(super) fn admit<'a>(app: &'a App, route: Route, caller: &Caller) -> Result<Place<'a>, Problem> {
-    caller.may_use(route.scope())?;
+    let scope = match route {
+        Route::Further(further) => Some(app.known().further(further).ok_or_else(Problem::not_found)?.scope),
+        route => route.scope(),
+    };
+    caller.may_use(scope)?;
     app.in_flight.take().ok_or_else(Problem::overloaded)
 }
 

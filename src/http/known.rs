@@ -9,6 +9,7 @@ use crate::{
     clock::SharedClock,
     config::{CacheConfig, Config, RouteConfig},
     limits::{AuthFailures, CallerLimits},
+    model::Further,
 };
 
 /// The callers and limits of one configuration, and what belongs to each caller by its place. Taken once at a request's
@@ -60,6 +61,11 @@ impl Known {
     /// The same, as pages for people.
     pub(super) fn docs(&self, settings: &Settings) -> &Docs {
         self.docs.get_or_init(|| Docs::new(&self.described(settings)))
+    }
+
+    /// What holds of a further route now; `None` if the configuration has it no more.
+    pub(super) fn further(&self, route: &Further) -> Option<&RouteConfig> {
+        self.routes.iter().find(|config| config.is(route))
     }
 
     fn described(&self, settings: &Settings) -> Value {

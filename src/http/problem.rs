@@ -94,6 +94,10 @@ impl Problem {
         Self { allow: Some(allow), ..problem }
     }
 
+    pub(super) fn not_found() -> Self {
+        Self::new(Code::NotFound, "There is no such path. The reference's routes stand under the base path.")
+    }
+
     pub(super) fn overloaded() -> Self {
         Self::new(Code::Overloaded, "The gateway works on as many requests as it may. Try again in a moment.")
             .retry_after(Duration::from_secs(1))

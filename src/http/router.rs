@@ -61,6 +61,31 @@ impl Table {
         own.or_else(|| self.find_mirrored(method, path.strip_prefix(self.base_path.as_str())?))
     }
 
+    /// The methods that what stands at `path` takes, as `Allow` tells them (RFC 9110, section 10.2.1).
+    pub(super) fn allow(&self, path: &str) -> &'static str {
+        let takes = |method| self.find(&method, path).is_some_and(|endpoint| endpoint.takes(&method));
+        match [Method::GET, Method::HEAD, Method::POST].map(takes) {
+            [true, true, true] => "GET,HEAD,POST",
+            [true, true, false] => "GET,HEAD",
+            [true, false, true] => "GET,POST",
+            [true, false, false] => "GET",
+            [false, _, true] => "POST",
+            [false, _, false] => "",
+        }
+    }
+
+    /// Whether a request that was found to be for `route` is for it too where its path is written as the vendor will get it,
+    /// whatever the vendor takes for the same: else a spelling would lead past what guards another route.
+    pub(super) fn leads_to(&self, route: &'static Further, target: &str) -> bool {
+        let of_reference = Route::ALL.into_iter().any(|known| fits(known, &target.to_ascii_lowercase()));
+        let method = if route.is_gotten { Method::GET } else { Method::POST };
+        let mut all = self.further.iter().copied();
+        let first = all.find(|further| {
+            further.path.fits_in_any_case(target) && Endpoint::Mirrored(Route::Further(further)).takes(&method)
+        });
+        !of_reference && first == Some(route)
+    }
+
     /// Which of the vendor's routes stands at `path`, below the base path: one of the reference's, else the first of the
     /// configuration's, if there is one then one that takes `method`.
     pub(super) fn find_mirrored(&self, method: &Method, path: &str) -> Option<Endpoint> {
@@ -103,16 +128,6 @@ impl Endpoint {
         }
     }
 
-    /// The methods that it takes, as `Allow` tells them (RFC 9110, section 10.2.1).
-    pub(super) fn allow(self) -> &'static str {
-        match self {
-            Self::Mirrored(Route::Further(further)) => further.allow,
-            _ if !self.is_gotten() => "POST",
-            _ if self.is_safe() => "GET,HEAD",
-            _ => "GET",
-        }
-    }
-
     /// Whether it takes `method`.
     pub(super) fn takes(self, method: &Method) -> bool {
         match *method {
@@ -121,6 +136,11 @@ impl Endpoint {
             Method::POST => !self.is_gotten(),
             _ => false,
         }
+    }
+
+    /// Whether nothing of it is ever kept.
+    pub(super) fn is_of_account(self) -> bool {
+        matches!(self, Self::Mirrored(route) if route.is_of_account())
     }
 
     /// Whether to ask for it changes nothing, as HEAD must (RFC 9110, section 9.2.1); the vendor's logout is a GET that does.
@@ -155,12 +175,11 @@ pub(super) fn parameter(path: &str) -> Option<std::borrow::Cow<'_, str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Scope;
 
     fn table(base_path: &str, further: &[(&str, bool)]) -> Table {
         let leaked = further.iter().enumerate().map(|(index, (path, is_gotten))| {
-            let (path, scope) = (path.parse().unwrap(), Scope::Queues);
-            let further = Further { index, path, is_gotten: *is_gotten, allow: "-", scope, query: Vec::new() };
+            let path = path.parse().unwrap();
+            let further = Further { index, path, is_gotten: *is_gotten, query: Vec::new() };
             &*Box::leak(Box::new(further))
         });
         Table { base_path: base_path.to_owned(), further: leaked.collect() }
@@ -193,8 +212,6 @@ mod tests {
         ] {
             assert_eq!(find(path), None, "{path}");
         }
-        let without = table("", &[]).find(&Method::GET, "/queries/organization");
-        assert_eq!(without, Some(Endpoint::Mirrored(Route::Organization)));
     }
 
     #[test]
@@ -226,6 +243,41 @@ mod tests {
         assert_eq!(place(Method::DELETE, "/v/queries/agents"), Some(10));
         assert_eq!(place(Method::POST, "/v/x"), Some(13));
         assert_eq!(place(Method::GET, "/x"), None);
+    }
+
+    #[test]
+    fn all_that_is_taken_is_allowed_and_nothing_else() {
+        let table = table("/v", &[("/f/{what}", true), ("/f/b", false)]);
+        for (path, allowed) in [
+            ("/v/f/a", "GET,HEAD"),
+            ("/v/f/b", "GET,HEAD,POST"),
+            ("/v/queries/organization", "GET,HEAD"),
+            ("/v/auth/logout", "GET"),
+            ("/v/auth/login", "POST"),
+            ("/livez", "GET,HEAD"),
+            ("/nowhere", ""),
+        ] {
+            assert_eq!(table.allow(path), allowed, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_spelling_leads_nowhere_but_where_it_was_found() {
+        let table =
+            table("/v", &[("/f/secret", true), ("/f/{what}", true), ("/queries/{what}", true), ("/f/{what}", false)]);
+        let leads = |place: usize, target: &str| table.leads_to(table.further[place], target);
+        for (place, target, there) in [
+            (1, "/f/other", true),
+            (1, "/f/secret", false),
+            (1, "/f/SECRET", false),
+            (0, "/f/secret", true),
+            (3, "/f/secret", true),
+            (2, "/queries/agents", true),
+            (2, "/queries/organization", false),
+            (2, "/queries/Organization", false),
+        ] {
+            assert_eq!(leads(place, target), there, "{place} {target}");
+        }
     }
 
     #[test]

@@ -65,12 +65,11 @@ pub async fn answer(app: &App, peer: &Peer, request: Request) -> Response {
 async fn work_on(app: &App, peer: &Peer, request: Request, line: &mut Line<'_>) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     let Some(endpoint) = app.settings.table.find(&head.method, head.uri.path()) else {
-        let detail = "There is no such path. The reference's routes stand under the base path.";
-        return Err(Problem::new(Code::NotFound, detail));
+        return Err(Problem::not_found());
     };
     line.template = endpoint.template();
     if !endpoint.takes(&head.method) {
-        return Err(Problem::method_not_allowed(endpoint.allow()));
+        return Err(Problem::method_not_allowed(app.settings.table.allow(head.uri.path())));
     }
     let route = match endpoint {
         Endpoint::Liveness => return Ok(health::get_liveness()),

@@ -1,4 +1,7 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -103,7 +106,8 @@ impl App {
         let totals = self.metrics.totals();
         let known = self.known();
         let mut routes: Vec<_> = self.kept_routes().map(Route::template).collect();
-        routes.dedup();
+        let mut seen = HashSet::new();
+        routes.retain(|template| seen.insert(*template));
         let (now, at) = (self.clock.now(), self.clock.wall());
         let (traffic, minute) = self.history.told(now, at, &totals);
         let of = |counted: &BTreeMap<String, CallerTotals>, caller: &Caller| {

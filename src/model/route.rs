@@ -38,10 +38,6 @@ pub struct Further {
     pub path: RoutePath,
     /// Whether it is asked for with GET; otherwise with POST.
     pub is_gotten: bool,
-    /// The methods that its path takes, as `Allow` tells them.
-    pub allow: &'static str,
-    /// What a caller needs.
-    pub scope: Scope,
     /// The query parameters that it takes.
     pub query: Vec<String>,
 }
@@ -123,7 +119,8 @@ impl Route {
         }
     }
 
-    /// The scope a caller needs; `None` where every known caller may ask.
+    /// The scope a caller needs; `None` where every known caller may ask. That of a further route changes with the
+    /// configuration, and stands there: here it is one that nobody has.
     pub const fn scope(self) -> Option<Scope> {
         match self {
             Self::Login | Self::Logout => None,
@@ -132,7 +129,7 @@ impl Route {
             Self::Questions => Some(Scope::Questions),
             Self::Surveys => Some(Scope::Surveys),
             Self::QueueSummary | Self::QueueActivity | Self::QueuePerformance => Some(Scope::Queues),
-            Self::Further(further) => Some(further.scope),
+            Self::Further(_) => Some(Scope::NOBODYS),
         }
     }
 }

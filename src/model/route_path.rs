@@ -72,6 +72,14 @@ impl RoutePath {
         })
     }
 
+    /// Its first segment, if that is no parameter.
+    pub fn first_literal(&self) -> Option<&str> {
+        match self.segments().next()? {
+            Segment::Literal(text) => Some(text),
+            Segment::Parameter(_) => None,
+        }
+    }
+
     /// Whether every path that fits the one fits the other.
     pub fn is_same(&self, other: &Self) -> bool {
         let shape = |path: &Self| -> Vec<Option<String>> {
@@ -86,10 +94,19 @@ impl RoutePath {
 
     /// Whether `path`, as it came, is one of those that are meant.
     pub fn fits(&self, path: &str) -> bool {
+        self.fits_by(path, |text, came| text == came)
+    }
+
+    /// Whether a server that takes capital and small letters for the same would mean it by `path`.
+    pub fn fits_in_any_case(&self, path: &str) -> bool {
+        self.fits_by(path, str::eq_ignore_ascii_case)
+    }
+
+    fn fits_by(&self, path: &str, is: fn(&str, &str) -> bool) -> bool {
         let Some(path) = path.strip_prefix('/') else { return false };
         let mut came = path.split('/');
         let fits = self.segments().all(|segment| match (segment, came.next()) {
-            (Segment::Literal(text), Some(came)) => text == came,
+            (Segment::Literal(text), Some(came)) => is(text, came),
             (Segment::Parameter(_), Some(came)) => !came.is_empty(),
             (_, None) => false,
         });

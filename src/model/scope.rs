@@ -37,6 +37,9 @@ impl Scope {
     /// Every scope of the reference's routes.
     pub const ALL: [Self; 5] = [Self::Organization, Self::Questions, Self::Surveys, Self::Queues, Self::Account];
 
+    /// One that cannot be named, and so given to nobody.
+    pub const NOBODYS: Self = Self::Further(ScopeName { letters: [0; ScopeName::MOST], length: 0 });
+
     /// The scope's name in the configuration.
     pub fn as_str(&self) -> &str {
         match self {

@@ -3,6 +3,9 @@
 //! Either the account may not use such a route: then it must not throw the login away again and again, and every other
 //! route with it. Or the vendor takes no token at all for a while: then it must be found soon that it does again. What
 //! tells the two apart is whether the same token was taken on another route.
+//!
+//! A further route is many documents, of which one alone may be refused: it is never barred for the others' sake. And one
+//! that is answered says nothing of the refused one, so what logins were made for its sake is not forgotten.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -37,18 +40,21 @@ impl Barred {
 
     /// Whether a new login may help `route`, which has refused the token of `generation`.
     pub(super) fn login_may_help(&self, route: Route, generation: u64, now: Moment) -> bool {
-        self.bars.get(&route).is_none_or(|bar| self.proven < generation || bar.login_at <= now)
+        let unproven = self.proven < generation && !is_many(route);
+        self.bars.get(&route).is_none_or(|bar| unproven || bar.login_at <= now)
     }
 
-    /// `route` refused the newest token there may be; `logged_in` says whether it was got for its sake. Gives how long
-    /// it is left alone: twice as long as the last time.
-    pub(super) fn bar(&mut self, route: Route, logged_in: bool, now: Moment) -> Duration {
+    /// `route` refused the newest token there may be; `logged_in` says whether it was got for its sake, in the place of that
+    /// of `generation`. Gives how long it is left alone: twice as long as the last time.
+    pub(super) fn bar(&mut self, route: Route, generation: u64, logged_in: bool, now: Moment) -> Duration {
+        // Where no token is good anywhere it must be found soon that one is.
+        let longest = if is_many(route) && self.proven < generation { LONGEST } else { LONGEST_LOGIN };
         let never = Bar { until: now, wait: Duration::ZERO, login_at: now, login_wait: Duration::ZERO };
         let bar = self.bars.entry(route).or_insert(never);
         bar.wait = next(bar.wait, LONGEST);
-        bar.until = now.after(bar.wait);
+        bar.until = if is_many(route) { now } else { now.after(bar.wait) };
         if logged_in {
-            bar.login_wait = next(bar.login_wait, LONGEST_LOGIN);
+            bar.login_wait = next(bar.login_wait, longest);
             bar.login_at = now.after(bar.login_wait);
         }
         bar.wait
@@ -66,11 +72,18 @@ impl Barred {
         all
     }
 
-    /// `route` was answered, and took the token of `generation`.
-    pub(super) fn lift(&mut self, route: Route, generation: u64) {
-        self.bars.remove(&route);
+    /// `route` was answered, and took the token of `generation`; `logged_in` says whether that was got for its sake.
+    pub(super) fn lift(&mut self, route: Route, generation: u64, logged_in: bool) {
+        if logged_in || !is_many(route) {
+            self.bars.remove(&route);
+        }
         self.proven = self.proven.max(generation);
     }
+}
+
+/// Whether a route is many documents, each with rights of its own.
+fn is_many(route: Route) -> bool {
+    matches!(route, Route::Further(_))
 }
 
 fn next(last: Duration, longest: Duration) -> Duration {
@@ -80,6 +93,7 @@ fn next(last: Duration, longest: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Further;
 
     fn secs(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -93,13 +107,13 @@ mod tests {
     fn each_wait_is_longer_and_an_answer_ends_them() {
         let mut barred = Barred::default();
         assert_eq!(barred.left(Route::Surveys, at(0)), None);
-        assert_eq!(barred.bar(Route::Surveys, true, at(0)), secs(2));
+        assert_eq!(barred.bar(Route::Surveys, 1, true, at(0)), secs(2));
         assert_eq!(barred.left(Route::Surveys, at(1)), Some(secs(1)));
         assert_eq!(barred.left(Route::Questions, at(1)), None);
         assert_eq!(barred.left(Route::Surveys, at(2)), None);
-        assert_eq!([4, 8, 8].map(secs), [2, 6, 14].map(|now| barred.bar(Route::Surveys, true, at(now))));
-        barred.lift(Route::Surveys, 1);
-        assert_eq!(barred.bar(Route::Surveys, true, at(30)), secs(2));
+        assert_eq!([4, 8, 8].map(secs), [2, 6, 14].map(|now| barred.bar(Route::Surveys, 1, true, at(now))));
+        barred.lift(Route::Surveys, 1, false);
+        assert_eq!(barred.bar(Route::Surveys, 1, true, at(30)), secs(2));
     }
 
     #[test]
@@ -108,13 +122,13 @@ mod tests {
         let mut logins = Vec::new();
         let mut generation = 1;
         for now in (0..1000).step_by(8) {
-            barred.lift(Route::Questions, generation);
+            barred.lift(Route::Questions, generation, false);
             let may = barred.login_may_help(Route::Surveys, generation, at(now));
             if may {
                 logins.push(now);
                 generation += 1;
             }
-            barred.bar(Route::Surveys, may, at(now));
+            barred.bar(Route::Surveys, 1, may, at(now));
         }
         assert_eq!(logins, [0, 8, 16, 24, 40, 72, 136, 264, 520, 824]);
     }
@@ -122,10 +136,33 @@ mod tests {
     #[test]
     fn while_no_route_takes_a_token_every_try_may_get_a_new_one() {
         let mut barred = Barred::default();
-        barred.lift(Route::Questions, 1);
+        barred.lift(Route::Questions, 1, false);
         for generation in 2..20 {
             assert!(barred.login_may_help(Route::Surveys, generation, at(8 * generation)));
-            barred.bar(Route::Surveys, true, at(8 * generation));
+            barred.bar(Route::Surveys, 1, true, at(8 * generation));
         }
+    }
+
+    #[test]
+    fn one_document_that_is_refused_bars_no_other_and_causes_ever_fewer_logins() {
+        let path = "/agents/{id}".parse().unwrap();
+        let further = Box::leak(Box::new(Further { index: 0, path, is_gotten: true, query: Vec::new() }));
+        let agents = Route::Further(further);
+        let mut barred = Barred::default();
+        let (mut logins, mut generation) = (Vec::new(), 1);
+        for now in 0..1000 {
+            barred.lift(agents, generation, false);
+            let may = barred.login_may_help(agents, generation, at(now));
+            barred.bar(agents, generation, may, at(now));
+            if may {
+                logins.push(now);
+                generation += 1;
+            }
+            assert_eq!(barred.left(agents, at(now)), None);
+        }
+        assert_eq!(logins, [0, 2, 6, 14, 30, 62, 126, 254, 510, 810]);
+        // A new token that was taken tells that the old one had died.
+        barred.lift(agents, generation, true);
+        assert!(barred.login_may_help(agents, generation, at(1000)));
     }
 }

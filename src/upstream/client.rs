@@ -183,7 +183,7 @@ impl Wesal {
             let credential = Credential::Authorization(authorization);
             match self.try_once(request, credential, Some(held.token.expose()), deadline, pass, effort).await {
                 Ok(answer) => {
-                    lock(&self.barred).lift(request.route, held.generation);
+                    lock(&self.barred).lift(request.route, held.generation, token_replaced);
                     return Ok(answer);
                 }
                 Err(Failure::Final(error)) => return Err(error),
@@ -191,7 +191,8 @@ impl Wesal {
                     let now = self.clock.now();
                     let may = !token_replaced && lock(&self.barred).login_may_help(request.route, held.generation, now);
                     if !may || !self.login.died(held.generation) {
-                        let retry_after = lock(&self.barred).bar(request.route, token_replaced, now);
+                        let asked_with = held.generation.saturating_sub(u64::from(token_replaced));
+                        let retry_after = lock(&self.barred).bar(request.route, asked_with, token_replaced, now);
                         return Err(UpstreamError::LoginFailed { retry_after });
                     }
                     token_replaced = true;
@@ -258,6 +259,10 @@ impl Wesal {
         let succeeded = match &read {
             Ok(_) | Err(Failure::TokenDead | Failure::Throttled(_)) => true,
             Err(Failure::Final(UpstreamError::Rejected(_))) => true,
+            // What a further route's documents are, nobody promised; one that is odd is no failing vendor.
+            Err(Failure::Final(_)) if matches!(request.route, Route::Further(_)) => {
+                status.is_some_and(|status| status < 500)
+            }
             Err(Failure::Passing(_) | Failure::Final(_)) => false,
         };
         lock(&self.streak).record((!succeeded).then_some(outcome), self.clock.now());

@@ -3,7 +3,7 @@
 
 use std::{fmt, time::Duration};
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, value::RawValue};
 
 use super::{error::Rejection, words};
@@ -66,11 +66,32 @@ pub(super) fn meaning(route: Route, answer: &RawAnswer, secrets: &[&str]) -> Mea
         300..=399 => return Meaning::Invalid("it is a redirect"),
         _ => {}
     }
+    if matches!((route, answer.status), (Route::Further(_), 200..=299)) && is_a_document(&answer.body) {
+        return Meaning::Success;
+    }
     let envelope = Envelope::read(&answer.body);
     match (answer.status, envelope) {
         (200..=299, Some(envelope)) if envelope.verdict(route) == Some(true) => envelope.shape(route),
         (200..=299, None) => Meaning::Invalid("it is not a JSON object of the promised kind"),
         (status, envelope) => failure(route, status, envelope, &answer.body, secrets),
+    }
+}
+
+/// Whether this is what a further route may answer: JSON of any kind, if it does not say of itself that it is none. What
+/// stands in its `data` is its own.
+fn is_a_document(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Outer {
+        success: Option<Value>,
+    }
+    let Some(text) = std::str::from_utf8(body).ok().filter(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
+    else {
+        return false;
+    };
+    match object::<Outer>(text) {
+        None => !text.trim_start().starts_with('{'),
+        Some(Outer { success: Some(success) }) => success == Value::Bool(true),
+        Some(Outer { success: None }) => told(body).as_ref().and_then(find_code).is_none(),
     }
 }
 
@@ -167,14 +188,8 @@ impl<'a> Envelope<'a> {
         struct Inner {
             success: Option<bool>,
         }
-        // Only a data route promises anything in there, and of a further one it is not known what.
-        // Only a data route promises anything in there, and of a further one it is not known what.
-        let promised = |data: &&RawValue| match route {
-            Route::Login | Route::Logout | Route::Reset | Route::Verify => false,
-            Route::Further(_) => data.get().starts_with('{'),
-            _ => true,
-        };
-        let data = self.data.filter(promised);
+        // Only a data route promises anything in there.
+        let data = self.data.filter(|_| !route.is_of_account());
         match (self.success?, data) {
             (true, Some(data)) => Some(object::<Inner>(data.get())?.success != Some(false)),
             (success, _) => Some(success),
@@ -277,6 +292,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::Further;
 
     fn read(route: Route, status: u16, body: &str) -> Meaning {
         let retry_after = Duration::from_secs(5);
@@ -310,6 +326,35 @@ mod tests {
                 assert_eq!(read(Route::QueueSummary, status, &dead), Meaning::TokenDead, "{status} {dead}");
             }
         }
+    }
+
+    #[test]
+    fn a_further_route_may_answer_whatever_is_json_and_says_not_that_it_failed() {
+        let further = Box::leak(Box::new(Further {
+            index: 0,
+            path: "/agents/{id}".parse().unwrap(),
+            is_gotten: true,
+            query: Vec::new(),
+        }));
+        let read = |status, body: &str| read(Route::Further(further), status, body);
+        for body in [
+            r#"{"success":true,"data":{"success":false,"call":"ended"}}"#,
+            r#"{"success":true,"data":{"success":12,"failed":3}}"#,
+            r#"{"success":true,"data":[1]}"#,
+            r#"{"a":1}"#,
+            r#"[{"a":1}]"#,
+            "null",
+        ] {
+            assert_eq!(read(200, body), Meaning::Success, "{body}");
+            assert_ne!(read(500, body), Meaning::Success, "{body}");
+        }
+        for body in
+            [r#"{"success":false}"#, r#"{"success":1}"#, r#"{"code":"X004"}"#, "{", "[1", "<html>", "", "\u{feff}{}"]
+        {
+            assert_ne!(read(200, body), Meaning::Success, "{body}");
+        }
+        assert_eq!(read(200, r#"{"success":false,"code":"X003"}"#), Meaning::TokenDead);
+        assert_eq!(rejected(read(200, r#"{"success":false,"code":"X004"}"#)).1, Some(VendorCode::X004));
     }
 
     #[test]

@@ -110,6 +110,44 @@ describe("the sandbox's dashboard", () => {
     await page.finish();
   });
 
+  test("shows each figure at its own place", async () => {
+    const status = await (await fetch(`${world.admin}admin/status`)).json();
+    const lastMinute = {
+      ...status.traffic.lastMinute,
+      seconds: 60,
+      requests: 1200,
+      fromMemory: 900,
+      fetched: 100,
+      failed: 11,
+      refused: 189,
+      vendorCalls: 40,
+      vendorFailed: 0,
+      saved: 960,
+      callerTimes: { mean: 0.004, p50: 0.002, p95: 0.03 },
+      vendorTimes: { mean: 0.2, p50: 0.12, p95: 0.5 },
+    };
+    const vendor = { ...status.vendor, budget: { remaining: 17, burst: 30 } };
+    const [caller] = status.callers;
+    const callers = [{ ...caller, name: "hungry", lastMinute: { requests: 300, share: 0.25, rateLimited: 7 } }];
+    const told = { ...status, traffic: { ...status.traffic, lastMinute }, vendor, callers };
+    const page = await chromium.open(world.admin, { told });
+    const tile = async (name) => (await page.locator("#tiles > li", { hasText: name }).innerText()).replace(/\s+/g, " ");
+    for (const [name, figures] of [
+      ["Requests", ["20", "11 failed, 189 refused"]],
+      ["From memory", ["90 %", "900 of 1,000"]],
+      ["Calls to Wesal", ["40", "960 saved"]],
+      ["Calls saved", ["960", "24 for each spent"]],
+      ["Callers wait", ["2 ms", "30 ms", "4 ms"]],
+      ["Wesal takes", ["120 ms", "500 ms", "200 ms"]],
+    ]) {
+      const shown = await tile(name);
+      for (const figure of figures) assert.ok(shown.includes(figure), `${name}: ${figure}: ${shown}`);
+    }
+    const whole = (await page.locator("main").innerText()).replace(/\s+/g, " ");
+    for (const figure of ["17 of 30", "25 %"]) assert.ok(whole.includes(figure), `${figure}: ${whole}`);
+    await page.finish();
+  });
+
   test("says that it cannot show what it is told, and does not say that the gateway is gone", async () => {
     const { hotQueues, ...told } = await (await fetch(`${world.admin}admin/status`)).json();
     assert.ok(hotQueues);

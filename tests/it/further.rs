@@ -190,6 +190,74 @@ async fn a_key_needs_the_routes_own_scope_and_is_held_to_its_companies() {
 }
 
 #[tokio::test]
+async fn no_spelling_leads_past_what_guards_another_route() {
+    let mut setup = setup();
+    let (get, post) = ([RouteMethod::Get], [RouteMethod::Post]);
+    setup.config.routes.extend([
+        route("/further/secret", &get, "search"),
+        route("/further/{what}", &get, "wide"),
+        route("/further/{a}/{b}/{c}", &get, "wide"),
+        route("/queries/{what}", &get, "wide"),
+        route("/survey/queries/{what}", &post, "wide"),
+    ]);
+    let wide = setup.caller("wide", |caller| {
+        caller.scopes(&[scope("wide")]);
+        caller.companies(&[100_301]);
+    });
+    let world = setup.start().await;
+    for (method, path, status) in [
+        ("GET", "/queries/organization", 403),
+        ("GET", "/queries/%6frganization", 404),
+        ("GET", "/queries/ORGANIZATION", 404),
+        ("HEAD", "/queries/%6frganization", 404),
+        ("POST", "/survey/queries/%73urveys", 404),
+        ("POST", "/survey/queries/Surveys", 404),
+        ("GET", "/further/secret", 403),
+        ("GET", "/further/%73ecret", 404),
+        ("GET", "/further/SECRET", 404),
+        ("GET", "/further/companies/100302/agents", 403),
+        ("GET", "/further/companies/100302/%61gents", 404),
+        ("GET", "/%61uth/logout", 404),
+    ] {
+        let request = world.request(method, path).header("authorization", &wide);
+        let request = request.header("content-type", "application/json").body("{\"companyId\": 100302}");
+        assert_eq!(world.send(request).await.status, status, "{method} {path}");
+    }
+    assert_eq!(world.vendor_calls_in_all(), 0);
+    let request = |path: &str| world.request("GET", path).header("authorization", &wide);
+    world.send(request("/further/%6fther")).await.ok();
+    assert_eq!(world.vendor.last_request("further").unwrap().target, "/api/v1/further/other");
+}
+
+#[tokio::test]
+async fn one_odd_document_is_nobody_elses_outage() {
+    let world = setup().start().await;
+    world.get("/further/agents/1").await.ok();
+    world.vendor.set_answer("further", "<html>".to_owned());
+    for id in 10..30 {
+        let answer = world.get(&format!("/further/agents/{id}")).await;
+        assert_eq!(answer.problem(), "upstream_invalid_response");
+    }
+    world.vendor.set_answer("further", "[{\"any\": \"JSON\"}]".to_owned());
+    assert_eq!(world.get("/further/agents/40").await.ok().text(), "[{\"any\": \"JSON\"}]");
+    world.vendor.clear_answer("further");
+    world.get("/queries/organization").await.ok();
+
+    let logins = world.vendor_calls("login");
+    for _ in 0..20 {
+        world.vendor.script("further", Fault::Unauthorized);
+        world.vendor.script("further", Fault::Unauthorized);
+        let refused = world.get("/further/agents/2").await;
+        assert_eq!(refused.problem(), "upstream_login_failed");
+        world.vendor.unscript("further");
+        world.get("/further/agents/3?page=1").await.ok();
+        world.advance(Duration::from_millis(100));
+    }
+    let more = world.vendor_calls("login") - logins;
+    assert!(more <= 2, "{more} logins for the sake of one document");
+}
+
+#[tokio::test]
 async fn many_who_ask_the_same_cost_one_call_and_a_refusal_is_the_vendors() {
     let world = setup().start().await;
     world.logged_in().await;
@@ -285,6 +353,23 @@ async fn how_long_it_is_good_is_reloaded_and_what_else_changes_waits() {
     assert_eq!(reloaded.json()["needsRestart"].as_array().unwrap().len(), 0, "{}", reloaded.text());
     world.advance(secs(6));
     assert!(!is_hit(&world.get("/further/agents/7").await.ok()));
+
+    // Who may ask holds at once, and so does it that nobody may any more.
+    world.config.routes[0].scope = scope("search");
+    let search = world.config.routes.pop().unwrap();
+    world.config.callers[0].scopes.retain(|other| *other != scope("agents"));
+    world.config.routes.remove(1);
+    world.config.routes.push(search);
+    fs::write(&file, text_of(&world.config)).unwrap();
+    let reloaded = world.send(world.request_admin("POST", "/admin/reload")).await;
+    assert_eq!(reloaded.json()["needsRestart"], serde_json::json!(["routes"]), "{}", reloaded.text());
+    world.get("/further/agents/7").await.ok();
+    assert_eq!(world.get("/further/companies/100301/agents").await.problem(), "not_found");
+    world.config.routes[0].scope = scope("elsewhere");
+    fs::write(&file, text_of(&world.config)).unwrap();
+    world.send(world.request_admin("POST", "/admin/reload")).await;
+    assert_eq!(world.get("/further/agents/7").await.problem(), "forbidden");
+    world.config.routes[0].scope = scope("search");
 
     world.config.routes.push(route("/further/new", &[RouteMethod::Get], "search"));
     fs::write(&file, text_of(&world.config)).unwrap();

@@ -93,7 +93,7 @@ pub(super) fn answer(route: Route, schemas: &mut SchemaGenerator) -> Value {
         Route::Logout | Route::Reset | Route::Verify => {
             (of::<Succeeded>(schemas), include_str!("examples/success.json"))
         }
-        Route::Further(_) => (json!({"type": "object", "required": ["success"]}), "{\"data\": {}, \"success\": true}"),
+        Route::Further(_) => (json!({"description": "Whatever JSON Wesal says."}), "{\"data\": {}, \"success\": true}"),
         Route::Organization => (of::<Answer<Organization>>(schemas), include_str!("examples/organization.json")),
         Route::Questions => (of::<Answer<Questions>>(schemas), include_str!("examples/questions.json")),
         Route::Surveys => (of::<Answer<Surveys>>(schemas), include_str!("examples/surveys.json")),

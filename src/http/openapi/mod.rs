@@ -9,7 +9,7 @@ mod headers;
 mod operations;
 mod vendor;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use axum::http::Method;
 use schemars::{SchemaGenerator, generate::SchemaSettings};
@@ -162,7 +162,13 @@ impl Describing<'_> {
             Endpoint::Mirrored(_) => {}
         }
         if let Endpoint::Mirrored(route) = endpoint {
-            if let Some(scope) = route.scope() {
+            let scope = match route {
+                Route::Further(further) => {
+                    self.routes.iter().find(|config| config.is(further)).map(|config| config.scope)
+                }
+                route => route.scope(),
+            };
+            if let Some(scope) = scope {
                 object.insert("x-scope".to_owned(), scope.as_str().into());
             }
             if let Some(freshness) = freshness::of(route, self.freshness, self.routes) {
@@ -213,9 +219,11 @@ impl Describing<'_> {
                 } else {
                     "Handed on to Wesal (`upstream.forward_query`); once at most."
                 };
-                let forwarded = |name: &String| json!({"name": name, "in": "query", "description": about, "schema": {"type": "string"}});
-                let names: BTreeSet<&String> = own.iter().chain(&self.settings.forward_query).collect();
-                parameters.extend(names.into_iter().map(forwarded));
+                let forwarded = |name: &String, about: &str| json!({"name": name, "in": "query", "description": about, "schema": {"type": "string"}});
+                let own_about = "Handed on to Wesal; once at most.";
+                parameters.extend(own.iter().map(|name| forwarded(name, own_about)));
+                let further = self.settings.forward_query.iter().filter(|name| !own.contains(name));
+                parameters.extend(further.map(|name| forwarded(name, about)));
             }
         }
         parameters

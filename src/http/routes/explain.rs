@@ -51,14 +51,11 @@ fn read(app: &App, asked: &[u8]) -> Result<Query, Problem> {
     let likely = || if body.is_some() { Method::POST } else { Method::GET };
     let method = named.clone().unwrap_or_else(likely);
     // With the base path or without, as the reference writes it.
-    let spellings = [settings.table.below_base(uri.path()), uri.path()];
-    let found = spellings.into_iter().find_map(|path| Some((settings.table.find_mirrored(&method, path)?, path)));
-    let Some((endpoint @ Endpoint::Mirrored(route), path)) = found else {
+    let path = settings.table.below_base(uri.path());
+    let endpoint = settings.table.find_mirrored(&method, path);
+    let Some(endpoint @ Endpoint::Mirrored(route)) = endpoint.filter(|endpoint| !endpoint.is_of_account()) else {
         return wrong("/path", "no route whose answers are kept has this path");
     };
-    if route.is_of_account() {
-        return wrong("/path", "no route whose answers are kept has this path");
-    }
     if !named.is_none_or(|method| endpoint.takes(&method)) {
         return wrong("/method", "this path does not take it");
     }
@@ -75,11 +72,11 @@ fn read(app: &App, asked: &[u8]) -> Result<Query, Problem> {
             read_gotten(settings, route, &uri, || questions::company(uri.path()).map(Subject::Questions))
         }
         Route::Further(further) if further.is_gotten => {
-            let path = further::filled(further, path)?;
+            let path = further::filled(&settings.table, further, path)?;
             read_gotten(settings, route, &uri, || Ok(further::document(further, path)))
         }
         Route::Further(further) => {
-            let path = further::filled(further, path)?;
+            let path = further::filled(&settings.table, further, path)?;
             posted(&|fields| Some(further::posted_document(further, path.clone(), fields)))
         }
         Route::Surveys => posted(&|fields| surveys::subject(fields)),

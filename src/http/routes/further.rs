@@ -12,6 +12,7 @@ use crate::{
         code::Code,
         extract::{Fields, Reader, readers},
         problem::{Fault, Problem},
+        router::Table,
     },
     model::{BadParameter, COMPANY_PARAMETER, FilledPath, Further, FurtherQuery, Route, Subject},
 };
@@ -25,7 +26,8 @@ pub(in crate::http) async fn ask_further(
     body: Body,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    let path = filled(route, app.settings.table.below_base(head.uri.path()))?;
+    let table = &app.settings.table;
+    let path = filled(table, route, table.below_base(head.uri.path()))?;
     if route.is_gotten {
         let question = gotten(app, head, Route::Further(route), || Ok(document(route, path)))?;
         return answer_gotten(app, caller, &question, head, line, |served| Ok(as_kept(served))).await;
@@ -36,11 +38,12 @@ pub(in crate::http) async fn ask_further(
 }
 
 /// The path to ask the vendor for. `path` is below the base path.
-pub(super) fn filled(route: &Further, path: &str) -> Result<FilledPath, Problem> {
-    route.path.filled(path).map_err(|BadParameter { name, why }| {
+pub(super) fn filled(table: &Table, route: &'static Further, path: &str) -> Result<FilledPath, Problem> {
+    let filled = route.path.filled(path).map_err(|BadParameter { name, why }| {
         let detail = "The path is not accepted; `errors` says which of its parameters, and why.";
         Problem::new(Code::InvalidRequest, detail).with_faults(vec![Fault::parameter(name, why)])
-    })
+    })?;
+    if table.leads_to(route, &filled.target) { Ok(filled) } else { Err(Problem::not_found()) }
 }
 
 /// What a GET asks for.
@@ -56,7 +59,10 @@ pub(super) fn posted_document(route: &'static Further, path: FilledPath, fields:
 /// The path's parameters, for the description.
 pub(in crate::http) fn parameters_described(route: &Further) -> Vec<Value> {
     let described = |name: &str| {
-        let schema = if name == COMPANY_PARAMETER { readers::Company.schema() } else { readers::SomeText.schema() };
+        let schema = match name {
+            COMPANY_PARAMETER => readers::Company.schema(),
+            _ => json!({"type": "string", "minLength": 1}),
+        };
         let about = "One segment of the path; it may hold no slash and no control character.";
         json!({"name": name, "in": "path", "required": true, "description": about, "schema": schema})
     };

@@ -99,11 +99,11 @@ fn read(route: Route, uri: &Uri, body: &[u8]) -> Result<Read, Problem> {
             read_gotten(settings, route, uri, subject).map(Read::Query)
         }
         Route::Further(further) if further.is_gotten => {
-            let path = further::filled(further, uri.path())?;
+            let path = further::filled(&settings.table, further, uri.path())?;
             read_gotten(settings, route, uri, || Ok(further::document(further, path))).map(Read::Query)
         }
         Route::Further(further) => {
-            let path = further::filled(further, uri.path())?;
+            let path = further::filled(&settings.table, further, uri.path())?;
             posted(&|fields| Some(further::posted_document(further, path.clone(), fields)))
         }
         Route::Surveys => posted(&|fields| surveys::subject(fields)),
