@@ -55,29 +55,19 @@ pub struct Wesal {
     pub(super) configured: Mutex<UpstreamConfig>,
     retries: u32,
     try_timeout: Duration,
-    request_timeout: Duration,
-    max_wait: Duration,
+    pub(super) request_timeout: Duration,
+    pub(super) max_wait: Duration,
     pub(super) clock: SharedClock,
     metrics: Arc<Metrics>,
 }
 
 /// What is sent, and with which of the two credentials.
-struct Request<'a> {
-    route: Route,
-    target: &'a str,
-    body: Option<String>,
+pub(super) struct Request<'a> {
+    pub(super) route: Route,
+    pub(super) target: &'a str,
+    pub(super) body: Option<String>,
     /// Where its spans belong.
-    under: &'a TracePoint,
-}
-
-/// A call of a route that takes no token: what is sent is what was validated, written anew.
-pub struct AccountRequest {
-    /// Which route.
-    pub route: Route,
-    /// Its path under the base URL, with the query parameters that go along.
-    pub target: String,
-    /// JSON.
-    pub body: String,
+    pub(super) under: &'a TracePoint,
 }
 
 impl Wesal {
@@ -128,32 +118,6 @@ impl Wesal {
     /// What the breaker is doing.
     pub fn breaker_state(&self) -> BreakerState {
         lock(&self.breaker).state()
-    }
-
-    /// Calls `/auth/reset` or `/auth/verify`, once: they are not safe to repeat.
-    pub async fn call_account(&self, request: AccountRequest, under: TracePoint) -> Called {
-        let AccountRequest { route, target, body } = request;
-        let request = Request { route, target: &target, body: Some(body), under: &under };
-        let deadline = self.clock.now().after(self.request_timeout);
-        let mut effort = Effort::default();
-        let once = async {
-            let pass = self.admit()?;
-            self.wait_out_pause(self.max_wait).await?;
-            self.take_from_budget(self.max_wait).await?;
-            self.wait_out_pause(self.max_wait).await?;
-            let own = self.own.load_full();
-            let credential = Credential::ClientId(&own.client_id);
-            self.try_once(&request, credential, None, deadline, pass, &mut effort).await.map_err(
-                |failure| match failure {
-                    Failure::Passing(error) | Failure::Final(error) => error,
-                    // There is no token on these routes: it is the client id that is refused.
-                    Failure::TokenDead => UpstreamError::Failed { code: None, said_no: true },
-                    Failure::Throttled(retry_after) => UpstreamError::RateLimited { retry_after },
-                },
-            )
-        };
-        let done = before(self.clock.as_ref(), deadline, once).await;
-        Called { result: done.unwrap_or(Err(UpstreamError::Timeout)), effort }
     }
 
     async fn tries(
@@ -216,7 +180,7 @@ impl Wesal {
         }
     }
 
-    async fn try_once(
+    pub(super) async fn try_once(
         &self,
         request: &Request<'_>,
         credential: Credential<'_>,
@@ -292,7 +256,7 @@ impl Wesal {
     }
 
     /// A 429 stops all calls, not only the one that met it. Another may lengthen the pause while this one waits.
-    async fn wait_out_pause(&self, max_wait: Duration) -> Result<(), UpstreamError> {
+    pub(super) async fn wait_out_pause(&self, max_wait: Duration) -> Result<(), UpstreamError> {
         let give_up = self.clock.now().after(max_wait);
         loop {
             let until = *lock(&self.paused_until);
@@ -307,12 +271,12 @@ impl Wesal {
         }
     }
 
-    async fn take_from_budget(&self, max_wait: Duration) -> Result<(), UpstreamError> {
+    pub(super) async fn take_from_budget(&self, max_wait: Duration) -> Result<(), UpstreamError> {
         let spent = |Spent { retry_after }| UpstreamError::BudgetExhausted { retry_after };
         self.budget.take(max_wait).await.map_err(spent)
     }
 
-    fn admit(&self) -> Result<BreakerPass<'_>, UpstreamError> {
+    pub(super) fn admit(&self) -> Result<BreakerPass<'_>, UpstreamError> {
         match lock(&self.breaker).admit(self.clock.now()) {
             Ok(pass) => Ok(BreakerPass { wesal: self, pass: Some(pass) }),
             Err(retry_after) => Err(UpstreamError::CircuitOpen { retry_after }),
@@ -346,7 +310,7 @@ impl Vendor for Wesal {
 }
 
 /// Gives the pass back also when the try never came to be sent.
-struct BreakerPass<'a> {
+pub(super) struct BreakerPass<'a> {
     wesal: &'a Wesal,
     pass: Option<Pass>,
 }

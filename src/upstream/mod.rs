@@ -5,6 +5,7 @@
 //! the one place that understands the vendor's answers (pure), `login` holds the service login,
 //! `transport` is the only code that knows the HTTP client.
 
+mod account_call;
 mod barred;
 mod breaker;
 mod budget;
@@ -27,8 +28,9 @@ mod vendor;
 mod wire;
 mod words;
 
+pub use account_call::AccountRequest;
 pub use breaker::BreakerState;
-pub use client::{AccountRequest, Wesal};
+pub use client::Wesal;
 pub use error::{Rejection, StartError, UpstreamError};
 pub use login::{LoginStanding, LoginState};
 pub use own_password::NotWritten;
