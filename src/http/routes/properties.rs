@@ -1,7 +1,7 @@
 //! What holds of every request, whatever its bytes: an oracle for the fuzzer and for the seeds in `fuzz/corpus`, which
 //! reads requests, refusals and what is sent to the vendor in its own way.
 
-use std::{borrow::Cow, collections::BTreeSet, fmt, time::Duration};
+use std::{borrow::Cow, collections::BTreeSet, fmt, sync::LazyLock, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -23,13 +23,15 @@ use super::{
     surveys,
 };
 use crate::{
+    config::{RouteConfig, further_routes},
     http::{
         app::Settings,
+        code::Code,
         extract::{Fields, parse_json},
         problem::{MOST_FAULTS, Problem},
         router::{Endpoint, Table},
     },
-    model::{Query, Route, Subject},
+    model::{Further, Query, Route, Subject},
 };
 
 const BASE: &str = "/api/v1";
@@ -57,6 +59,8 @@ pub(crate) fn caller_request(method: &str, target: &str, body: &[u8]) -> Option<
             means_what_was_asked(route, &uri, body, read);
             Some("taken")
         }
+        // A further route's path that leads elsewhere.
+        Err(problem) if problem.code == Code::NotFound => Some("elsewhere"),
         Err(problem) => {
             says_why(&problem, body);
             Some("refused")
@@ -64,9 +68,26 @@ pub(crate) fn caller_request(method: &str, target: &str, body: &[u8]) -> Option<
     }
 }
 
+/// Some that are in each other's way, and in that of the reference's.
+static FURTHER: LazyLock<Vec<&'static Further>> = LazyLock::new(|| {
+    let route = |(path, method)| serde_json::json!({"path": path, "methods": [method], "scope": "x", "ttl": "0s", "query": ["page"]});
+    let routes = [
+        ("/further/companies/{companyId}/agents", "GET"),
+        ("/further/secret", "GET"),
+        ("/further/{what}", "GET"),
+        ("/further/{what}", "POST"),
+        ("/further/{a}/{b}/{c}", "GET"),
+        ("/queries/{what}", "GET"),
+        ("/survey/queries/{what}", "POST"),
+    ];
+    let routes: Vec<RouteConfig> =
+        routes.into_iter().filter_map(|one| serde_json::from_value(route(one)).ok()).collect();
+    further_routes(&routes)
+});
+
 fn settings() -> Settings {
     Settings {
-        table: Table { base_path: BASE.to_owned(), further: Vec::new() },
+        table: Table { base_path: BASE.to_owned(), further: FURTHER.clone() },
         max_body: usize::MAX,
         body_timeout: Duration::MAX,
         forward_query: vec!["lang".to_owned(), "größe".to_owned()],
@@ -99,11 +120,11 @@ fn read(route: Route, uri: &Uri, body: &[u8]) -> Result<Read, Problem> {
             read_gotten(settings, route, uri, subject).map(Read::Query)
         }
         Route::Further(further) if further.is_gotten => {
-            let path = further::filled(&settings.table, further, uri.path())?;
+            let path = further::filled(&settings.table, further, settings.table.below_base(uri.path()))?;
             read_gotten(settings, route, uri, || Ok(further::document(further, path))).map(Read::Query)
         }
         Route::Further(further) => {
-            let path = further::filled(&settings.table, further, uri.path())?;
+            let path = further::filled(&settings.table, further, settings.table.below_base(uri.path()))?;
             posted(&|fields| Some(further::posted_document(further, path.clone(), fields)))
         }
         Route::Surveys => posted(&|fields| surveys::subject(fields)),
@@ -138,13 +159,19 @@ fn means_what_was_asked(route: Route, uri: &Uri, body: &[u8], understood: Read) 
             assert_eq!(sent.is_none(), route.is_gotten());
             if let Some(sent) = &sent {
                 same_json(body, sent);
-                is_within_the_reference(route, &told(sent.as_bytes()));
+                if !matches!(route, Route::Further(_)) {
+                    is_within_the_reference(route, &told(sent.as_bytes()));
+                }
                 for queue in query.queues() {
                     let alone = shape.body(std::slice::from_ref(queue)).unwrap_or_default();
                     assert_eq!(told(alone.as_bytes()).get("queues"), Some(&serde_json::json!([queue.as_str()])));
                 }
             }
-            let again = read(route, &target.unwrap_or_default(), sent.unwrap_or_default().as_bytes());
+            let target = target.unwrap_or_default();
+            if let Route::Further(_) = route {
+                leads_nowhere_else(route, target.path(), query.company().is_some());
+            }
+            let again = read(route, &target, sent.unwrap_or_default().as_bytes());
             let Ok(Read::Query(again)) = again else {
                 let refusal = again.err().map(|problem| document(&problem)).unwrap_or_default();
                 assert_eq!(refusal, Value::Null, "what is forwarded is refused");
@@ -153,6 +180,16 @@ fn means_what_was_asked(route: Route, uri: &Uri, body: &[u8], understood: Read) 
             assert!(again == query && again.shape() == shape, "what is forwarded is another query");
         }
     }
+}
+
+/// Whatever the vendor takes for the same: what goes to it is no path of another route's.
+fn leads_nowhere_else(route: Route, path: &str, names_company: bool) {
+    let path = path.to_ascii_lowercase();
+    let method = if route.is_gotten() { Method::GET } else { Method::POST };
+    assert_eq!(settings().table.find(&method, &path), Some(Endpoint::Mirrored(route)), "{path}");
+    assert!(path.strip_prefix(BASE).is_some_and(|path| !path.starts_with("/auth")), "{path}");
+    assert!(!path.contains("..") || !path.split('/').any(|segment| matches!(segment, "." | "..")), "{path}");
+    assert_eq!(names_company, path.starts_with("/api/v1/further/companies/") && path.ends_with("/agents"), "{path}");
 }
 
 /// A document as a reader sees it who keeps the last of two doubled members.
