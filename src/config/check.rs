@@ -61,7 +61,7 @@ impl<'a> Check<'a> {
         self.at.pop();
     }
 
-    /// Reports the setting unless the condition holds.
+    /// Reports the setting unless the condition holds; without a name, where the check now stands.
     pub(super) fn that(&mut self, holds: bool, setting: &str, reason: &str, remedy: &str) {
         self.together(holds, &[setting], reason, remedy);
     }

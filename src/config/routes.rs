@@ -86,14 +86,12 @@ impl RouteConfig {
     }
 
     fn validate(&self, check: &mut Check<'_>) {
-        let remedy = "write the first segment out, as in \"/queries/{what}\"";
         let first = self.path.first_literal();
-        check.that(
-            first.is_some(),
-            "path",
-            "begins with a parameter, so it would be every path of the vendor's",
-            remedy,
-        );
+        let remedy = "write the first segment out, as in \"/queries/{what}\"";
+        check.that(first.is_some(), "path", "begins with a parameter, so it would be every path there is", remedy);
+        let own = first.is_some_and(|first| OWN.contains(&first));
+        let remedy = "leave it out; the gateway's own pages stand there";
+        check.that(!own, "path", "begins like a page of the gateway's own, and could not be told from it", remedy);
         let of_account = first.is_some_and(|first| first.eq_ignore_ascii_case("auth"));
         let remedy = "leave it out; the login routes are the gateway's own";
         check.that(
@@ -130,6 +128,9 @@ impl RouteConfig {
     }
 }
 
+/// What the gateway's own pages begin with, in metrics and alerts too.
+const OWN: [&str; 4] = ["livez", "readyz", "openapi.json", "docs"];
+
 fn template(route: Route) -> Option<RoutePath> {
     route.template().parse().ok()
 }
@@ -157,8 +158,12 @@ pub(super) fn validate_scopes(callers: &[CallerConfig], routes: &[RouteConfig], 
             let known = |scope: &Scope| !matches!(scope, Scope::Further(_)) || further.contains(scope);
             let remedy = format!("choose from {}", names.join(", "));
             // Of a route that is at fault itself it is not known what scope was meant.
-            let told = check.is_damaged("routes") || caller.scopes.iter().all(known);
-            check.that(told, "scopes", "names a scope that no route has", &remedy);
+            let unknown = caller.scopes.iter().enumerate().filter(|(_, scope)| !known(scope));
+            for (place, _) in unknown.filter(|_| !check.is_damaged("routes")).collect::<Vec<_>>() {
+                check.within("scopes", |check| {
+                    check.entry(place, |check| check.that(false, "", "is a scope that no route has", &remedy));
+                });
+            }
             for route in routes.iter().filter(|route| caller.scopes.contains(&route.scope)) {
                 let of_company = route.path.parameters().any(|name| name == COMPANY_PARAMETER);
                 if (caller.companies.is_some() && !of_company) || caller.queues.is_some() {

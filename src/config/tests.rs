@@ -85,7 +85,7 @@ scopes = ["everything"]
             (Some(22), "callers[1] (\"wallboard\").colour"),
             (Some(23), "callers[2]"),
             (Some(24), "callers[2].key_hashes"),
-            (Some(25), "callers[2].scopes"),
+            (Some(25), "callers[2].scopes[0]"),
         ],
         "{faults}"
     );
@@ -106,6 +106,7 @@ fn further_routes_are_held_to_what_can_be_reached_and_is_safe() {
         ("path = \"/a\"\nquery = [\"\"]", "routes[0].query", "empty name"),
         ("path = \"/a\"\nttl = \"0s\"\nstale_if_error = \"1s\"", "routes[0].stale_if_error", "ttl of zero"),
         ("path = \"/Auth/refresh\"", "routes[0].path", "below /auth"),
+        ("path = \"/docs/{id}\"", "routes[0].path", "a page of the gateway's own"),
         ("path = \"/{area}/login\"", "routes[0].path", "begins with a parameter"),
         ("path = \"/Queries/Organization\"", "routes[0].path", "of the reference's"),
     ] {
@@ -132,7 +133,7 @@ fn further_routes_are_held_to_what_can_be_reached_and_is_safe() {
     );
     let loaded = read(&format!("{both}{caller}")).unwrap();
     assert_eq!(loaded.warnings.len(), 2, "its queues hold back nothing on either: {:?}", loaded.warnings);
-    assert!(read(&caller).unwrap_err().to_string().contains("names a scope that no route has"));
+    assert!(read(&caller).unwrap_err().to_string().contains("is a scope that no route has"));
     let damaged = read(&(route("path = \"no path\"") + &caller)).unwrap_err();
     assert_eq!(damaged.iter().map(|fault| fault.setting()).collect::<Vec<_>>(), ["routes[0].path"], "{damaged}");
     assert!(

@@ -204,7 +204,7 @@ impl Node {
 
 /// The steps of a dotted name such as `login.refresh_ahead`.
 pub(super) fn steps(dotted: &str) -> impl Iterator<Item = Step> + '_ {
-    dotted.split('.').map(|name| Step::Name(name.to_owned()))
+    dotted.split('.').filter(|name| !name.is_empty()).map(|name| Step::Name(name.to_owned()))
 }
 
 /// The line, counted from 1, that a byte offset falls in.

@@ -5,7 +5,7 @@
 //! tells the two apart is whether the same token was taken on another route.
 //!
 //! A further route is many documents, of which one alone may be refused: it is never barred for the others' sake. And one
-//! that is answered says nothing of the refused one, so what logins were made for its sake is not forgotten.
+//! that is answered says nothing of the refused one, so what logins were made for the sake of that is not forgotten.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -30,6 +30,10 @@ struct Bar {
     wait: Duration,
     login_at: Moment,
     login_wait: Duration,
+    /// Of a further route: the document that was refused last, which these are about.
+    refused: Box<str>,
+    /// And from when on a login for another one's sake may be made.
+    others_at: Moment,
 }
 
 impl Barred {
@@ -38,24 +42,46 @@ impl Barred {
         self.bars.get(&route).map(|bar| bar.until.since(now)).filter(|left| !left.is_zero())
     }
 
-    /// Whether a new login may help `route`, which has refused the token of `generation`.
-    pub(super) fn login_may_help(&self, route: Route, generation: u64, now: Moment) -> bool {
-        let unproven = self.proven < generation && !is_many(route);
-        self.bars.get(&route).is_none_or(|bar| unproven || bar.login_at <= now)
+    /// Whether a new login may help `route`, which has refused the token of `generation` for `target`.
+    pub(super) fn login_may_help(&self, route: Route, target: &str, generation: u64, now: Moment) -> bool {
+        let Some(bar) = self.bars.get(&route) else { return true };
+        if !is_many(route) {
+            return self.proven < generation || bar.login_at <= now;
+        }
+        let at = if *bar.refused == *target { bar.login_at } else { bar.others_at };
+        at <= now
     }
 
     /// `route` refused the newest token there may be; `logged_in` says whether it was got for its sake, in the place of that
     /// of `generation`. Gives how long it is left alone: twice as long as the last time.
-    pub(super) fn bar(&mut self, route: Route, generation: u64, logged_in: bool, now: Moment) -> Duration {
+    pub(super) fn bar(
+        &mut self,
+        route: Route,
+        target: &str,
+        generation: u64,
+        logged_in: bool,
+        now: Moment,
+    ) -> Duration {
         // Where no token is good anywhere it must be found soon that one is.
         let longest = if is_many(route) && self.proven < generation { LONGEST } else { LONGEST_LOGIN };
-        let never = Bar { until: now, wait: Duration::ZERO, login_at: now, login_wait: Duration::ZERO };
+        let never = Bar {
+            until: now,
+            wait: Duration::ZERO,
+            login_at: now,
+            login_wait: Duration::ZERO,
+            refused: Box::default(),
+            others_at: now,
+        };
         let bar = self.bars.entry(route).or_insert(never);
         bar.wait = next(bar.wait, LONGEST);
         bar.until = if is_many(route) { now } else { now.after(bar.wait) };
         if logged_in {
+            if is_many(route) && *bar.refused != *target {
+                (bar.refused, bar.login_wait) = (target.into(), Duration::ZERO);
+            }
             bar.login_wait = next(bar.login_wait, longest);
             bar.login_at = now.after(bar.login_wait);
+            bar.others_at = now.after(LONGEST);
         }
         bar.wait
     }
@@ -107,13 +133,13 @@ mod tests {
     fn each_wait_is_longer_and_an_answer_ends_them() {
         let mut barred = Barred::default();
         assert_eq!(barred.left(Route::Surveys, at(0)), None);
-        assert_eq!(barred.bar(Route::Surveys, 1, true, at(0)), secs(2));
+        assert_eq!(barred.bar(Route::Surveys, "/x", 1, true, at(0)), secs(2));
         assert_eq!(barred.left(Route::Surveys, at(1)), Some(secs(1)));
         assert_eq!(barred.left(Route::Questions, at(1)), None);
         assert_eq!(barred.left(Route::Surveys, at(2)), None);
-        assert_eq!([4, 8, 8].map(secs), [2, 6, 14].map(|now| barred.bar(Route::Surveys, 1, true, at(now))));
+        assert_eq!([4, 8, 8].map(secs), [2, 6, 14].map(|now| barred.bar(Route::Surveys, "/x", 1, true, at(now))));
         barred.lift(Route::Surveys, 1, false);
-        assert_eq!(barred.bar(Route::Surveys, 1, true, at(30)), secs(2));
+        assert_eq!(barred.bar(Route::Surveys, "/x", 1, true, at(30)), secs(2));
     }
 
     #[test]
@@ -123,12 +149,12 @@ mod tests {
         let mut generation = 1;
         for now in (0..1000).step_by(8) {
             barred.lift(Route::Questions, generation, false);
-            let may = barred.login_may_help(Route::Surveys, generation, at(now));
+            let may = barred.login_may_help(Route::Surveys, "/x", generation, at(now));
             if may {
                 logins.push(now);
                 generation += 1;
             }
-            barred.bar(Route::Surveys, 1, may, at(now));
+            barred.bar(Route::Surveys, "/x", 1, may, at(now));
         }
         assert_eq!(logins, [0, 8, 16, 24, 40, 72, 136, 264, 520, 824]);
     }
@@ -138,8 +164,8 @@ mod tests {
         let mut barred = Barred::default();
         barred.lift(Route::Questions, 1, false);
         for generation in 2..20 {
-            assert!(barred.login_may_help(Route::Surveys, generation, at(8 * generation)));
-            barred.bar(Route::Surveys, 1, true, at(8 * generation));
+            assert!(barred.login_may_help(Route::Surveys, "/x", generation, at(8 * generation)));
+            barred.bar(Route::Surveys, "/x", 1, true, at(8 * generation));
         }
     }
 
@@ -152,8 +178,8 @@ mod tests {
         let (mut logins, mut generation) = (Vec::new(), 1);
         for now in 0..1000 {
             barred.lift(agents, generation, false);
-            let may = barred.login_may_help(agents, generation, at(now));
-            barred.bar(agents, generation, may, at(now));
+            let may = barred.login_may_help(agents, "/x", generation, at(now));
+            barred.bar(agents, "/x", generation, may, at(now));
             if may {
                 logins.push(now);
                 generation += 1;
@@ -161,8 +187,11 @@ mod tests {
             assert_eq!(barred.left(agents, at(now)), None);
         }
         assert_eq!(logins, [0, 2, 6, 14, 30, 62, 126, 254, 510, 810]);
-        // A new token that was taken tells that the old one had died.
+        // The token dies: another document is soon helped, and told by it is that the old one had died.
+        assert!(!barred.login_may_help(agents, "/other", generation, at(817)));
+        assert!(barred.login_may_help(agents, "/other", generation, at(818)));
+        assert!(!barred.login_may_help(agents, "/x", generation, at(818)));
         barred.lift(agents, generation, true);
-        assert!(barred.login_may_help(agents, generation, at(1000)));
+        assert!(barred.login_may_help(agents, "/x", generation, at(818)));
     }
 }

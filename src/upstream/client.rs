@@ -153,10 +153,12 @@ impl Wesal {
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::TokenDead) => {
                     let now = self.clock.now();
-                    let may = !token_replaced && lock(&self.barred).login_may_help(request.route, held.generation, now);
+                    let may = !token_replaced
+                        && lock(&self.barred).login_may_help(request.route, request.target, held.generation, now);
                     if !may || !self.login.died(held.generation) {
                         let asked_with = held.generation.saturating_sub(u64::from(token_replaced));
-                        let retry_after = lock(&self.barred).bar(request.route, asked_with, token_replaced, now);
+                        let retry_after =
+                            lock(&self.barred).bar(request.route, request.target, asked_with, token_replaced, now);
                         return Err(UpstreamError::LoginFailed { retry_after });
                     }
                     token_replaced = true;
@@ -201,6 +203,11 @@ impl Wesal {
         let time = self.clock.now().since(began);
         effort.time += time;
 
+        let answered = match &sent {
+            Some(Ok(answer)) => answer.status < 500,
+            Some(Err(SendError::TooLarge | SendError::Garbled)) => true,
+            Some(Err(SendError::NotSent | SendError::Cut | SendError::NotHttp)) | None => false,
+        };
         let status = sent.as_ref().and_then(|sent| sent.as_ref().ok()).map(|answer| answer.status);
         let read = match sent {
             None => Err(Failure::Final(UpstreamError::Timeout)),
@@ -224,9 +231,7 @@ impl Wesal {
             Ok(_) | Err(Failure::TokenDead | Failure::Throttled(_)) => true,
             Err(Failure::Final(UpstreamError::Rejected(_))) => true,
             // What a further route's documents are, nobody promised; one that is odd is no failing vendor.
-            Err(Failure::Final(_)) if matches!(request.route, Route::Further(_)) => {
-                status.is_some_and(|status| status < 500)
-            }
+            Err(Failure::Final(_)) if matches!(request.route, Route::Further(_)) => answered,
             Err(Failure::Passing(_) | Failure::Final(_)) => false,
         };
         lock(&self.streak).record((!succeeded).then_some(outcome), self.clock.now());

@@ -136,7 +136,7 @@ describe("the sandbox's dashboard", () => {
       ["Requests", ["20", "11 failed, 189 refused"]],
       ["From memory", ["90 %", "900 of 1,000"]],
       ["Calls to Wesal", ["40", "960 saved"]],
-      ["Calls saved", ["960", "24 for each spent"]],
+      ["Calls saved", ["960", "24.0 for each spent"]],
       ["Callers wait", ["2 ms", "30 ms", "4 ms"]],
       ["Wesal takes", ["120 ms", "500 ms", "200 ms"]],
     ]) {

@@ -238,6 +238,11 @@ async fn one_odd_document_is_nobody_elses_outage() {
         let answer = world.get(&format!("/further/agents/{id}")).await;
         assert_eq!(answer.problem(), "upstream_invalid_response");
     }
+    world.vendor.clear_answer("further");
+    for id in 30..40 {
+        world.vendor.script("further", Fault::Huge);
+        assert_eq!(world.get(&format!("/further/agents/{id}")).await.problem(), "upstream_invalid_response");
+    }
     world.vendor.set_answer("further", "[{\"any\": \"JSON\"}]".to_owned());
     assert_eq!(world.get("/further/agents/40").await.ok().text(), "[{\"any\": \"JSON\"}]");
     world.vendor.clear_answer("further");
@@ -255,6 +260,10 @@ async fn one_odd_document_is_nobody_elses_outage() {
     }
     let more = world.vendor_calls("login") - logins;
     assert!(more <= 2, "{more} logins for the sake of one document");
+    // And when the token does die, it is replaced for the others' sake.
+    world.advance(secs(10));
+    world.vendor.expire_tokens();
+    world.get("/further/agents/3").await.ok();
 }
 
 #[tokio::test]
