@@ -137,7 +137,7 @@ describe("the sandbox's dashboard", () => {
       ["From memory", ["90 %", "900 of 1,000"]],
       ["Calls to Wesal", ["40", "960 saved"]],
       ["Calls saved", ["960", "24.0 for each spent"]],
-      ["Callers wait", ["2 ms", "30 ms", "4 ms"]],
+      ["Callers wait", ["2.0 ms", "30 ms", "4.0 ms"]],
       ["Wesal takes", ["120 ms", "500 ms", "200 ms"]],
     ]) {
       const shown = await tile(name);
