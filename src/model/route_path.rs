@@ -52,6 +52,8 @@ pub struct FilledPath {
 pub const COMPANY_PARAMETER: &str = "companyId";
 
 impl RoutePath {
+    /// What a parameter's value matches (ECMA-262), where it is not `{companyId}`.
+    pub const VALUE_PATTERN: &str = "^(?!\\.{1,2}$)[^/\\\\\\u0000-\\u001f\\u007f-\\u009f]+$";
     /// How long it may be.
     pub const MOST: usize = 200;
 
@@ -284,6 +286,17 @@ mod tests {
         assert_eq!(company("100301"), Ok(Some("100301".parse().unwrap())));
         assert_eq!(company("x").unwrap_err().name, "companyId");
         assert_eq!(company("0100301").unwrap_err().name, "companyId");
+    }
+
+    #[test]
+    fn the_pattern_is_what_is_taken() {
+        let pattern = jsonschema::validator_for(&serde_json::json!({"pattern": RoutePath::VALUE_PATTERN})).unwrap();
+        for value in ["a", "..a", "...", ".", "..", "a/b", "a\\b", "a\u{9f}", "a\n", "é ü", " ", "\u{a0}"] {
+            let mut came = String::from("/a/");
+            percent_encode(value, &mut came);
+            let taken = path("/a/{x}").filled(&came).is_ok();
+            assert_eq!(pattern.is_valid(&value.into()), taken, "{value:?}");
+        }
     }
 
     proptest! {

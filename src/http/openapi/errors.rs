@@ -69,7 +69,7 @@ const VENDOR: [Code; 8] = [
 const KEPT: [Code; 2] = [Code::OnlyIfCached, Code::UpstreamLoginFailed];
 
 /// Every code that an endpoint's answers can bear. `not_found` and `method_not_allowed` are the answers of what is no
-/// operation.
+/// operation, but that a further route's path can mean another route's.
 pub(super) fn codes(endpoint: Endpoint) -> Vec<Code> {
     let groups: &[&[Code]] = match endpoint {
         Endpoint::Liveness | Endpoint::Readiness | Endpoint::OpenApi | Endpoint::Docs(_) => &[&ALWAYS],
@@ -80,11 +80,10 @@ pub(super) fn codes(endpoint: Endpoint) -> Vec<Code> {
             Route::Logout => &[&ALWAYS, &CREDENTIAL, &[Code::Overloaded]],
             Route::Reset | Route::Verify => &[&ALWAYS, &CREDENTIAL, &ADMITTED, &BODY, &VENDOR],
             Route::Further(Further { is_gotten: false, .. }) => {
-                &[&ALWAYS, &CREDENTIAL, &ADMITTED, &BODY_OF_ANY, &VENDOR, &KEPT]
+                &[&ALWAYS, &CREDENTIAL, &ADMITTED, &BODY_OF_ANY, &VENDOR, &KEPT, &[Code::NotFound]]
             }
-            Route::Organization | Route::Questions | Route::Further(_) => {
-                &[&ALWAYS, &CREDENTIAL, &ADMITTED, &VENDOR, &KEPT]
-            }
+            Route::Further(_) => &[&ALWAYS, &CREDENTIAL, &ADMITTED, &VENDOR, &KEPT, &[Code::NotFound]],
+            Route::Organization | Route::Questions => &[&ALWAYS, &CREDENTIAL, &ADMITTED, &VENDOR, &KEPT],
             Route::Surveys | Route::QueueSummary | Route::QueueActivity | Route::QueuePerformance => {
                 &[&ALWAYS, &CREDENTIAL, &ADMITTED, &BODY, &VENDOR, &KEPT]
             }

@@ -14,7 +14,7 @@ use crate::{
         problem::{Fault, Problem},
         router::Table,
     },
-    model::{BadParameter, COMPANY_PARAMETER, FilledPath, Further, FurtherQuery, Route, Subject},
+    model::{BadParameter, COMPANY_PARAMETER, FilledPath, Further, FurtherQuery, Route, RoutePath, Subject},
 };
 
 /// A further route, by GET or by POST.
@@ -61,7 +61,7 @@ pub(in crate::http) fn parameters_described(route: &Further) -> Vec<Value> {
     let described = |name: &str| {
         let schema = match name {
             COMPANY_PARAMETER => readers::Company.schema(),
-            _ => json!({"type": "string", "minLength": 1}),
+            _ => json!({"type": "string", "pattern": RoutePath::VALUE_PATTERN}),
         };
         let about = "One segment of the path; it may hold no slash and no control character.";
         json!({"name": name, "in": "path", "required": true, "description": about, "schema": schema})
