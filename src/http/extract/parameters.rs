@@ -6,7 +6,7 @@ use crate::http::{
 };
 
 /// What is said of a query parameter that is not let through.
-pub(in crate::http) const UNKNOWN_PARAMETER: &str = "the vendor's reference knows no such query parameter";
+pub(in crate::http) const UNKNOWN_PARAMETER: &str = "this path takes no such query parameter";
 
 /// The query's parameters, decoded. The reference knows none, so only those that the configuration names are let
 /// through, each once.
