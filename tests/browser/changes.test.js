@@ -94,3 +94,26 @@ test("a page that nobody looked at until another version was there is loaded ane
   await loaded;
   await page.finish();
 });
+
+test("what can be purged is what there is, and no choice changes while it is made", async () => {
+  const status = await statusNow();
+  let routes = ["/a", "/b"];
+  const page = await chromium.open(world.admin, { told: () => ({ ...status, cache: { ...status.cache, routes } }) });
+  const open = () => page.getByRole("button", { name: "Purge…" }).click();
+  const choice = page.getByLabel("Answers of");
+  const offered = () => choice.locator("option").allTextContents();
+  await open();
+  await choice.selectOption("/b");
+  routes = ["/a", "/b", "/c"];
+  await drawn(page);
+  assert.equal(await choice.inputValue(), "/b");
+  await page.getByRole("button", { name: "Leave them" }).click();
+  await open();
+  assert.deepEqual([await offered(), await choice.inputValue()], [["all routes", "/a", "/b", "/c"], "/b"]);
+  await page.getByRole("button", { name: "Leave them" }).click();
+  routes = ["/x", "/y", "/z"];
+  await drawn(page);
+  await open();
+  assert.deepEqual([await offered(), await choice.inputValue()], [["all routes", "/x", "/y", "/z"], ""]);
+  await page.finish();
+});
