@@ -117,3 +117,31 @@ test("what can be purged is what there is, and no choice changes while it is mad
   assert.deepEqual([await offered(), await choice.inputValue()], [["all routes", "/x", "/y", "/z"], ""]);
   await page.finish();
 });
+
+test("callers who ask alike keep their places, and who asks more comes first", async () => {
+  const status = await statusNow();
+  const [caller] = status.callers;
+  let minute;
+  const told = () => {
+    const all = Object.values(minute).reduce((sum, requests) => sum + requests, 0);
+    const callers = Object.entries(minute).map(([name, requests]) => ({
+      ...caller,
+      name,
+      requests,
+      lastMinute: { requests, share: requests / all, rateLimited: 0 },
+    }));
+    return { ...status, callers };
+  };
+  minute = { board: 60, crm: 61, reports: 60 };
+  const page = await chromium.open(world.admin, { told });
+  const order = () => page.locator("#callers tbody th").allTextContents();
+  await drawn(page);
+  assert.deepEqual(await order(), ["crm", "board", "reports"]);
+  minute = { board: 61, crm: 60, reports: 61 };
+  await drawn(page);
+  assert.deepEqual(await order(), ["crm", "board", "reports"]);
+  minute = { board: 60, crm: 20, reports: 90 };
+  await drawn(page);
+  assert.deepEqual(await order(), ["reports", "board", "crm"]);
+  await page.finish();
+});
