@@ -20,6 +20,7 @@ const ALERTS: &str = include_str!("../deploy/prometheus/alerts.yaml");
 const ALERTS_TESTS: &str = include_str!("../deploy/prometheus/alerts.test.yaml");
 const DASHBOARD: &str = include_str!("../deploy/grafana/dashboard.json");
 const DEPLOYMENT: &str = include_str!("../deploy/kubernetes/deployment.yaml");
+const SECRETS: &str = include_str!("../deploy/kubernetes/secrets.example.yaml");
 const UNIT: &str = include_str!("../deploy/systemd/wesal-gateway.service");
 const COMPOSE: &str = include_str!("../deploy/compose.yaml");
 const IMAGE: &str = include_str!("../Dockerfile");
@@ -286,6 +287,25 @@ fn each_place_gives_the_gateway_a_configuration_that_is_good() {
     };
     assert_eq!((beyond(&composed), beyond(&pod)), ("0.0.0.0:9090".to_owned(), "0.0.0.0:9090".to_owned()));
     assert!(unit.server == Config::default().server && unit.admin == Config::default().admin);
+}
+
+#[test]
+fn what_the_example_of_a_secret_holds_is_no_secret() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/kubernetes/config.toml");
+    let refused = |variable: &str, secret: &str| {
+        let environment: Environment = [(variable.to_owned(), secret.to_owned())].into_iter().collect();
+        match load(&file, &environment, jiff::Timestamp::UNIX_EPOCH) {
+            Ok(_) => false,
+            Err(faults) => faults.to_string().contains(variable),
+        }
+    };
+    for (key, variable) in
+        [("admin-token", "WESAL_GATEWAY__ADMIN__TOKEN"), ("session-secret", "WESAL_GATEWAY__SESSIONS__SECRET")]
+    {
+        let (_, rest) = SECRETS.split_once(&format!("\n  {key}: ")).unwrap_or_else(|| panic!("{key} is not there"));
+        assert!(refused(variable, rest.lines().next().unwrap()), "{key} would be taken as it stands");
+        assert!(!refused(variable, "0123456789abcdef0123456789abcdef"), "{key} is refused whatever it is");
+    }
 }
 
 /// How long a place waits for the end before it kills: the number after `name`, in seconds.

@@ -1,5 +1,5 @@
-//! The dashboard's own files. Nothing in them is secret, and nothing of the process is: what they show they ask for, as any
-//! operator does.
+//! The dashboard's own files. Nothing in them is secret, and nothing of the process is but its version: what they show they ask
+//! for, as any operator does.
 
 use axum::{
     http::{HeaderName, HeaderValue, header},
@@ -51,7 +51,9 @@ impl File {
             (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
             (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
         ];
-        (headers.map(|(name, value)| (name, HeaderValue::from_static(value))), self.text).into_response()
+        // A page that is older than who answers it can tell.
+        let text = self.text.replace("CARGO_PKG_VERSION", env!("CARGO_PKG_VERSION"));
+        (headers.map(|(name, value)| (name, HeaderValue::from_static(value))), text).into_response()
     }
 }
 

@@ -39,22 +39,22 @@ impl Concerns {
         let shown = shown.as_deref();
         let certificate_refused = shown.is_some_and(|shown| shown.refused.is_some());
         let validity = shown.and_then(|shown| shown.validity);
-        let login = |state, told: &str| (login == Some(state)).then(|| format!("login: {told}"));
+        let login = |state, told: &str| (login == Some(state)).then(|| told.to_owned());
         [
             (
                 "login_refused",
                 login(
                     LoginState::Refused,
-                    "the vendor refuses the service login, and the token in use serves only until it ends; check the \
-                     client id, email and password",
+                    "login: the vendor refuses the service login, and the token in use serves only until it ends; check \
+                     the client id, email and password",
                 ),
             ),
             (
                 "login_failing",
                 login(
                     LoginState::Failed,
-                    "the last login at the vendor failed, and the token in use serves only until it ends; it is tried \
-                     again",
+                    "login: the last login at the vendor failed, and the token in use serves only until it ends; it is \
+                     tried again",
                 ),
             ),
             (

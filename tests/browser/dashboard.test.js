@@ -160,28 +160,6 @@ describe("the sandbox's dashboard", () => {
     await page.finish();
   });
 
-  test("is loaded anew when another version answers, once, and not under the hands of who decides something", async () => {
-    const status = await (await fetch(`${world.admin}admin/status`)).json();
-    let version = "1.0.0";
-    const page = await chromium.open(world.admin, { told: () => ({ ...status, version }) });
-    let loads = 0;
-    page.on("load", () => (loads += 1));
-    const shown = (text) => page.waitForFunction((text) => document.querySelector("#version").textContent === text, text);
-    await shown("1.0.0");
-    await page.getByRole("button", { name: "Purge…" }).click();
-    await page.getByRole("dialog").waitFor();
-    version = "2.0.0";
-    await shown("2.0.0");
-    assert.equal(loads, 0);
-    const loaded = page.waitForEvent("load");
-    await page.keyboard.press("Escape");
-    await loaded;
-    await shown("2.0.0");
-    for (let events = 0; events < 3; events += 1) await page.waitForRequest("**/admin/events");
-    assert.equal(loads, 1);
-    await page.finish();
-  });
-
   test("lets its connection go while nobody looks, so that more tabs than a browser has connections work", async () => {
     const first = await chromium.open(world.admin);
     await headline(first, /./);

@@ -78,6 +78,8 @@ async fn the_page_and_its_files_run_nothing_that_came_from_elsewhere() {
     for rule in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"] {
         assert!(page.header("content-security-policy").contains(rule), "{rule}");
     }
+    let version = format!(" data-version={}>", world.get_admin("/admin/status").await.ok().json()["version"]);
+    assert!(page.text().contains(&version), "{version}");
     let files: Vec<_> = page.text().split('"').filter(|text| text.starts_with("dashboard/")).collect();
     assert_eq!(files.len(), 2, "{files:?}");
     for (file, kind) in [("css", "text/css"), ("js", "text/javascript")] {

@@ -5,22 +5,24 @@ import { ask } from "./stream.js";
 import { counted } from "./words.js";
 
 const ALL = "";
+let routes = [];
 
 /** Shows what can be done now; nothing if there is no `status`. */
 export function offerActions(status) {
   byId("open-reload").hidden = !status?.configuration.fromFile;
   byId("open-purge").hidden = !status;
-  if (status) offerRoutes(status.cache.routes);
+  if (status) routes = status.cache.routes;
 }
 
-/** Which can be purged. They are the same as long as the process lives: a choice is not taken away while it is made. */
-function offerRoutes(routes) {
+/** Which can be purged, as this process or the next has them. Not while a choice is made: none changes under a hand. */
+function offerRoutes() {
   const offered = byId("purge-route");
-  if (offered.options.length === routes.length + 1) return;
+  const before = offered.value;
   offered.replaceChildren(
     element("option", { value: ALL }, "all routes"),
     ...routes.map((route) => element("option", { value: route }, route)),
   );
+  offered.value = routes.includes(before) ? before : ALL;
 }
 
 /** Milliseconds after which an answer is not waited for any more. */
@@ -48,9 +50,10 @@ async function post(path, body) {
   }
 }
 
-function confirmed(name, act) {
+function confirmed(name, act, prepare = () => {}) {
   const dialog = byId(name);
   byId(`open-${name}`).addEventListener("click", () => {
+    prepare();
     dialog.returnValue = "no";
     dialog.showModal();
   });
@@ -71,8 +74,10 @@ confirmed("reload", async () => {
   return needsRestart.length ? `Reloaded. These need a restart: ${needsRestart.join(", ")}.` : "The configuration is reloaded.";
 });
 
-confirmed("purge", async () => {
+async function purge() {
   const route = byId("purge-route").value;
   const { purged } = await post("admin/cache/purge", route === ALL ? {} : { route });
   return `${counted(purged, "answer is", "answers are")} stale now.`;
-});
+}
+
+confirmed("purge", purge, offerRoutes);

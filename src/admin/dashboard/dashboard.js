@@ -3,23 +3,18 @@
 import { offerActions } from "./actions.js";
 import { byId, write } from "./draw.js";
 import { drawPanels } from "./panels.js";
-import { follow, sendable, token } from "./stream.js";
+import { ask, follow, sendable, token } from "./stream.js";
 import { drawTables } from "./tables.js";
 import { length } from "./words.js";
 
 let lastSeen = null;
 let announced = "";
 let whyLost = "";
-let version = null;
 let reported = "";
+let renewing = false;
 
 function seen(status) {
-  version ??= status.version;
-  // Another gateway may tell what this script does not know. Not under the hands of somebody who decides something.
-  if (status.version !== version && !document.querySelector("dialog[open]")) {
-    location.reload();
-    return;
-  }
+  if (status.version !== document.body.dataset.version) renew(status.version);
   try {
     draw(status);
   } catch (error) {
@@ -27,6 +22,29 @@ function seen(status) {
     reported = `${error}`;
     lost("The gateway answers, and this page cannot show what it says. Load it anew, or see /admin/status.", "Not drawn");
   }
+}
+
+/** Milliseconds after which a page is not waited for any more. */
+const PATIENCE = 5000;
+
+/**
+ * Loads the page of that version, as it may be told what this script does not know: once, when it can be had, and not under
+ * the hands of somebody who decides something. Until it is there, this one goes on.
+ */
+async function renew(version) {
+  const deciding = () => document.querySelector("dialog[open]");
+  if (renewing || deciding()) return;
+  renewing = true;
+  try {
+    const page = await (await ask(".", { signal: AbortSignal.timeout(PATIENCE) })).text();
+    if (page.includes(`data-version="${version}"`) && !deciding()) {
+      location.reload();
+      return;
+    }
+  } catch {
+    // The next event asks again.
+  }
+  renewing = false;
 }
 
 function draw(status) {

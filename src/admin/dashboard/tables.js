@@ -39,9 +39,20 @@ function standing({ enabled, expires }, at) {
   return { text: `until ${until(expires)}`, kind: seconds < 7 * 86400 ? "warning" : undefined };
 }
 
+/** By how much a caller's share changes before its place does: those that ask alike do not change places under a reader. */
+const MOVES = 0.02;
+/** By caller, the share that it has its place for. */
+let placed = new Map();
+
+function inOrder(callers) {
+  const place = ({ name, lastMinute: { share } }) => (Math.abs(share - placed.get(name)) < MOVES ? placed.get(name) : share);
+  placed = new Map(callers.map((caller) => [caller.name, place(caller)]));
+  return [...callers].sort((a, b) => placed.get(b.name) - placed.get(a.name) || a.name.localeCompare(b.name));
+}
+
 function callers(status) {
   const at = now(status);
-  const all = [...status.callers].sort((a, b) => b.lastMinute.requests - a.lastMinute.requests || b.requests - a.requests || a.name.localeCompare(b.name));
+  const all = inOrder(status.callers);
   write(byId("callers-count"), all.length ? count(all.length) : "");
   table(
     byId("callers"),

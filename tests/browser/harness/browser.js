@@ -22,7 +22,8 @@ const PATIENCE = 60_000;
 /**
  * One browser with a fresh profile, which goes when it is closed. What `open` takes beside Playwright's options
  * for a context: `expected`, patterns of complaints that are no fault; `told`, an event to tell the page in place of the
- * gateway's, or what gives one each time that it asks; `beside`, a page whose context this one is to be in.
+ * gateway's, or what gives one each time that it asks; `hidden`, whether nobody looks at it at first; `beside`, a page whose
+ * context this one is to be in.
  */
 export async function browser() {
   const own = await chromium.launch({ executablePath: CHROMIUM, headless: true, args: FLAGS, timeout: PATIENCE });
@@ -33,7 +34,7 @@ export async function browser() {
   };
 }
 
-async function open(own, url, { expected = [], told, beside, ...how } = {}) {
+async function open(own, url, { expected = [], told, hidden = false, beside, ...how } = {}) {
   const viewport = { width: 1280, height: 900 };
   const context = beside?.context() ?? (await own.newContext({ viewport, reducedMotion: "reduce", ...how }));
   const page = await context.newPage();
@@ -55,20 +56,20 @@ async function open(own, url, { expected = [], told, beside, ...how } = {}) {
       console.error(`against its policy: ${event.violatedDirective} ${event.blockedURI}`);
     });
   });
+  if (hidden) await page.addInitScript(() => Object.defineProperty(document, "hidden", { value: true, configurable: true }));
   if (typeof told === "function") {
     const event = () => ({ contentType: "text/event-stream", body: `data: ${JSON.stringify(told())}\n\n` });
     await page.route("**/admin/events", (route) => route.fulfill(event()));
   } else if (told !== undefined) await page.addInitScript(tell, `data: ${JSON.stringify(told)}\n\n`);
   await page.goto(url);
   return Object.assign(page, {
-    /** Nothing went wrong in the page, nothing was asked of anybody else, nothing broke its policy. */
     /** Somebody looks at it, or at another tab. A browser without a window shows all of them. */
     look: (shown) =>
       page.evaluate((hidden) => {
         Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
         document.dispatchEvent(new Event("visibilitychange"));
       }, !shown),
-    assertClean: () => assert.deepEqual(complaints, []),
+    /** Closes it. Nothing went wrong in it, nothing was asked of anybody else, nothing broke its policy. */
     finish: async () => {
       await context.close();
       assert.deepEqual(complaints, []);
