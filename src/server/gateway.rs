@@ -139,7 +139,8 @@ impl Gateway {
         let (traces, exporter) = Traces::new(config, clock.clone(), Arc::clone(&metrics))?;
         let app = App::new(config, further, Arc::clone(&wesal), clock.clone(), Arc::clone(&metrics), traces)?;
         let reloader = Reloader::new(config, &app, &wesal, Arc::clone(&metrics), clock.clone());
-        let operator: Arc<dyn Operator> = Arc::new(Process { app: Arc::clone(&app), reloader: reloader.clone() });
+        let process = Process { app: Arc::clone(&app), reloader: reloader.clone(), metrics: Arc::clone(&metrics) };
+        let operator: Arc<dyn Operator> = Arc::new(process);
         let live = Live::new(clock.clone());
         let tls = config.server.tls.as_ref();
         // Its bodies come in real time, as its sockets' bytes do.
