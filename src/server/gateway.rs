@@ -204,7 +204,7 @@ impl Gateway {
         let (bounds, clock) = (&self.bounds, real_time.clone());
         let public = Door::open("public", bound.public, self.certificates, self.public, bounds.clone(), clock.clone());
         // Operators are not counted among the callers.
-        let most = bounds.max_connections.min(OPERATORS_CONNECTIONS);
+        let most = operators_connections(bounds.max_connections);
         let behind = Bounds { metrics: None, max_connections: most, ..bounds.clone() };
         let admin = bound.admin.map(|socket| Door::open("admin", socket, None, self.admin, behind, clock.clone()));
 
@@ -245,6 +245,11 @@ impl Gateway {
         events::drained(cut_off);
         Drained { cut_off }
     }
+}
+
+/// How many connections operators may have where callers may have so many.
+pub(super) fn operators_connections(callers: usize) -> usize {
+    callers.min(OPERATORS_CONNECTIONS)
 }
 
 async fn tidy(app: Arc<App>, clock: SharedClock) {
