@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -6,6 +6,7 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
+use futures_util::FutureExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
@@ -21,8 +22,65 @@ use crate::{
 
 const MOST_BODY: usize = 64 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// What is done at once, at most, for those included who have left meanwhile.
+pub(super) const MOST_ACTING: usize = 16;
+
+/// What changes something.
+#[derive(Clone, Copy)]
+pub(super) enum Act {
+    Purge,
+    Reload,
+    LogFilter,
+}
+
+impl Act {
+    /// As the log names it.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Purge => "purge",
+            Self::Reload => "reload",
+            Self::LogFilter => "log_filter",
+        }
+    }
+
+    async fn done(self, operator: &Arc<dyn Operator>, body: &[u8]) -> Result<Response, Problem> {
+        match self {
+            Self::Purge => purge(operator, body).await,
+            Self::Reload => reload(operator).await,
+            Self::LogFilter => put_log_filter(body),
+        }
+    }
+}
 
 impl Admin {
+    /// Does something that an operator asked for, and logs it. Runs in a task of its own: whoever leaves meanwhile keeps it
+    /// neither from being done nor from being told. Who leaves before has done nothing.
+    pub(super) async fn carry_out(
+        &self,
+        act: Act,
+        headers: &HeaderMap,
+        body: Body,
+        from: IpAddr,
+        id: &str,
+    ) -> Response {
+        let body = match act {
+            Act::Reload => Ok(Bytes::new()),
+            Act::Purge | Act::LogFilter => self.read(headers, body).await,
+        };
+        // Nobody closes it.
+        let place = Arc::clone(&self.acting).acquire_owned().await;
+        let (operator, own_id) = (Arc::clone(&self.operator), id.to_owned());
+        let acting = tokio::spawn(async move {
+            let _place = place;
+            let done = async { act.done(&operator, &body?).await };
+            let done = AssertUnwindSafe(done).catch_unwind().await.unwrap_or_else(|_| Err(Problem::internal()));
+            let answer = done.unwrap_or_else(|problem| problem.render(&own_id));
+            events::operator_acted(act.as_str(), answer.status().as_u16(), &own_id, from);
+            answer
+        });
+        acting.await.unwrap_or_else(|_| Problem::internal().render(id))
+    }
+
     /// A body, which may be empty; else it must be JSON by its own word, which no form on a web page can say.
     pub(super) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
         let deadline = self.clock.now().after(BODY_TIMEOUT);
@@ -68,7 +126,7 @@ fn given<'b, T: Deserialize<'b>, D: Deserializer<'b>>(from: D) -> Result<Option<
     T::deserialize(from).map(Some)
 }
 
-pub(super) async fn purge(operator: &Arc<dyn Operator>, body: &[u8]) -> Result<Response, Problem> {
+async fn purge(operator: &Arc<dyn Operator>, body: &[u8]) -> Result<Response, Problem> {
     let form = r#"The body must be {"route"?: a template, "company"?: a number, "queue"?: an id, "hard"?: a boolean}."#;
     let asked: PurgeAsked = match body {
         [] => PurgeAsked::default(),
@@ -101,7 +159,7 @@ pub(super) async fn explain(operator: &Arc<dyn Operator>, body: Bytes, id: &str)
     spawn_blocking(move || operator.explain(&body, &id)).await.map_err(|_| Problem::internal())
 }
 
-pub(super) async fn reload(operator: &Arc<dyn Operator>) -> Result<Response, Problem> {
+async fn reload(operator: &Arc<dyn Operator>) -> Result<Response, Problem> {
     match operator.reload().await {
         Ok(needs_restart) => Ok(Json(json!({ "outcome": "good", "needsRestart": needs_restart })).into_response()),
         Err(NotReloaded::UnderWay) => Err(Problem::reload_under_way()),
@@ -122,7 +180,7 @@ pub(super) fn get_log_filter() -> Response {
     Json(json!({ "filter": log_filter() })).into_response()
 }
 
-pub(super) fn put_log_filter(body: &[u8]) -> Result<Response, Problem> {
+fn put_log_filter(body: &[u8]) -> Result<Response, Problem> {
     let asked: FilterAsked =
         object(body).ok_or_else(|| Problem::invalid(r#"The body must be {"filter": "info"}, say."#))?;
     match change_log_filter(&asked.filter) {

@@ -177,6 +177,9 @@ mod tests {
         fn wrong_token(&self, _: IpAddr) -> Result<(), Duration> {
             unreachable!()
         }
+        fn note_internal_error(&self) {
+            unreachable!()
+        }
         fn reload(&self) -> BoxFuture<'static, Result<Vec<String>, crate::admin::NotReloaded>> {
             unreachable!()
         }

@@ -19,6 +19,7 @@ use axum::{
 };
 use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::{
     callers::Caller,
@@ -26,8 +27,8 @@ use crate::{
     config::Secret,
     fetch::{Purge, Readiness},
     model::Route,
-    telemetry::events,
 };
+use actions::Act;
 use guard::{Access, Refusal};
 pub use live::Live;
 use pages::File;
@@ -41,6 +42,8 @@ pub struct Admin {
     live: Arc<Live>,
     /// For the time that a body may take.
     clock: SharedClock,
+    /// Room for what is being done.
+    acting: Arc<Semaphore>,
 }
 
 /// What there is to see, and to do. What is said here to take long runs apart from what answers.
@@ -61,6 +64,8 @@ pub trait Operator: Send + Sync + 'static {
     fn explain(&self, asked: &[u8], request_id: &str) -> Response;
     /// Counts a wrong admin token from an address; says how long to wait if there were too many.
     fn wrong_token(&self, from: IpAddr) -> Result<(), Duration>;
+    /// Counts an answer of 500.
+    fn note_internal_error(&self);
     /// Reads the configuration again: the settings that need a restart, or why it was not taken over.
     fn reload(&self) -> BoxFuture<'static, Result<Vec<String>, NotReloaded>>;
 }
@@ -84,10 +89,9 @@ enum Page {
     Metrics,
     Callers,
     Status,
-    Purge,
     Explain,
-    Reload,
     LogFilter,
+    Act(Act),
 }
 
 impl Page {
@@ -99,9 +103,9 @@ impl Page {
             "/admin/callers" => Self::Callers,
             "/admin/status" => Self::Status,
             "/admin/events" => Self::Events,
-            "/admin/cache/purge" => Self::Purge,
+            "/admin/cache/purge" => Self::Act(Act::Purge),
             "/admin/cache/explain" => Self::Explain,
-            "/admin/reload" => Self::Reload,
+            "/admin/reload" => Self::Act(Act::Reload),
             "/admin/log-filter" => Self::LogFilter,
             path => return File::find(path).map(Self::File),
         })
@@ -115,7 +119,7 @@ impl Page {
             }
             // Its answer has no end, so that there is nothing to say of it beforehand.
             Self::Events => "GET",
-            Self::Purge | Self::Explain | Self::Reload => "POST",
+            Self::Explain | Self::Act(_) => "POST",
             Self::LogFilter => "GET,HEAD,PUT",
         }
     }
@@ -123,37 +127,26 @@ impl Page {
     fn takes(self, method: &Method) -> bool {
         self.allow().split(',').any(|allowed| allowed == method.as_str())
     }
-
-    /// What it does, if it changes something.
-    fn act(self, method: &Method) -> Option<&'static str> {
-        match self {
-            Self::Purge => Some("purge"),
-            Self::Reload => Some("reload"),
-            Self::LogFilter if method == Method::PUT => Some("log_filter"),
-            _ => None,
-        }
-    }
 }
 
 impl Admin {
     /// `token` is `admin.token`; where it is empty, nothing is asked for.
     pub fn new(token: Secret, operator: Arc<dyn Operator>, live: Arc<Live>, clock: SharedClock) -> Self {
-        Self { token, operator, live, clock }
+        Self { token, operator, live, clock, acting: Arc::new(Semaphore::new(actions::MOST_ACTING)) }
     }
 
     /// Answers a request. Everything but the health checks is for who may operate.
     /// `from` is the address that a wrong token is counted against; `id` is the request's.
     pub async fn answer(&self, request: Request, from: IpAddr, id: HeaderValue) -> Response {
         let id_text = id.to_str().unwrap_or("-");
-        let mut act = None;
         // As for callers: a panic is one request's 500, and its message stays unread.
-        let worked_on = AssertUnwindSafe(self.work_on(request, from, id_text, &mut act)).catch_unwind().await;
+        let worked_on = AssertUnwindSafe(self.work_on(request, from, id_text)).catch_unwind().await;
         let mut response = match worked_on.unwrap_or_else(|_| Err(Problem::internal())) {
             Ok(response) => response,
             Err(problem) => problem.render(id_text),
         };
-        if let Some(act) = act {
-            events::operator_acted(act, response.status().as_u16(), id_text, from);
+        if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
+            self.operator.note_internal_error();
         }
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -162,14 +155,7 @@ impl Admin {
         response
     }
 
-    /// `act` becomes what is done, if somebody does something who may.
-    async fn work_on(
-        &self,
-        request: Request,
-        from: IpAddr,
-        id: &str,
-        act: &mut Option<&'static str>,
-    ) -> Result<Response, Problem> {
+    async fn work_on(&self, request: Request, from: IpAddr, id: &str) -> Result<Response, Problem> {
         let (head, body) = request.into_parts();
         let page = Page::find(head.uri.path());
         let access = match page {
@@ -192,7 +178,6 @@ impl Admin {
         if !page.takes(&head.method) {
             return Err(Problem::method_not_allowed(page.allow()));
         }
-        *act = page.act(&head.method);
         let operator = &self.operator;
         match page {
             Page::File(file) => Ok(file.answer()),
@@ -206,11 +191,12 @@ impl Admin {
             Page::Metrics => Ok(exposition::answer(operator.metrics(), &head.headers)),
             Page::Callers => Ok(Json(json!({ "callers": callers(operator.as_ref()) })).into_response()),
             Page::Status => actions::status(operator).await,
-            Page::LogFilter if head.method != Method::PUT => Ok(actions::get_log_filter()),
-            Page::LogFilter => actions::put_log_filter(&self.read(&head.headers, body).await?),
-            Page::Purge => actions::purge(operator, &self.read(&head.headers, body).await?).await,
             Page::Explain => actions::explain(operator, self.read(&head.headers, body).await?, id).await,
-            Page::Reload => actions::reload(operator).await,
+            Page::LogFilter if head.method == Method::PUT => {
+                Ok(self.carry_out(Act::LogFilter, &head.headers, body, from, id).await)
+            }
+            Page::LogFilter => Ok(actions::get_log_filter()),
+            Page::Act(act) => Ok(self.carry_out(act, &head.headers, body, from, id).await),
         }
     }
 }

@@ -99,12 +99,12 @@ impl Sessions {
         getrandom::fill(&mut id)?;
         let seconds = |milliseconds: i64| milliseconds as f64 / 1000.0;
         let began = now.as_millisecond();
-        let life = i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX);
+        let expires = self.expiry(began, self.ended().forgotten);
         let claims = Claims {
             iss: ISSUER.to_owned(),
             sub: caller.clone(),
             iat: seconds(began),
-            exp: seconds(began.saturating_add(life)),
+            exp: seconds(expires),
             jti: BASE64.encode(id),
             key: BASE64.encode(key),
         };
@@ -154,12 +154,12 @@ impl Sessions {
     /// again, and what is remembered has a bound.
     pub fn end(&self, session: &Session, now: Timestamp) {
         let mut ended = self.ended();
+        let forgotten = ended.forgotten;
         let of_caller = ended.by_caller.entry(session.caller.clone()).or_default();
         of_caller.one_by_one.insert(session.id, session.expires);
         if of_caller.one_by_one.len() > MOST_ENDED {
-            let life = i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX);
             let last = of_caller.one_by_one.values().copied().chain(of_caller.until.map(|(_, last)| last)).max();
-            let last = last.unwrap_or_default().max(now.as_millisecond().saturating_add(life));
+            let last = last.unwrap_or_default().max(self.expiry(now.as_millisecond(), forgotten));
             *of_caller = Ended { one_by_one: HashMap::new(), until: Some((now.as_millisecond(), last)) };
         }
     }
@@ -181,6 +181,13 @@ impl Sessions {
             ended.until = ended.until.filter(|(_, last)| is_remembered(*last));
             !ended.one_by_one.is_empty() || ended.until.is_some()
         });
+    }
+
+    /// When a session that begins now expires, in milliseconds: after those that were forgotten, which a clock that was fast may
+    /// have put far ahead. Else whoever logs in would not be let in before that time has come again.
+    fn expiry(&self, now: i64, forgotten: i64) -> i64 {
+        let life = i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX);
+        now.saturating_add(life).max(forgotten.saturating_add(1))
     }
 
     fn signature(&self, signed: &str) -> Hmac<Sha256> {
@@ -306,6 +313,27 @@ mod tests {
             assert!(all.iter().all(|session| sessions.is_good(session, at(NOON + 2)).is_err()));
             let later = sessions.read(&sessions.begin(&name("app"), [7; 8], at(NOON + 1)).unwrap()).unwrap();
             assert_eq!(sessions.is_good(&later, at(NOON + 2)), Ok(()));
+        }
+    }
+
+    #[test]
+    fn who_logs_in_after_a_clock_was_fast_for_long_is_let_in_and_can_end_it() {
+        for many in [1, MOST_ENDED + 1] {
+            let sessions = sessions("secret");
+            let begun = |at: Timestamp| sessions.read(&sessions.begin(&name("app"), [7; 8], at).unwrap()).unwrap();
+            // A day ahead, for longer than a session lives.
+            let fast = begun(at(NOON + 86_400_000));
+            sessions.end(&fast, at(NOON + 86_400_000));
+            sessions.tidy(at(NOON + 86_460_000));
+            let later: Vec<_> = (0..many).map(|_| begun(at(NOON + 1))).collect();
+            assert!(later.iter().all(|session| sessions.is_good(session, at(NOON + 2)).is_ok()));
+            assert!(sessions.is_good(&fast, at(NOON + 2)).is_err());
+            later.iter().for_each(|session| sessions.end(session, at(NOON + 2)));
+            for now in [NOON + 3, NOON + 60_002, NOON + 86_460_000] {
+                sessions.tidy(at(now));
+                assert!(later.iter().all(|session| sessions.is_good(session, at(now)).is_err()));
+            }
+            assert!(later.iter().all(|session| session.expires == fast.expires + 1));
         }
     }
 

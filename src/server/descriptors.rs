@@ -2,9 +2,10 @@
 
 use rlimit::Resource;
 
+use super::gateway::operators_connections;
 use crate::{config::Config, telemetry::events};
 
-/// Beside those of connections that have a bound: operators, files, what the runtime needs.
+/// Beside those of connections: files, what the runtime needs.
 const OTHERS: u64 = 100;
 
 /// Raises the limit as far as the system lets it. A process begins with a small one (1024, in most containers) for the sake of
@@ -26,6 +27,8 @@ pub fn allow_descriptors(config: &Config) {
 }
 
 fn needed(config: &Config) -> u64 {
-    let connections = config.server.max_connections.get().saturating_add(config.upstream.max_connections.get());
+    let callers = config.server.max_connections.get();
+    let operators = config.admin.listen.as_ref().map_or(0, |_| operators_connections(callers));
+    let connections = callers.saturating_add(operators).saturating_add(config.upstream.max_connections.get());
     u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(OTHERS)
 }

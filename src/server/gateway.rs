@@ -139,7 +139,8 @@ impl Gateway {
         let (traces, exporter) = Traces::new(config, clock.clone(), Arc::clone(&metrics))?;
         let app = App::new(config, further, Arc::clone(&wesal), clock.clone(), Arc::clone(&metrics), traces)?;
         let reloader = Reloader::new(config, &app, &wesal, Arc::clone(&metrics), clock.clone());
-        let operator: Arc<dyn Operator> = Arc::new(Process { app: Arc::clone(&app), reloader: reloader.clone() });
+        let process = Process { app: Arc::clone(&app), reloader: reloader.clone(), metrics: Arc::clone(&metrics) };
+        let operator: Arc<dyn Operator> = Arc::new(process);
         let live = Live::new(clock.clone());
         let tls = config.server.tls.as_ref();
         // Its bodies come in real time, as its sockets' bytes do.
@@ -203,7 +204,7 @@ impl Gateway {
         let (bounds, clock) = (&self.bounds, real_time.clone());
         let public = Door::open("public", bound.public, self.certificates, self.public, bounds.clone(), clock.clone());
         // Operators are not counted among the callers.
-        let most = bounds.max_connections.min(OPERATORS_CONNECTIONS);
+        let most = operators_connections(bounds.max_connections);
         let behind = Bounds { metrics: None, max_connections: most, ..bounds.clone() };
         let admin = bound.admin.map(|socket| Door::open("admin", socket, None, self.admin, behind, clock.clone()));
 
@@ -244,6 +245,11 @@ impl Gateway {
         events::drained(cut_off);
         Drained { cut_off }
     }
+}
+
+/// How many connections operators may have where callers may have so many.
+pub(super) fn operators_connections(callers: usize) -> usize {
+    callers.min(OPERATORS_CONNECTIONS)
 }
 
 async fn tidy(app: Arc<App>, clock: SharedClock) {

@@ -13,12 +13,14 @@ use crate::{
     fetch::{Purge, Readiness},
     http::{self, App},
     model::Route,
+    telemetry::Metrics,
 };
 
 /// The one process, for its operators.
 pub(super) struct Process {
     pub(super) app: Arc<App>,
     pub(super) reloader: Reloader,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Operator for Process {
@@ -58,6 +60,10 @@ impl Operator for Process {
 
     fn wrong_token(&self, from: IpAddr) -> Result<(), Duration> {
         self.app.note_wrong_token(from)
+    }
+
+    fn note_internal_error(&self) {
+        self.metrics.internal_error();
     }
 
     fn reload(&self) -> BoxFuture<'static, Result<Vec<String>, NotReloaded>> {

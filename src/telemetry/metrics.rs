@@ -138,7 +138,7 @@ impl Metrics {
     fn register(&mut self, further: &[&'static Further]) {
         let registry = &mut self.counted;
         registry.register("requests", "Answered requests", self.requests.clone());
-        let help = "Requests that were answered with 500, which is a bug nearly always";
+        let help = "Requests of callers and operators that were answered with 500, which is a bug nearly always";
         registry.register("internal_errors", help, self.internal_errors.clone());
         let help = "From a request's head to its answer";
         registry.register("request_duration_seconds", help, self.request_duration.clone());
@@ -207,12 +207,17 @@ impl Metrics {
             counters.len() - 1
         });
         if status == INTERNAL_ERROR {
-            self.internal_errors.inc();
+            self.internal_error();
         }
         if let Some(counter) = counters.get(place) {
             counter.requests.inc();
             counter.time.observe(time.as_secs_f64());
         }
+    }
+
+    /// A request was answered with 500: a caller's, which the others count too, or an operator's.
+    pub fn internal_error(&self) {
+        self.internal_errors.inc();
     }
 
     /// A request was sent to the vendor, and came to an end.

@@ -1,10 +1,17 @@
 //! What an operator does to the running program: a file changed, a signal sent, a filter set.
 
-use std::fs;
+use std::{
+    fs,
+    sync::{Arc, mpsc},
+};
 
 use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt, net::TcpStream, sync::oneshot};
 
-use crate::{harness::World, program::Service};
+use crate::{
+    harness::{OddClock, World, in_time, log, run_by, until},
+    program::Service,
+};
 
 /// Sends SIGHUP, and ends when it has been acted on.
 async fn hang_up(service: &Service) {
@@ -116,4 +123,37 @@ async fn what_an_operator_does_is_logged_with_the_request_that_asked_for_it() {
     }
     service.operate_as("GET", "/admin/log-filter", "", "looked").await;
     assert!(!fs::read_to_string(service.log()).unwrap().contains("\"looked\""));
+}
+
+#[tokio::test]
+async fn what_an_operator_does_is_logged_though_the_operator_has_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let (world, file) = (World::new().await, folder.path().join("config.toml"));
+    let clock = OddClock::beside(&world.clock);
+    let running = run_by(&world.config, Arc::new(clock.clone()), Some(&file)).await;
+    let (client, admin) = (reqwest::Client::builder().no_proxy().build().unwrap(), running.admin.unwrap());
+    // Else the login would be the next to ask for the date.
+    let ready = || client.get(format!("http://{admin}/readyz")).send();
+    in_time(async { while ready().await.unwrap().status() != 200 {} }).await;
+    let (log, _guard) = log();
+    let log = || String::from_utf8(log.lock().unwrap().clone()).unwrap();
+    let ((hangs, hanging), (release, released)) = (oneshot::channel(), mpsc::channel::<()>());
+    clock.next_time(move || {
+        hangs.send(()).unwrap();
+        let _ = released.recv();
+    });
+    let mut stream = TcpStream::connect(admin).await.unwrap();
+    let head = "POST /admin/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nX-Request-Id: has-left\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    in_time(hanging).await.unwrap();
+    drop(stream);
+    // By then the gateway has seen it leave.
+    for _ in 0..50 {
+        assert!(client.get(format!("http://{admin}/livez")).send().await.unwrap().status().is_success());
+    }
+    assert!(!log().contains("has-left"), "{}", log());
+    drop(release);
+    in_time(until(|| log().contains("has-left"))).await;
+    let line = log().lines().find(|line| line.contains("has-left")).unwrap().to_owned();
+    assert!(line.contains("an operator acted act=\"reload\" status=200"), "{line}");
 }

@@ -2,7 +2,7 @@
 
 use reqwest::Version;
 
-use crate::harness::{Answer, Authority, OddClock, Running, Setup, World, run_by, tls_files};
+use crate::harness::{Answer, Authority, OddClock, Running, Setup, World, in_time, run_by, tls_files};
 
 const ORGANIZATION: &str = "/api/v1/queries/organization";
 const QUESTIONS: &str = "/api/v1/survey/queries/questions/100301";
@@ -13,7 +13,7 @@ async fn by_an_odd_clock(world: &World) -> (Running, OddClock) {
     let running = run_by(&world.config, std::sync::Arc::new(clock.clone()), None).await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let ready = format!("http://{}/readyz", running.admin.unwrap());
-    while client.get(&ready).send().await.unwrap().status() != 200 {}
+    in_time(async { while client.get(&ready).send().await.unwrap().status() != 200 {} }).await;
     (running, clock)
 }
 
@@ -41,6 +41,9 @@ async fn it_is_a_500_and_its_connection_goes_on() {
         assert!(!answer.text().contains("planted"), "{}", answer.text());
         assert_eq!(ask().await.1.status, good, "{path}");
     }
+    let told = client.get(format!("http://{}/metrics", running.admin.unwrap())).send().await.unwrap();
+    let told = Answer::read(told).await;
+    assert!(told.text().contains("\nwesal_gateway_internal_errors_total 2\n"), "{}", told.text());
 }
 
 #[tokio::test]

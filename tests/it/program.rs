@@ -13,7 +13,7 @@ use tokio::{
     net::{UnixDatagram, UnixStream},
 };
 
-use crate::harness::World;
+use crate::harness::{World, in_time, until};
 
 /// A process of the gateway, with the world's vendor behind it. Its listeners are files.
 pub struct Service {
@@ -62,14 +62,17 @@ impl Service {
 
     /// Ends when the service manager is told this; what comes before is passed over.
     pub async fn told(&self, expected: &str) -> String {
-        loop {
-            let mut notice = [0; 256];
-            let length = self.notices.recv(&mut notice).await.unwrap();
-            let notice = String::from_utf8_lossy(&notice[..length]).into_owned();
-            if notice.starts_with(expected) {
-                return notice;
+        let told = async {
+            loop {
+                let mut notice = [0; 256];
+                let length = self.notices.recv(&mut notice).await.unwrap();
+                let notice = String::from_utf8_lossy(&notice[..length]).into_owned();
+                if notice.starts_with(expected) {
+                    return notice;
+                }
             }
-        }
+        };
+        in_time(told).await
     }
 
     pub fn signal(&self, name: &str) {
@@ -79,9 +82,16 @@ impl Service {
 
     /// The exit code, once it has ended.
     pub async fn code(mut self) -> Option<i32> {
-        // Not on this thread: the vendor goes on meanwhile.
-        let ended = tokio::task::spawn_blocking(move || self.process.wait().unwrap());
-        ended.await.unwrap().code()
+        let ended = async {
+            loop {
+                if let Some(ended) = self.process.try_wait().unwrap() {
+                    return ended.code();
+                }
+                // The vendor goes on meanwhile.
+                tokio::task::yield_now().await;
+            }
+        };
+        in_time(ended).await
     }
 
     /// The file that it reads its settings from.
@@ -95,9 +105,7 @@ impl Service {
 
     /// Ends when its log holds this.
     pub async fn logs(&self, text: &str) {
-        while !std::fs::read_to_string(self.log()).unwrap().contains(text) {
-            tokio::task::yield_now().await;
-        }
+        in_time(until(|| std::fs::read_to_string(self.log()).unwrap().contains(text))).await;
     }
 
     pub fn key(&self) -> &str {

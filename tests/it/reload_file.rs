@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::symlink, path::Path, process::Command, sync::mpsc};
 use tokio::sync::oneshot;
 use wesal_gateway::config::Secret;
 
-use crate::harness::{Answer, Authority, OddClock, Setup, World, run_by, secs, text_of};
+use crate::harness::{Answer, Authority, OddClock, Setup, World, in_time, run_by, secs, text_of, until};
 
 const ORGANIZATION: &str = "/queries/organization";
 const GOOD: &str = "config_reloads_total{outcome=\"good\"}";
@@ -23,9 +23,12 @@ async fn with_file(folder: &Path, change: impl FnOnce(&mut Setup)) -> World {
 
 /// Lets time pass until a metric has come so far.
 async fn comes_to(world: &World, metric: &str, count: f64) {
-    while world.metric(metric).await < count {
-        world.advance(secs(1));
-    }
+    let comes = async {
+        while world.metric(metric).await < count {
+            world.advance(secs(1));
+        }
+    };
+    in_time(comes).await;
     assert_eq!(world.metric(metric).await, count);
 }
 
@@ -93,9 +96,7 @@ async fn a_password_in_a_file_of_its_own_is_seen_to_change() {
     world.vendor.set_password("brand new");
     fs::write(&file, "brand new\n").unwrap();
     comes_to(&world, GOOD, 1.0).await;
-    while world.logins() != (2, 0) {
-        tokio::task::yield_now().await;
-    }
+    in_time(until(|| world.logins() == (2, 0))).await;
 }
 
 #[tokio::test]
@@ -103,7 +104,7 @@ async fn who_asks_has_the_file_read_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let world = with_file(folder.path(), |_| {}).await;
     world.reloader.ask();
-    while world.metric(GOOD).await < 1.0 {}
+    in_time(async { while world.metric(GOOD).await < 1.0 {} }).await;
 }
 
 #[tokio::test]
@@ -127,14 +128,15 @@ async fn a_reload_that_hangs_has_none_wait_behind_it() {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let reload = || client.post(format!("http://{}/admin/reload", running.admin.unwrap()));
     // Else the login would be the next to ask for the date.
-    while client.get(format!("http://{}/readyz", running.admin.unwrap())).send().await.unwrap().status() != 200 {}
+    let ready = || client.get(format!("http://{}/readyz", running.admin.unwrap()));
+    in_time(async { while ready().send().await.unwrap().status() != 200 {} }).await;
     let ((hangs, hanging), (release, released)) = (oneshot::channel(), mpsc::channel::<()>());
     clock.next_time(move || {
         hangs.send(()).unwrap();
         let _ = released.recv();
     });
     let first = tokio::spawn(reload().send());
-    hanging.await.unwrap();
+    in_time(hanging).await.unwrap();
     let refused = async || {
         let answer = Answer::read(reload().send().await.unwrap()).await;
         assert_eq!((answer.status, answer.problem().as_str()), (503, "overloaded"));
@@ -148,7 +150,7 @@ async fn a_reload_that_hangs_has_none_wait_behind_it() {
         refused().await;
     }
     drop(release);
-    while reload().send().await.unwrap().status() != 200 {}
+    in_time(async { while reload().send().await.unwrap().status() != 200 {} }).await;
 }
 
 #[tokio::test]

@@ -1,22 +1,19 @@
 //! Clients who are slow on purpose, many at once: each is cut off in its time, and who is honest is answered.
 
-use std::time::Duration;
+use std::{num::NonZeroUsize, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
-    time::timeout,
 };
 
-use crate::harness::{Setup, World};
+use crate::harness::{Setup, World, in_time};
 
 const MANY: usize = 200;
 const SOON: Duration = Duration::from_millis(300);
 const NEVER: Duration = Duration::from_secs(3600);
-/// Much longer than any of them may take on any machine, and shorter than what they are cut off by otherwise.
-const LATE: Duration = Duration::from_secs(30);
 
-/// Opens so many connections that send this, and reads none of them.
+/// Opens many connections that send this, and reads none of them.
 async fn strangers(world: &World, sent: &[u8]) -> Vec<TcpStream> {
     let mut strangers = Vec::new();
     for _ in 0..MANY {
@@ -51,7 +48,7 @@ async fn ends(strangers: Vec<TcpStream>) -> Vec<String> {
     for mut stranger in strangers {
         let mut told = Vec::new();
         // It may be cut off with bytes unread.
-        let _ = timeout(LATE, stranger.read_to_end(&mut told)).await.expect("it is not cut off");
+        let _ = in_time(stranger.read_to_end(&mut told)).await;
         ends.push(String::from_utf8_lossy(&told).into_owned());
     }
     ends
@@ -115,8 +112,28 @@ async fn slow_readers() {
     }
     for (reader, asking) in greedy {
         // Its writing ends because the gateway's end is gone: it never read a byte.
-        timeout(LATE, asking).await.expect("it is not cut off").unwrap();
+        in_time(asking).await.unwrap();
         drop(reader);
     }
     honest(&world).await;
+}
+
+#[tokio::test]
+async fn silent_operators() {
+    const ALL: usize = 8;
+    let mut setup = Setup::default();
+    (setup.config.server.header_timeout, setup.config.server.idle_timeout) = (SOON, NEVER);
+    setup.config.server.max_connections = NonZeroUsize::new(ALL).unwrap();
+    let world = setup.start().await;
+    let mut silent = Vec::new();
+    for _ in 0..ALL {
+        silent.push(TcpStream::connect(world.admin).await.unwrap());
+    }
+    // Who comes now finds all places taken, and is alive to a probe all the same.
+    let mut probe = TcpStream::connect(world.admin).await.unwrap();
+    probe.write_all(b"GET /livez HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    in_time(probe.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(ends(silent).await.iter().all(String::is_empty));
 }

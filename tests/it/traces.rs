@@ -1,12 +1,12 @@
 //! Traces, as a collector gets them (CONTRACT, section 10): real exports on a real socket, decoded.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind};
 use tokio::net::TcpSocket;
 use wesal_gateway::{server::Drained, simulator::Fault};
 
-use crate::harness::{Collector, Setup, World, attribute, secs};
+use crate::harness::{Collector, Setup, World, attribute, log, secs};
 
 const ORGANIZATION: &str = "/queries/organization";
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -29,25 +29,6 @@ async fn traced(endpoint: Option<String>, change: impl FnOnce(&mut Setup)) -> Wo
 fn with_trace(world: &World, trace: &str, flags: &str) -> reqwest::RequestBuilder {
     let request = world.request("GET", ORGANIZATION).header("authorization", world.key());
     request.header("traceparent", format!("00-{trace}-{CALLERS_SPAN}-{flags}"))
-}
-
-/// What the process wrote of its requests, from now until the guard is dropped. All of a test is in one thread.
-fn log() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
-    #[derive(Clone)]
-    struct Paper(Arc<Mutex<Vec<u8>>>);
-    impl std::io::Write for Paper {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let written = Arc::default();
-    let paper = Paper(Arc::clone(&written));
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || paper.clone()).finish();
-    (written, tracing::subscriber::set_default(subscriber))
 }
 
 /// The trace ids of the log's request lines.

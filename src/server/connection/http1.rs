@@ -21,8 +21,9 @@ use tokio::{
 };
 
 use super::{
-    Bounds, Closing, FAREWELL, FIRST_WORDS, MAX_HEADERS_BYTES, NEXT_WORDS, SIGN_OF_LIFE_BYTES, Service, Terms,
+    Bounds, Closing, FAREWELL, FIRST_WORDS, MAX_HEADERS_BYTES, NEXT_WORDS, Service, Terms,
     last_words::hear_out,
+    reading::Reading,
     watched::{Watched, Watcher},
     work::Work,
 };
@@ -42,9 +43,8 @@ enum Stage {
     Head(Moment),
     /// A request is worked on; its own deadlines hold.
     Working,
-    /// Its answer is being written: when the client last took a good piece of it, and how many bytes since then. What bytes
-    /// come now are the rest of the request, or wait for their turn.
-    Answering(Moment, usize),
+    /// Its answer is being written. What bytes come now are the rest of the request, or wait for their turn.
+    Answering(Reading),
 }
 
 struct Watch {
@@ -71,7 +71,7 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: 
             if in_chunks || closing.has_begun() {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
-            watch.enter(Stage::Answering(watch.clock.now(), 0));
+            watch.enter(Stage::Answering(Reading::begun(watch.clock.now())));
             Ok::<_, Infallible>(response)
         }
     });
@@ -130,7 +130,7 @@ impl Watch {
         if discriminant(&before) == discriminant(&next) {
             return;
         }
-        self.work.is_there(matches!(next, Stage::Head(_) | Stage::Working | Stage::Answering(..)));
+        self.work.is_there(matches!(next, Stage::Head(_) | Stage::Working | Stage::Answering(_)));
         drop(stage);
         self.changed.notify_waiters();
     }
@@ -143,9 +143,9 @@ impl Watch {
     fn last_answer(&self) -> Option<Moment> {
         match self.stage() {
             Stage::New(_) => None,
-            Stage::Idle(since) | Stage::Answering(since, _) => Some(since),
-            // What hyper answers by itself, since it is no request.
-            Stage::Head(_) | Stage::Working => Some(self.clock.now()),
+            Stage::Idle(since) => Some(since),
+            // What hyper answers by itself, since it is no request, or what is just being answered.
+            Stage::Head(_) | Stage::Working | Stage::Answering(_) => Some(self.clock.now()),
         }
     }
 
@@ -156,11 +156,11 @@ impl Watch {
         loop {
             let now = self.clock.now();
             let left = match self.stage() {
+                Stage::Idle(since) => bounds.idle_timeout.saturating_sub(now.since(since)),
                 // Who does not read the answer is as silent as who does not ask.
-                Stage::New(since) | Stage::Idle(since) | Stage::Answering(since, _) => {
-                    bounds.idle_timeout.saturating_sub(now.since(since))
-                }
-                Stage::Head(since) => bounds.header_timeout.saturating_sub(now.since(since)),
+                Stage::Answering(reading) => bounds.idle_timeout.saturating_sub(now.since(reading.silent_since())),
+                // Who has asked for nothing yet has no claim to the place that it takes.
+                Stage::New(since) | Stage::Head(since) => bounds.header_timeout.saturating_sub(now.since(since)),
                 Stage::Working => look_each,
             };
             if left.is_zero() {
@@ -181,7 +181,7 @@ impl Watch {
                 // A request may be on its way on a connection that was kept.
                 Stage::Idle(since) => begun.max(since).after(NEXT_WORDS),
                 // Its answer may have said before that the connection is kept.
-                Stage::Head(_) | Stage::Answering(..) => {
+                Stage::Head(_) | Stage::Answering(_) => {
                     changed.await;
                     continue;
                 }
@@ -207,16 +207,16 @@ impl Watcher for Watch {
     fn bytes_went(&self, bytes: usize) {
         self.step(|stage| match stage {
             Stage::Idle(_) => Some(Stage::Idle(self.clock.now())),
-            Stage::Answering(_, went) if went.saturating_add(bytes) >= SIGN_OF_LIFE_BYTES => {
-                Some(Stage::Answering(self.clock.now(), 0))
+            Stage::Answering(mut reading) => {
+                reading.took(bytes, self.clock.now());
+                Some(Stage::Answering(reading))
             }
-            Stage::Answering(since, went) => Some(Stage::Answering(since, went + bytes)),
             _ => None,
         });
     }
 
     fn flushed(&self) {
-        self.step(|stage| matches!(stage, Stage::Answering(..)).then(|| Stage::Idle(self.clock.now())));
+        self.step(|stage| matches!(stage, Stage::Answering(_)).then(|| Stage::Idle(self.clock.now())));
     }
 }
 
@@ -229,7 +229,7 @@ mod tests {
     fn an_answer_that_goes_on_is_no_silence_and_one_that_is_not_read_is() {
         let clock = ManualClock::at(jiff::Timestamp::UNIX_EPOCH);
         let watch = Watch::new(Arc::new(clock.clone()), Work::default());
-        watch.enter(Stage::Answering(clock.now(), 0));
+        watch.enter(Stage::Answering(Reading::begun(clock.now())));
         let idle_for = || match watch.stage() {
             Stage::Idle(since) => clock.now().since(since).as_secs(),
             _ => panic!("it is not idle"),

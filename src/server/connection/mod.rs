@@ -6,6 +6,7 @@ mod frames;
 mod http1;
 mod http2;
 mod last_words;
+mod reading;
 mod streams;
 mod tasks;
 #[cfg(test)]
@@ -41,8 +42,6 @@ const FIRST_WORDS: Duration = Duration::from_secs(1);
 const NEXT_WORDS: Duration = Duration::from_secs(1);
 /// How long a client may take to read the last answer of a connection that we end, and to see that it ends.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// Who takes so much of an answer reads it; who takes less in `server.idle_timeout` is as silent as who does not ask.
-const SIGN_OF_LIFE_BYTES: usize = 64 * 1024;
 
 /// What a connection is served by and with.
 pub(super) struct Terms {

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    Bounds, Closing, FIRST_WORDS, SIGN_OF_LIFE_BYTES, answer::Answer, frames::Frames, tasks::Tasks, watched::Watcher,
+    Bounds, Closing, FIRST_WORDS, answer::Answer, frames::Frames, reading::Reading, tasks::Tasks, watched::Watcher,
     work::Work,
 };
 use crate::clock::{Moment, SharedClock, before};
@@ -35,8 +35,8 @@ struct State {
     /// Since when the client owes the rest of what it has begun.
     owing: Option<Moment>,
     working: usize,
-    /// The answers that are being written, by the tasks that write them: when the client last took a good piece of each.
-    answering: BTreeMap<Id, Moment>,
+    /// The answers that are being written, by the tasks that write them.
+    answering: BTreeMap<Id, Reading>,
     /// When an answer was last begun, or one was read or given up by the client: if there is no request, it is silent since.
     idle: Moment,
     spoken: bool,
@@ -116,7 +116,7 @@ impl Watch {
         self.work.is_there(true);
         drop(state);
         self.changed.notify_waiters();
-        Exchange { watch: Arc::clone(self), answering: None, went: 0, finished: false }
+        Exchange { watch: Arc::clone(self), answering: None, finished: false }
     }
 
     /// Ends when the client has taken too long over something, or gives up too much; ends before that the requests whose
@@ -141,7 +141,7 @@ impl Watch {
     /// Who writes an answer that has waited too long to be read. Each is given once.
     fn take_unread(&self, bounds: &Bounds) -> Vec<Id> {
         let (mut state, now) = (self.state(), self.clock.now());
-        let too_long = |_: &Id, since: &mut Moment| now.since(*since) >= bounds.idle_timeout;
+        let too_long = |_: &Id, reading: &mut Reading| now.since(reading.silent_since()) >= bounds.idle_timeout;
         state.answering.extract_if(.., too_long).map(|(id, _)| id).collect()
     }
 
@@ -158,8 +158,8 @@ impl Watch {
         if let Some((Duration::ZERO, end)) = first {
             return Err(end);
         }
-        let unread = state.answering.values().min();
-        let unread = unread.map(|since| bounds.idle_timeout.saturating_sub(now.since(*since)));
+        let unread = state.answering.values().map(Reading::silent_since).min();
+        let unread = unread.map(|since| bounds.idle_timeout.saturating_sub(now.since(since)));
         Ok(first.map(|(left, _)| left).into_iter().chain(unread).min().unwrap_or(Duration::MAX))
     }
 
@@ -205,8 +205,6 @@ impl Watch {
 pub(super) struct Exchange {
     watch: Arc<Watch>,
     answering: Option<Id>,
-    /// Bytes of the answer since the last good piece.
-    went: usize,
     pub(super) finished: bool,
 }
 
@@ -218,7 +216,7 @@ impl Exchange {
             let mut state = self.watch.state();
             let now = self.watch.clock.now();
             state.working = state.working.saturating_sub(1);
-            state.answering.insert(id, now);
+            state.answering.insert(id, Reading::begun(now));
             state.idle = now;
         }
         Body::new(Answer::new(body, self))
@@ -226,15 +224,10 @@ impl Exchange {
 
     /// So many bytes of the answer are given to HTTP/2, since the client has taken those before.
     pub(super) fn goes_on(&mut self, bytes: usize) {
-        self.went = self.went.saturating_add(bytes);
-        if self.went < SIGN_OF_LIFE_BYTES {
-            return;
-        }
-        self.went = 0;
         let mut state = self.watch.state();
         // Not there any more: patience was lost.
-        if let Some(since) = self.answering.and_then(|id| state.answering.get_mut(&id)) {
-            *since = self.watch.clock.now();
+        if let Some(reading) = self.answering.and_then(|id| state.answering.get_mut(&id)) {
+            reading.took(bytes, self.watch.clock.now());
         }
     }
 }

@@ -14,6 +14,10 @@ use crate::clock::ManualClock;
 const IDLE: Duration = Duration::from_secs(60);
 /// Of which two are more than [`IDLE`].
 const A_WHILE: Duration = Duration::from_secs(40);
+/// In which an honest client reads a good piece, though a slow one; for all of a long answer it needs more than [`IDLE`].
+const AT_ITS_PACE: Duration = Duration::from_secs(7);
+/// In which an honest client reads much more than this: a bit, but one that is more than what counts as none.
+const A_BIT: (usize, Duration) = (96 * 1024, Duration::from_secs(20));
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: g\r\n\r\n";
 /// More than a connection takes at once, over either protocol.
 const GOOD_PIECE: usize = 256 * 1024;
@@ -60,12 +64,12 @@ impl Listener {
     }
 }
 
-/// Reads so many bytes at once, each time after a while, until the end; gives how many.
-async fn read_http1(listener: &Listener, client: &mut DuplexStream, at_once: usize) -> usize {
+/// Reads so many bytes at once, each time after so long, until the end; gives how many.
+async fn read_http1(listener: &Listener, client: &mut DuplexStream, at_once: usize, each: Duration) -> usize {
     let (mut all, mut piece) = (0, vec![0; at_once]);
     while let Ok(more @ 1..) = read_full(client, &mut piece).await {
         all += more;
-        listener.pass(A_WHILE).await;
+        listener.pass(each).await;
     }
     all
 }
@@ -82,14 +86,16 @@ async fn read_full(client: &mut DuplexStream, piece: &mut [u8]) -> std::io::Resu
 }
 
 #[tokio::test]
-async fn who_reads_an_answer_steadily_has_all_of_it_and_who_takes_it_in_drips_has_not() {
-    const LENGTH: usize = 8 * GOOD_PIECE;
-    for (at_once, whole) in [(GOOD_PIECE, true), (8 * 1024, false)] {
+async fn who_reads_an_answer_steadily_has_all_of_it_and_who_takes_it_in_drips_or_bits_has_not() {
+    const LENGTH: usize = 16 * GOOD_PIECE;
+    let (bit, each_bit) = A_BIT;
+    for (at_once, each, whole) in [(GOOD_PIECE, AT_ITS_PACE, true), (8 * 1024, A_WHILE, false), (bit, each_bit, false)]
+    {
         let listener = Listener::new();
         let (mut client, ours) = duplex(64 * 1024);
         let serving = tokio::spawn(http1::serve(ours, Long(LENGTH), listener.terms()));
         client.write_all(b"GET / HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n").await.unwrap();
-        let read = read_http1(&listener, &mut client, at_once).await;
+        let read = read_http1(&listener, &mut client, at_once, each).await;
         assert_eq!(read > LENGTH, whole, "{read} bytes, {at_once} at once");
         drop(client);
         serving.await.unwrap();
@@ -98,10 +104,13 @@ async fn who_reads_an_answer_steadily_has_all_of_it_and_who_takes_it_in_drips_ha
 
 #[tokio::test]
 async fn over_http2_too() {
-    const LENGTH: usize = 8 * GOOD_PIECE;
+    const LENGTH: usize = 16 * GOOD_PIECE;
+    let (bit, each_bit) = A_BIT;
     // The drips are so many that something goes out within the bound each time, but no good piece.
     let drips = Duration::from_secs(4);
-    for (at_once, each, window, whole) in [(GOOD_PIECE, A_WHILE, 65_535, true), (1, drips, 4096, false)] {
+    for (at_once, each, window, whole) in
+        [(GOOD_PIECE, AT_ITS_PACE, 65_535, true), (1, drips, 4096, false), (bit, each_bit, 65_535, false)]
+    {
         let listener = Listener::new();
         let (client, ours) = duplex(64 * 1024);
         let _serving = tokio::spawn(http2::serve(ours, Long(LENGTH), listener.terms()));
@@ -131,6 +140,27 @@ async fn over_http2_too() {
             }
         }
         assert_eq!((read == LENGTH, end), (whole, (!whole).then_some(h2::Reason::CANCEL)), "{read} bytes");
+    }
+}
+
+#[tokio::test]
+async fn who_says_nothing_from_the_first_is_not_waited_for_as_long_as_who_was_answered() {
+    for (spoken, times) in [(false, 1), (true, 2)] {
+        let listener = Listener::new();
+        let (mut client, ours) = duplex(64 * 1024);
+        let mut terms = listener.terms();
+        terms.bounds.idle_timeout = 2 * terms.bounds.header_timeout;
+        let serving = tokio::spawn(http1::serve(ours, Long(1), terms));
+        listener.pass(Duration::ZERO).await;
+        if spoken {
+            client.write_all(GET).await.unwrap();
+            read_answer(&mut client, 1).await;
+        }
+        for _ in 0..times {
+            assert!(!serving.is_finished());
+            listener.pass(IDLE).await;
+        }
+        assert!(serving.is_finished());
     }
 }
 

@@ -7,6 +7,7 @@ mod authority;
 mod collector;
 mod described;
 mod fault_proxy;
+mod log;
 mod odd_clock;
 mod routes;
 mod setup;
@@ -23,6 +24,8 @@ pub use authority::{Authority, tls_files};
 pub use collector::{Collector, Export, attribute};
 #[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
 pub use fault_proxy::FaultProxy;
+#[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
+pub use log::log;
 #[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
 pub use odd_clock::OddClock;
 #[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
@@ -49,6 +52,14 @@ pub const SUPPORT: &str = "02795dxx-xxxx-xxxx-xxxx-2f13cf5a0dxx";
 /// So many seconds.
 pub const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
+}
+
+/// Much longer than anything may take that a test waits for, on any machine.
+pub const LATE: Duration = secs(30);
+
+/// What `work` gives. A test that waits for what does not come any more fails, and does not hang.
+pub async fn in_time<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(LATE, work).await.expect("it does not come")
 }
 
 /// Ends when `done` says so. Everything in a test shares one thread, so that yielding lets all else go on.
