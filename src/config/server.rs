@@ -32,7 +32,8 @@ pub struct ServerConfig {
     pub base_path: String,
     /// The longest request body that is read, in bytes.
     pub max_body: Size,
-    /// How long the headers of a request may take, from their first byte; and a TLS handshake.
+    /// How long the headers of a request may take, from their first byte; a TLS handshake; and the silence of a connection
+    /// that has asked for nothing yet.
     #[serde(with = "DurationText")]
     pub header_timeout: Duration,
     /// How long the body of a request may take.
