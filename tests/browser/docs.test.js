@@ -86,7 +86,7 @@ describe("a request", () => {
 
   test("is tried with one's own key, and its answer is shown", async () => {
     const page = await chromium.open(docs);
-    const { operation, answer, key, body, header, send } = await unfold(page, "query_queue_summary");
+    const { answer, key, body, header, send } = await unfold(page, "query_queue_summary");
     await key.fill(world.key);
     await body.fill(JSON.stringify({ queues: [SALES] }));
     await send();
@@ -101,10 +101,13 @@ describe("a request", () => {
     const kept = await page.evaluate(() => [location.href, JSON.stringify({ ...localStorage, ...sessionStorage }), document.cookie].join());
     assert.ok(!kept.includes(world.key), kept);
     assert.equal(await page.locator("article#get_organization").getByLabel("Your key").inputValue(), world.key);
-    await operation.getByText("Request headers").click();
-    await operation.getByLabel("Cache-Control").fill("no-cache");
-    await send();
-    assert.match(await header("cache-status").textContent(), /fwd=request/);
+    // What is fresh for minutes, however slow the browser is.
+    const other = await unfold(page, "get_organization");
+    await other.send();
+    await other.operation.getByText("Request headers").click();
+    await other.operation.getByLabel("Cache-Control").fill("no-cache");
+    await other.send();
+    assert.match(await other.header("cache-status").textContent(), /fwd=request/);
     await page.finish();
   });
 
