@@ -1,7 +1,9 @@
 //! Does the gateway stay as it is? One process, days of its life in a short time: wallboards that watch, apps that log in and
 //! out, connections that come and go, requests that are given up, keys that are guessed, a vendor that falters and comes
-//! back, reloads, purges, operators who look. Its memory, descriptors, tasks and series are written down in rounds, and must
-//! be flat in the end. `cargo bench --bench soak -- 7200` goes on for two hours; ten minutes if nothing is said.
+//! back, reloads, purges, operators who look. Its memory, descriptors, tasks and series are written down in rounds: memory
+//! and series must be flat in the end. When all have left, it must go back to as many descriptors and tasks as it had before
+//! they came: while they are there, these follow what is asked, and who wants to see one that is lost must look then.
+//! `cargo bench --bench soak -- 7200` goes on for two hours; ten minutes if nothing is said.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,13 +23,14 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use support::{Server, memory, start_gateway, start_vendor};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    task::JoinSet,
 };
 use wesal_gateway::{
     callers::ApiKey,
@@ -40,11 +43,32 @@ const SALES: &str = "01756dxx-xxxx-xxxx-xxxx-7c12cf9a0dxx";
 const APPS: u64 = 16;
 /// Between two things that an app does: what is looked for does not come from haste.
 const BREATH: Duration = Duration::from_millis(100);
+const ROUTES: [&str; 6] = ["organization", "questions", "surveys", "summary", "activity", "performance"];
 const ROUNDS: u32 = 24;
 const DISTURBANCES_A_ROUND: u32 = 12;
+const CACHE: &str = "[cache]\ncapacity = \"8 MiB\"\n";
 
-/// What a round found: of memory, descriptors and tasks the least of its moments. What stays lifts that; what a busy machine
-/// leaves under way for a while does not.
+/// With these, what those who have left asked for is fetched ahead for a few seconds more, and not for hours.
+const SOON_FORGOTTEN: &str = "
+[cache.organization]
+ttl = \"1s\"
+[cache.questions]
+ttl = \"1s\"
+[cache.queue_summary]
+ttl = \"1s\"
+[cache.queue_activity]
+ttl = \"1s\"
+[cache.queue_performance]
+ttl = \"1s\"
+closed_ttl = \"1s\"
+settled_ttl = \"1s\"
+";
+/// Longer than any wait of the gateway's that nobody ends: a request cut short, a connection to the vendor that is idle.
+const REST: Duration = Duration::from_secs(90);
+/// The operators' own, which looks.
+const LOOKING: f64 = 2.0;
+
+/// What a round found: of memory, descriptors and tasks the least of its moments.
 #[derive(Debug)]
 struct Found {
     memory: f64,
@@ -62,15 +86,15 @@ fn main() {
     let key = ApiKey::generate().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (vendor, settings) = runtime.block_on(start_vendor());
-    let settings = format!(
-        "{settings}rate_limit = {{ requests = 1000, per = \"1s\", burst = 1000 }}\n[cache]\ncapacity = \"8 MiB\"\n"
-    );
+    let settings = format!("{settings}rate_limit = {{ requests = 1000, per = \"1s\", burst = 1000 }}\n{CACHE}");
     let (gateway, base) = start_gateway(work.path(), &settings, "", &key);
     let address: SocketAddr = base.strip_prefix("http://").unwrap().split('/').next().unwrap().parse().unwrap();
     let operators = operators(work.path());
     let counted = Arc::new(AtomicU64::new(0));
+    let before = look(&gateway, operators, 0);
+    let mut apps = JoinSet::new();
     for app in 0..APPS {
-        runtime.spawn(live(app, address, key.expose().to_owned(), Arc::clone(&counted)));
+        apps.spawn_on(live(app, address, key.expose().to_owned(), Arc::clone(&counted)), runtime.handle());
     }
     println!("round  memory KiB  descriptors  tasks  series   requests");
     let mut found = Vec::new();
@@ -92,14 +116,11 @@ fn main() {
     }
     let [third, last] = [2, 3].map(|quarter| found.chunks(found.len() / 4).nth(quarter).unwrap());
     let mut grows = false;
-    // What each may differ by: memory by what arenas take and give back, the others by what is under way; series by what
-    // happens for the first time, which in a short run is still much.
-    let at_once = f64::from(u32::try_from(APPS).unwrap());
+    // What each may differ by: memory by what arenas take and give back, series by what happens for the first time, which in
+    // a short run is still much.
     let late = if seconds < 600 { 0.05 } else { 0.01 };
     for (what, of, may) in [
         ("memory KiB", (|found| found.memory) as fn(&Found) -> f64, third[0].memory * 0.1),
-        ("descriptors", |found| found.descriptors, at_once),
-        ("tasks", |found| found.tasks, at_once),
         ("series", |found| found.series, third[0].series * late),
     ] {
         let [before, after] = [third, last].map(|quarter| median(quarter.iter().map(of)));
@@ -108,6 +129,26 @@ fn main() {
         grows |= !flat;
     }
     assert!(last[0].requests > third[0].requests, "it answers no more");
+    runtime.block_on(apps.shutdown());
+    ROUTES.into_iter().for_each(|route| vendor.unscript(route));
+    let config = work.path().join("config.toml");
+    fs::write(&config, fs::read_to_string(&config).unwrap().replace(CACHE, &format!("{CACHE}{SOON_FORGOTTEN}")))
+        .unwrap();
+    reload(&gateway);
+    let left = Instant::now();
+    let stays =
+        |after: &Found| after.tasks > before.tasks + LOOKING || after.descriptors > before.descriptors + LOOKING;
+    let mut after = look(&gateway, operators, 0);
+    while stays(&after) && left.elapsed() < REST {
+        std::thread::sleep(Duration::from_secs(1));
+        after = look(&gateway, operators, 0);
+    }
+    for (what, before, after) in
+        [("descriptors", before.descriptors, after.descriptors), ("tasks", before.tasks, after.tasks)]
+    {
+        println!("{what}: {before} before all came, {after} when they had left for {:.0?}", left.elapsed());
+    }
+    assert!(!stays(&after), "something stays");
     assert!(!grows);
 }
 
@@ -157,14 +198,18 @@ fn curl(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Has it read its settings again.
+fn reload(gateway: &Server) {
+    let signalled = Command::new("kill").args(["-HUP", &gateway.0.id().to_string()]).status().unwrap();
+    assert!(signalled.success());
+}
+
 /// What happens to a gateway in its life, one thing after the other.
 fn disturb(n: u32, vendor: &Simulator, gateway: &Server, operators: SocketAddr) {
-    const ROUTES: [&str; 6] = ["organization", "questions", "surveys", "summary", "activity", "performance"];
     match n % 6 {
         0 => vendor.expire_tokens(),
         1 => {
-            let signalled = Command::new("kill").args(["-HUP", &gateway.0.id().to_string()]).status().unwrap();
-            assert!(signalled.success());
+            reload(gateway);
         }
         2 => {
             let url = format!("http://{operators}/admin/cache/purge");
