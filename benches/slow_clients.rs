@@ -55,6 +55,11 @@ const PACE: u32 = 50;
 /// As shipped.
 const HEADER_TIMEOUT: u64 = 5;
 const BODY_TIMEOUT: u64 = 10;
+/// Of a reader; looked for each `header_timeout`.
+const IDLE_TIMEOUT: u64 = 75;
+/// The bytes of a segment as they are between machines. With loopback's own, 64 KiB, the kernel takes megabytes of answers
+/// for each connection before the gateway waits for the first.
+const OF_A_NETWORK: u32 = 1460;
 /// What honest callers at their own pace must keep.
 const KEPT: f64 = 0.95;
 /// How much later than its bound one may see that it was cut off: it looks every second, and has only a share of the machine.
@@ -92,14 +97,13 @@ fn ways(key: &ApiKey, path: &str) -> Vec<Way> {
             reads: true,
             bound: BODY_TIMEOUT,
         },
-        // Loopback's buffers hold these answers: what ends such a one is the bound of the head that it begins after a second with
-        // its first further word, and it sees so with the second word after that.
+        // More than the buffers between hold (`OF_A_NETWORK`), so that the gateway waits for it to be read.
         Way {
             what: "readers",
             first: format!("{get}\r\n").repeat(20).into_bytes(),
-            then: Vec::new(),
+            then: b"G".to_vec(),
             reads: false,
-            bound: HEADER_TIMEOUT + 2,
+            bound: IDLE_TIMEOUT + HEADER_TIMEOUT,
         },
     ]
 }
@@ -118,6 +122,7 @@ async fn slow(address: SocketAddr, way: Way, lasted: Lasted, over: watch::Receiv
     while !*over.borrow() {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
+        socket2::SockRef::from(&socket).set_tcp_mss(OF_A_NETWORK).unwrap();
         let Ok(mut stream) = socket.connect(address).await else {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
@@ -135,7 +140,7 @@ async fn slow(address: SocketAddr, way: Way, lasted: Lasted, over: watch::Receiv
             } else {
                 second.await;
                 // Its end is that of its writing: the first word after a cut is answered with a reset.
-                cut_off = stream.write_all(b"G").await.is_err();
+                cut_off = stream.write_all(&way.then).await.is_err();
             }
             if *over.borrow() {
                 return;
