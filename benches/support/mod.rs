@@ -39,6 +39,12 @@ pub(crate) async fn start_vendor() -> (Simulator, String) {
 
 /// A gateway with one caller, and its base URL. `settings` are `[upstream]` and whatever else, `server` more of `[server]`.
 pub(crate) fn start_gateway(work: &Path, settings: &str, server: &str, key: &ApiKey) -> (Server, String) {
+    // Another may be given a port between its choice and its use.
+    let started = (0..5).find_map(|_| try_to_start_gateway(work, settings, server, key));
+    started.expect("the gateway does not start")
+}
+
+fn try_to_start_gateway(work: &Path, settings: &str, server: &str, key: &ApiKey) -> Option<(Server, String)> {
     let scheme = if server.contains("tls") { "https" } else { "http" };
     let [port, admin] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
     let config = format!(
@@ -65,12 +71,14 @@ scopes = [\"organization\", \"questions\", \"surveys\", \"queues\"]
         .stderr(fs::File::create("/dev/null").unwrap())
         .spawn()
         .unwrap();
-    let gateway = Server(gateway);
+    let mut gateway = Server(gateway);
     let ready = format!("{scheme}://127.0.0.1:{port}/readyz");
     while !Command::new("curl").args(["-sfk", "-o", "/dev/null", &ready]).status().unwrap().success() {
-        std::thread::yield_now();
+        if gateway.0.try_wait().unwrap().is_some() {
+            return None;
+        }
     }
-    (gateway, format!("{scheme}://127.0.0.1:{port}/api/v1"))
+    Some((gateway, format!("{scheme}://127.0.0.1:{port}/api/v1")))
 }
 
 /// What the gateway answers.

@@ -49,11 +49,13 @@ async fn serve(port: u16) -> Result<(), Failed> {
         let _ = vendor_ended.await;
     }));
     let drained = tokio::select! {
-        drained = gateway.serve(bound, stop.told(events::nothing_to_reload)) => drained,
+        // As `serve` does.
+        biased;
         () = again.told_twice() => {
             events::drain_cut_short();
             return Err(Failed::Said);
         }
+        drained = gateway.serve(bound, stop.told(events::nothing_to_reload)) => drained,
     };
     drop(end_vendor);
     vendor.await??;

@@ -48,13 +48,16 @@ async fn serve(config: &Config, source: Source, read: Fingerprint, passed: Passe
     let bound = Bound::take_over(config, passed).await?;
     let told = stop.told(|| reloader.ask());
     tokio::select! {
-        drained = gateway.serve(bound, told) => match drained {
-            Drained { cut_off: 0 } => Ok(()),
-            Drained { .. } => Err(Failed::Said),
-        },
+        // What begins a drain is heard here before anybody can see it begin, so that the second signal does not become one with
+        // the first.
+        biased;
         () = again.told_twice() => {
             events::drain_cut_short();
             Err(Failed::Said)
         }
+        drained = gateway.serve(bound, told) => match drained {
+            Drained { cut_off: 0 } => Ok(()),
+            Drained { .. } => Err(Failed::Said),
+        },
     }
 }

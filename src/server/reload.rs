@@ -180,9 +180,9 @@ impl Reloader {
         loop {
             tokio::select! {
                 () = shared.asked.notified() => {
-                    service_manager::reloading();
+                    service_manager::reloading().await;
                     self.reload_in_turn().await;
-                    service_manager::ready();
+                    service_manager::ready().await;
                 }
                 () = shared.clock.sleep(LOOK_EACH) => {
                     let source = source.clone();

@@ -1,7 +1,7 @@
 //! What the service manager is told (sd_notify(3)), where there is one that asked to be.
 
 use sd_notify::NotifyState;
-use tokio::sync::watch;
+use tokio::{sync::watch, task::spawn_blocking};
 
 use super::listener::Pulse;
 use crate::{
@@ -11,21 +11,20 @@ use crate::{
 
 /// It listens. Whether the vendor took the login is not waited for: a vendor that is down is no reason to end or restart the
 /// gateway, which may have answers to give, and logs in by itself as soon as it can.
-pub(super) fn ready() {
-    tell(&[NotifyState::Ready]);
+pub(super) async fn ready() {
+    tell(vec![NotifyState::Ready]).await;
 }
 
 /// It drains.
-pub(super) fn stopping() {
-    tell(&[NotifyState::Stopping]);
+pub(super) async fn stopping() {
+    tell(vec![NotifyState::Stopping]).await;
 }
 
 /// The configuration is being read again, until [`ready`] is told (`Type=notify-reload`).
-pub(super) fn reloading() {
+pub(super) async fn reloading() {
     // systemd wants to know when, to tell this from an earlier time.
     let now = NotifyState::monotonic_usec_now().ok();
-    let told: Vec<_> = [NotifyState::Reloading].into_iter().chain(now).collect();
-    tell(&told);
+    tell([NotifyState::Reloading].into_iter().chain(now).collect()).await;
 }
 
 /// Says twice in each `WatchdogSec=` that all is well, if the accept loops answer, and the runtime, which this runs on, goes
@@ -51,13 +50,14 @@ pub(super) async fn feed_the_watchdog(
             }
         };
         if before(clock.as_ref(), clock.now().after(each), well).await.is_some() {
-            tell(&[NotifyState::Watchdog]);
+            tell(vec![NotifyState::Watchdog]).await;
         }
     }
 }
 
-fn tell(state: &[NotifyState<'_>]) {
-    if let Err(reason) = sd_notify::notify(state) {
+/// A service manager that does not read lets who writes wait: hence not on a thread that answers.
+async fn tell(state: Vec<NotifyState<'static>>) {
+    if let Ok(Err(reason)) = spawn_blocking(move || sd_notify::notify(&state)).await {
         events::service_manager_not_told(&reason);
     }
 }

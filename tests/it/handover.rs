@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::{
@@ -13,6 +14,7 @@ use tokio::{
     net::TcpStream,
     sync::Semaphore,
     task::JoinSet,
+    time::Instant,
 };
 use wesal_gateway::server::{Bound, Drained};
 
@@ -25,8 +27,12 @@ const AT_ONCE: usize = 200;
 const KEPT: usize = 50;
 /// Requests between two restarts, at least.
 const BETWEEN: u64 = 50;
-/// Requests that have to be sent again, at most: as many as a pause of the whole machine at one restart makes so.
+/// Requests that have to be sent again though they came soon, at most: as many as a pause of the whole machine at one
+/// restart makes so.
 const MOST_TOO_LATE: u64 = KEPT as u64;
+/// A process that is to end waits so long for a request that may be on its way (docs/operating.md). A client whom the machine
+/// keeps from sending it for longer sends it again.
+const LAST_CALL: Duration = Duration::from_secs(1);
 const ORGANIZATION: &str = "/api/v1/queries/organization";
 
 /// What asks, as long as it is not over.
@@ -54,9 +60,14 @@ impl Load {
             let place = Arc::clone(&room).acquire_owned().await.unwrap();
             let (load, key) = (self.clone(), key.clone());
             asking.spawn(async move {
-                let mut stream = TcpStream::connect(address).await.unwrap();
-                let asked = ask(&mut stream, &format!("{key}\r\nConnection: close")).await;
-                let (answer, _) = asked.expect("a request was lost");
+                let answer = loop {
+                    let began = Instant::now();
+                    let mut stream = TcpStream::connect(address).await.unwrap();
+                    match ask(&mut stream, &format!("{key}\r\nConnection: close"), began).await {
+                        Ok((answer, _)) => break answer,
+                        Err(waited) => assert!(waited > LAST_CALL, "a request was lost after {waited:?}"),
+                    }
+                };
                 drop(place);
                 assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
                 load.note_answer();
@@ -75,17 +86,25 @@ impl Load {
     /// one who was paused for longer than a kept connection is waited for.
     async fn ask_on(self, address: SocketAddr, key: String) {
         while self.goes_on() {
+            let mut silent_since = Instant::now();
             let mut stream = TcpStream::connect(address).await.unwrap();
             let (mut kept, mut is_first) = (true, true);
             while kept && self.goes_on() {
-                let Some((answer, closes)) = ask(&mut stream, &key).await else {
-                    assert!(!is_first, "a request was lost");
-                    self.too_late.fetch_add(1, Ordering::Relaxed);
-                    break;
-                };
-                assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-                self.note_answer();
-                (kept, is_first) = (!closes, false);
+                let began = Instant::now();
+                match ask(&mut stream, &key, silent_since).await {
+                    Ok((answer, closes)) => {
+                        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+                        self.note_answer();
+                        (kept, is_first, silent_since) = (!closes, false, began);
+                    }
+                    Err(waited) => {
+                        if waited <= LAST_CALL {
+                            assert!(!is_first, "a request was lost after {waited:?}");
+                            self.too_late.fetch_add(1, Ordering::Relaxed);
+                        }
+                        kept = false;
+                    }
+                }
             }
         }
     }
@@ -102,22 +121,25 @@ impl Load {
     }
 }
 
-/// An answer, read to its end, and whether the connection ends with it; nothing if that ends before a byte of it came.
-async fn ask(stream: &mut TcpStream, authorization: &str) -> Option<(String, bool)> {
+/// An answer, read to its end, and whether the connection ends with it. If that ends before a byte of the answer came: how
+/// long the gateway had waited for the request at the most, if it had nothing to read since `silent_since`.
+async fn ask(stream: &mut TcpStream, authorization: &str, silent_since: Instant) -> Result<(String, bool), Duration> {
     let head = format!("GET {ORGANIZATION} HTTP/1.1\r\nHost: gateway\r\nAuthorization: {authorization}\r\n\r\n");
-    stream.write_all(head.as_bytes()).await.ok()?;
+    let sent = stream.write_all(head.as_bytes()).await;
+    let waited = silent_since.elapsed();
+    sent.map_err(|_| waited)?;
     let mut answer = Vec::new();
     loop {
         let came = stream.read_buf(&mut answer).await;
         if answer.is_empty() {
-            return None;
+            return Err(waited);
         }
         let text = String::from_utf8_lossy(&answer);
         assert!(matches!(came, Ok(1..)), "a request was lost: {came:?} after {text:?}");
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
         if body.len() == length.parse::<usize>().unwrap() {
-            return Some((text.to_string(), head.contains("connection: close")));
+            return Ok((text.to_string(), head.contains("connection: close")));
         }
     }
 }

@@ -122,6 +122,9 @@ async fn what_an_operator_does_is_logged_with_the_request_that_asked_for_it() {
         assert_eq!((member("act"), member("status")), (json!(act), json!(status)));
     }
     service.operate_as("GET", "/admin/log-filter", "", "looked").await;
+    // Lines come in order: had there been one, it would stand there now.
+    service.operate_as("POST", "/admin/reload", "", "afterwards").await;
+    service.logs("\"afterwards\"").await;
     assert!(!fs::read_to_string(service.log()).unwrap().contains("\"looked\""));
 }
 

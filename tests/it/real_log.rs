@@ -14,7 +14,7 @@ use tokio::{
 };
 use wesal_gateway::callers::ApiKey;
 
-use crate::harness::{Act, Authority, FaultProxy, SALES, Setup, World, http};
+use crate::harness::{Act, Authority, FaultProxy, SALES, Setup, World, http, in_time, until};
 
 const CLIENT_ID: &str = "canary-client-id-815=";
 const EMAIL: &str = "canary-email-815@wesal.example";
@@ -113,7 +113,7 @@ async fn serve(folder: &TempDir, settings: &str) -> Program {
     let process = Program(process);
     let mut notice = [0; 256];
     while !notice.starts_with(b"READY=1\n") {
-        notices.recv(&mut notice).await.unwrap();
+        in_time(notices.recv(&mut notice)).await.unwrap();
     }
     process
 }
@@ -258,9 +258,7 @@ async fn a_refused_login_is_remembered_and_told_without_what_was_refused() {
     let (mut seen, mut logged) = (String::new(), String::new());
     for said in ["the vendor refuses the service login", "the vendor refused the service login before this start"] {
         let process = serve(&folder, &settings).await;
-        while !log(&folder).contains(said) {
-            tokio::task::yield_now().await;
-        }
+        in_time(until(|| log(&folder).contains(said))).await;
         let public = UnixStream::connect(folder.path().join("public.sock")).await.unwrap();
         let public = authority.connect(public, &["http/1.1"]).await.unwrap();
         let head = format!("GET /api/v1/queries/organization HTTP/1.1\r\nAuthorization: {}", world.key());

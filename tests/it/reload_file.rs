@@ -74,7 +74,7 @@ async fn a_file_that_is_swapped_through_a_link_is_seen() {
     symlink("one", folder.path().join("data")).unwrap();
     let world = with_file(&folder.path().join("data"), |_| {}).await;
     let longer =
-        text_of(&world.config).replace("[cache.organization]\nttl = \"10m\"", "[cache.organization]\nttl = \"20m\"");
+        text_of(&world.config).replace("[cache.organization]\nttl = \"10m\"", "[cache.organization]\nttl = \"20h\"");
     fs::write(folder.path().join("two/config.toml"), longer).unwrap();
     ttl(&world).await;
     assert!(ttl(&world).await.parse::<u64>().unwrap() <= 600);

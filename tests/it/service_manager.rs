@@ -8,11 +8,12 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UnixStream},
+    time::Instant,
 };
 use wesal_gateway::{config::Secret, server::Bound};
 
 use crate::{
-    harness::{World, in_time},
+    harness::{World, in_time, secs},
     program::Service,
 };
 
@@ -40,6 +41,19 @@ async fn the_service_manager_is_told_how_things_stand() {
     let socket = service.socket();
     assert_eq!(service.code().await, Some(0));
     assert!(!socket.exists());
+}
+
+#[tokio::test]
+async fn a_service_manager_that_does_not_read_holds_up_nobody() {
+    let world = World::new().await;
+    // A notice each 10 ms: the kernel keeps about ten of them.
+    let service = Service::start(&world, "export WATCHDOG_USEC=20000 TOKIO_WORKER_THREADS=1", None).await;
+    let began = Instant::now();
+    while began.elapsed() < secs(1) {
+        assert!(in_time(service.ask("/livez")).await.ends_with("alive\n"));
+    }
+    service.signal("TERM");
+    assert_eq!(service.code().await, Some(0));
 }
 
 #[tokio::test]

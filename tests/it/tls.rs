@@ -3,7 +3,6 @@
 use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use reqwest::Version;
@@ -17,7 +16,7 @@ use wesal_gateway::{
     server::Gateway,
 };
 
-use crate::harness::{Authority, Setup, World, secs, tls_files};
+use crate::harness::{Authority, Setup, World, in_time, secs, tls_files};
 
 const ORGANIZATION: &str = "/api/v1/queries/organization";
 
@@ -59,7 +58,7 @@ async fn both_protocols_answer_by_what_the_client_can_speak() {
 async fn a_client_who_does_not_speak_tls_or_never_finishes_is_cut_off_and_delays_nobody() {
     let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
     let mut setup = with_certificate(&authority, folder.path());
-    setup.config.server.header_timeout = Duration::from_millis(300);
+    setup.config.server.header_timeout = secs(1);
     let world = setup.start().await;
     let mut strangers = Vec::new();
     for sent in [&b""[..], b"\x16\x03\x01\x02\x00\x01\x00", b"\x16"].repeat(20) {
@@ -72,7 +71,7 @@ async fn a_client_who_does_not_speak_tls_or_never_finishes_is_cut_off_and_delays
     assert_eq!(answer.status(), 200);
     for mut stranger in strangers {
         // An alert may come before the end.
-        let _ = stranger.read_to_end(&mut Vec::new()).await;
+        let _ = in_time(stranger.read_to_end(&mut Vec::new())).await;
     }
     assert!(world.raw(b"GET /livez HTTP/1.1\r\nHost: gateway\r\n\r\n").await.bytes().all(|byte| byte != b'H'));
 }
@@ -112,9 +111,12 @@ async fn a_certificate_that_is_exchanged_behind_a_link_is_shown_to_who_comes_nex
     let client = authority.client().build().unwrap();
     assert_eq!(client.get(url(&world, "/livez")).send().await.unwrap().status(), 200);
     point(&data, &second);
-    while shown(&world, &authority).await != second_shown {
-        world.advance(secs(2));
-    }
+    in_time(async {
+        while shown(&world, &authority).await != second_shown {
+            world.advance(secs(2));
+        }
+    })
+    .await;
     assert_eq!(client.get(url(&world, "/livez")).send().await.unwrap().status(), 200, "the open connection goes on");
 
     let spoil = |name: &str, spoil: &dyn Fn(&Path)| -> PathBuf {
@@ -123,6 +125,7 @@ async fn a_certificate_that_is_exchanged_behind_a_link_is_shown_to_who_comes_nex
         bad
     };
     let write = |file: PathBuf, text: &str| std::fs::write(file, text).unwrap();
+    let mut reasons: Vec<serde_json::Value> = Vec::new();
     for bad in [
         spoil("no key", &|bad| std::fs::remove_file(bad.join("server.key")).unwrap()),
         spoil("empty", &|bad| write(bad.join("server.pem"), "")),
@@ -132,23 +135,31 @@ async fn a_certificate_that_is_exchanged_behind_a_link_is_shown_to_who_comes_nex
         folder.path().join("nowhere"),
     ] {
         point(&data, &bad);
-        for _ in 0..10 {
-            world.advance(secs(2));
-            assert_eq!(shown(&world, &authority).await, second_shown, "{}", bad.display());
-        }
-        while told(&world, &authority).await.0.is_empty() {
-            world.advance(secs(2));
-        }
-        let (warnings, refused) = told(&world, &authority).await;
+        let (warnings, refused) = in_time(async {
+            loop {
+                world.advance(secs(2));
+                assert_eq!(shown(&world, &authority).await, second_shown, "{}", bad.display());
+                let (warnings, refused) = told(&world, &authority).await;
+                // Each is refused for another reason than the one before it.
+                if !warnings.is_empty() && !reasons.contains(&refused) {
+                    break (warnings, refused);
+                }
+            }
+        })
+        .await;
+        reasons.push(refused.clone());
         assert!(warnings[0].starts_with("certificate: its files have changed, and are not good"), "{warnings:?}");
         assert!(refused.as_str().unwrap().starts_with("server.tls."), "{refused}");
         assert_eq!(world.metric("warnings{about=\"certificate_refused\"}").await, 1.0);
     }
     point(&data, &third);
-    while shown(&world, &authority).await != third_shown {
-        world.advance(secs(2));
-    }
-    while told(&world, &authority).await != (vec![], serde_json::Value::Null) {}
+    in_time(async {
+        while shown(&world, &authority).await != third_shown {
+            world.advance(secs(2));
+        }
+        while told(&world, &authority).await != (vec![], serde_json::Value::Null) {}
+    })
+    .await;
 }
 
 /// What everybody and what operators are told of the certificate: the warnings, and why its files are refused.

@@ -155,7 +155,7 @@ async fn a_redirect_is_not_followed() {
     world.stop_vendor().await;
     let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let location = format!("http://{}/api/v1{QUESTIONS}", elsewhere.local_addr().unwrap());
-    let vendor = TcpListener::bind(world.vendor_address).await.unwrap();
+    let vendor = world.open_vendor_port();
     for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
         let asked = world.begin_get(QUESTIONS);
         let (mut call, _) = vendor.accept().await.unwrap();

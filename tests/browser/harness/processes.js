@@ -59,6 +59,18 @@ export async function newKey(name) {
 
 /** A gateway with these settings, which may be started again at the same addresses after it was stopped. */
 export async function gateway(settings) {
+  // Another may be given a port between its choice and its use.
+  for (let left = 5; left > 1; left -= 1) {
+    try {
+      return await gatewayAtOnce(settings);
+    } catch (error) {
+      if (!/in use/.test(error.message)) throw error;
+    }
+  }
+  return gatewayAtOnce(settings);
+}
+
+async function gatewayAtOnce(settings) {
   const [port, adminPort] = [await freePort(), await freePort()];
   const folder = await mkdtemp(join(tmpdir(), "wesal-gateway-"));
   const file = join(folder, "config.toml");

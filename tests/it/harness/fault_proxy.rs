@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpListener, TcpStream},
     sync::watch,
     task::{JoinHandle, JoinSet},
 };
@@ -20,7 +20,10 @@ use wesal_gateway::{
     simulator::Fault,
 };
 
-use super::acts::{Act, Came, Changed, http};
+use super::{
+    acts::{Act, Came, Changed, http},
+    closed_port::ClosedPort,
+};
 
 /// Stands where the gateway looks for the vendor. It ends when it is dropped.
 pub struct FaultProxy {
@@ -28,8 +31,8 @@ pub struct FaultProxy {
     shared: Arc<Shared>,
     /// While it accepts.
     accepting: Option<JoinHandle<()>>,
-    /// While it does not: keeps the port, and refuses whoever comes.
-    closed: Option<TcpSocket>,
+    /// While it does not.
+    closed: Option<ClosedPort>,
 }
 
 struct Shared {
@@ -106,9 +109,8 @@ impl FaultProxy {
             state.next.clear();
             state.always.clear();
         }
-        if let Some(socket) = self.closed.take() {
-            let listener = socket.listen(1024).unwrap();
-            self.accepting = Some(tokio::spawn(Arc::clone(&self.shared).accept(listener)));
+        if let Some(port) = self.closed.take() {
+            self.accepting = Some(tokio::spawn(Arc::clone(&self.shared).accept(port.open())));
         }
     }
 
@@ -117,10 +119,7 @@ impl FaultProxy {
         let Some(accepting) = self.accepting.take() else { return };
         accepting.abort();
         let _ = accepting.await;
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_reuseaddr(true).unwrap();
-        socket.bind(self.address).unwrap();
-        self.closed = Some(socket);
+        self.closed = Some(ClosedPort::at(self.address).await);
     }
 
     /// Calls that arrive from now on wait.

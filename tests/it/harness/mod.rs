@@ -3,6 +3,7 @@
 mod acts;
 mod answer;
 mod authority;
+mod closed_port;
 #[cfg(feature = "otlp")]
 mod collector;
 mod described;
@@ -19,6 +20,7 @@ pub use acts::{Act, http};
 pub use answer::Answer;
 #[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
 pub use authority::{Authority, tls_files};
+use closed_port::ClosedPort;
 #[cfg(feature = "otlp")]
 #[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
 pub use collector::{Collector, Export, attribute};
@@ -89,6 +91,7 @@ pub struct World {
     gateway: Option<JoinHandle<Drained>>,
     vendor_stop: Option<oneshot::Sender<()>>,
     vendor_task: Option<JoinHandle<std::io::Result<()>>>,
+    vendor_port: Option<ClosedPort>,
 }
 
 impl World {
@@ -192,13 +195,20 @@ impl World {
 
     /// Does `work` while time passes, for the pauses between tries.
     pub async fn passing<T>(&self, work: impl Future<Output = T>) -> T {
-        let mut work = std::pin::pin!(work);
-        loop {
-            tokio::select! {
-                biased;
-                done = &mut work => return done,
-                () = tokio::task::yield_now() => self.advance(Duration::from_millis(2)),
+        let time = async {
+            loop {
+                for _ in 0..20 {
+                    tokio::task::yield_now().await;
+                    self.advance(Duration::from_millis(2));
+                }
+                // What other threads do, who look names up or write files, comes as far as this one's time.
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
+        };
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = time => unreachable!("it goes on for ever"),
         }
     }
 
@@ -275,12 +285,18 @@ impl World {
         drop(self.vendor_stop.take());
         if let Some(task) = self.vendor_task.take() {
             task.await.unwrap().unwrap();
+            self.vendor_port = Some(ClosedPort::at(self.vendor_address).await);
         }
+    }
+
+    /// The port of a vendor that has gone away is open again.
+    pub fn open_vendor_port(&mut self) -> tokio::net::TcpListener {
+        self.vendor_port.take().expect("the vendor has gone away").open()
     }
 
     /// The vendor comes back, with all it knew.
     pub async fn restart_vendor(&mut self) {
-        let listener = tokio::net::TcpListener::bind(self.vendor_address).await.unwrap();
+        let listener = self.open_vendor_port();
         let (stop, task) = setup::serve_vendor(&self.vendor, listener);
         (self.vendor_stop, self.vendor_task) = (Some(stop), Some(task));
     }

@@ -139,6 +139,7 @@ impl Setup {
             gateway: Some(task),
             vendor_stop: Some(vendor_stop),
             vendor_task: Some(vendor_task),
+            vendor_port: None,
         }
     }
 }
