@@ -80,9 +80,12 @@ impl Service for Public {
 struct Behind(Admin);
 
 impl Service for Behind {
-    fn answer(&self, peer: &Peer, request: Request) -> impl Future<Output = Response> + Send {
+    async fn answer(&self, peer: &Peer, request: Request) -> Response {
         let (from, id) = (peer.address(request.headers()), http::request_id(request.headers()));
-        self.0.answer(request, from, id)
+        if !http::names_its_host(&request) {
+            return self.0.refuse(http::NO_HOST, id);
+        }
+        self.0.answer(request, from, id).await
     }
 }
 

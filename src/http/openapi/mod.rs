@@ -81,8 +81,9 @@ fn about() -> String {
     token. A success is Wesal's answer, value for value; an error is always a problem document (RFC 9457) that says what to \
     do, and whose `code` is what to branch on.\n\nRequests are checked before anything is spent: an unknown field or query \
     parameter, a doubled member, and a body that is nested more than {MAX_DEPTH} deep are refused. An unknown path is a 404 \
-    `not_found`, a method that a path does not take a 405 `method_not_allowed` with `Allow`. What is no HTTP request gets a \
-    bare 400, 414 or 431 without a body."
+    `not_found`, a method that a path does not take a 405 `method_not_allowed` with `Allow`. On any path, a \
+    request of HTTP/1.1 without a `Host`, or with two, is a 400 `invalid_request`. What is no HTTP \
+    request gets a bare 400, 414 or 431 without a body."
     )
 }
 
