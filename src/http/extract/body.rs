@@ -111,6 +111,7 @@ fn not_json(error: JsonError) -> Problem {
     let told = error.to_string();
     let fault = match error {
         JsonError::DuplicateKey { pointer } => Fault::at(pointer, "this member stands twice"),
+        JsonError::Unkept { pointer, why } => Fault::at(pointer, why),
         JsonError::Malformed(_) | JsonError::TooDeep => Fault::at("", told.clone()),
     };
     Problem::new(Code::InvalidRequest, format!("The body cannot be read: {told}.")).with_faults(vec![fault])
