@@ -397,6 +397,11 @@ async fn a_body_must_be_plain_json() {
     for kind in ["application/json", "application/json; charset=utf-8", "Application/JSON;charset=UTF-8"] {
         world.send(request(SUMMARY).header("content-type", kind)).await.ok();
     }
+    // Codings, too, are the same in capitals and small letters (RFC 9110, section 8.4.1).
+    for coding in ["identity", "Identity", "IDENTITY"] {
+        let request = request(SUMMARY).header("content-type", "application/json").header("content-encoding", coding);
+        world.send(request).await.ok();
+    }
 }
 
 #[tokio::test]

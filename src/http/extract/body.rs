@@ -99,7 +99,10 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
         let detail = "The body must be JSON: send it with Content-Type: application/json.";
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
     }
-    let plain = headers.get_all(header::CONTENT_ENCODING).iter().all(|coding| coding.as_bytes() == b"identity");
+    let plain = headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
     if !plain {
         let detail = "The body must be sent as it is, without Content-Encoding.";
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
