@@ -200,6 +200,29 @@ async fn what_no_honest_client_writes_is_refused_and_harms_nobody() {
     assert_eq!(world.vendor_calls_in_all(), 1);
 }
 
+#[tokio::test]
+async fn what_is_no_http_request_gets_a_bare_answer_as_the_pages_say() {
+    let world = World::new().await;
+    let large = "x".repeat(100_000);
+    let id = "X-Request-Id: mine\r\n";
+    for address in [world.address, world.admin] {
+        for (request, codes) in [
+            (format!("GET /livez HTTP/9.9\r\nHost: localhost\r\n{id}\r\n"), &[400][..]),
+            (format!("GET /{large} HTTP/1.1\r\nHost: localhost\r\n{id}\r\n"), &[414, 431]),
+            (format!("GET /livez HTTP/1.1\r\nHost: localhost\r\n{id}X-Large: {large}\r\n\r\n"), &[431]),
+        ] {
+            let answer = world.raw_to(address, request.as_bytes()).await;
+            assert!(codes.contains(&status(&answer)), "{answer}");
+            assert!(answer.contains("\r\ncontent-length: 0\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
+            assert!(!answer.contains("x-request-id"), "it has an id now, and the pages need not warn: {answer}");
+        }
+    }
+    for page in ["/openapi.json", "/docs/errors"] {
+        let page = world.send(world.request_at_root("GET", page)).await;
+        assert!(page.text().contains("gets a bare 400, 414 or 431"), "{}", page.text());
+    }
+}
+
 /// RFC 9112, section 3.2: what stands before us may have chosen by another `Host` than we would.
 #[tokio::test]
 async fn who_does_not_name_one_host_is_refused_by_both_listeners_and_nothing_behind_is_read() {
