@@ -8,7 +8,10 @@ use std::{
 use anyhow::{Context, bail};
 use url::Url;
 
-use super::{Failed, output::print};
+use super::{
+    Failed,
+    output::{complain, print},
+};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 const MOST_BYTES: u64 = 64 * 1024;
@@ -25,7 +28,10 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let answer = ask(&arguments.url)?;
     let (head, body) = answer.split_once("\r\n\r\n").context("the answer is not HTTP")?;
-    print(&format!("{}\n", body.trim()));
+    // The answer is the exit code: a disk that is full makes no gateway unready.
+    if let Err(error) = print(&format!("{}\n", body.trim())) {
+        complain(&format!("warning: {error:#}\n"));
+    }
     match head.split(' ').nth(1) {
         Some("200") => Ok(()),
         _ => Err(Failed::Said),

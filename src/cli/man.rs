@@ -26,6 +26,6 @@ pub(super) fn run(arguments: &Arguments, program: clap::Command) -> Result<(), F
     page.render(&mut text)?;
     let text = String::from_utf8(text)?;
     // It has no date, and the writer leaves an empty one out, so that what follows would be taken for it.
-    print(&format!("{}\n", text.replacen(" 1  ", " 1 \"\" ", 1).trim_end()));
+    print(&format!("{}\n", text.replacen(" 1  ", " 1 \"\" ", 1).trim_end()))?;
     Ok(())
 }

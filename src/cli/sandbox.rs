@@ -41,7 +41,7 @@ async fn serve(port: u16) -> Result<(), Failed> {
     let bound = Bound::bind(&config).await.with_context(|| format!("is port {port} taken? --port names another"))?;
     let address = bound.public_address().unwrap_or(loopback(port));
     let admin = bound.admin_address().map(|address| address.to_string()).unwrap_or_default();
-    print(&greeting(&simulator, address, vendor_address, &admin, &key));
+    print(&greeting(&simulator, address, vendor_address, &admin, &key))?;
 
     let (end_vendor, vendor_ended) = oneshot::channel::<()>();
     let vendor = tokio::spawn(simulator.serve(vendor, async {

@@ -102,3 +102,41 @@ fn who_insists_does_not_wait_for_the_sandbox_to_drain() {
     }
     assert_eq!(sandbox.wait().unwrap().code(), Some(1));
 }
+
+#[test]
+fn what_cannot_be_written_is_told_and_is_no_success() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    std::fs::write(&file, "").unwrap();
+    let check = ["check", "--config", file.to_str().unwrap()];
+    for arguments in [
+        &["keys", "new"][..],
+        &["schema"],
+        &["man"],
+        &["completions", "bash"],
+        &check,
+        &["sandbox", "--port", "0"],
+        &["simulate", "--listen", "127.0.0.1:0"],
+    ] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let to = |output: Stdio| {
+            // Those that would go on for ever are ended.
+            let bounded = ["60", env!("CARGO_BIN_EXE_wesal-gateway")];
+            Command::new("timeout").args(bounded).args(arguments).stdout(output).output().unwrap()
+        };
+        let lost = to(full.into());
+        let told = String::from_utf8_lossy(&lost.stderr).into_owned();
+        assert_eq!(lost.status.code(), Some(1), "{arguments:?}: {told}");
+        assert!(told.contains("error: cannot write to standard output: No space left"), "{arguments:?}: {told}");
+        assert!(!told.contains("is good"), "{arguments:?}: {told}");
+        if matches!(arguments[0], "sandbox" | "simulate") {
+            continue;
+        }
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let left = to(writer.into());
+        let told = String::from_utf8_lossy(&left.stderr).into_owned();
+        assert_eq!(left.status.code(), Some(0), "{arguments:?}: {told}");
+        assert!(!told.contains("error"), "{arguments:?}: {told}");
+    }
+}
