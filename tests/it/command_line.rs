@@ -1,8 +1,9 @@
 //! What the program prints about itself, made from the command line's own definition.
 
 use std::{
-    io::{BufRead, BufReader, Write},
-    net::TcpStream,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    os::unix::net::UnixListener,
     process::{Command, Output, Stdio},
 };
 
@@ -138,5 +139,70 @@ fn what_cannot_be_written_is_told_and_is_no_success() {
         let told = String::from_utf8_lossy(&left.stderr).into_owned();
         assert_eq!(left.status.code(), Some(0), "{arguments:?}: {told}");
         assert!(!told.contains("error"), "{arguments:?}: {told}");
+    }
+}
+
+/// What came of asking one that is alive and not ready: the exit code, and what was said. `accept` does not wait.
+fn ask_health(url: &str, accept: impl Fn() -> std::io::Result<Box<dyn Conversation>>) -> (Option<i32>, String) {
+    let mut asking = Command::new(env!("CARGO_BIN_EXE_wesal-gateway"))
+        .args(["health", "--url", url])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stream = loop {
+        if let Ok(stream) = accept() {
+            break stream;
+        }
+        assert!(asking.try_wait().unwrap().is_none(), "{url} is not asked at all");
+        std::thread::yield_now();
+    };
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    let line = if head.starts_with(b"GET /readyz HTTP/1.1\r\n") { "503 Service Unavailable" } else { "200 OK" };
+    stream.write_all(format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n").as_bytes()).unwrap();
+    drop(stream);
+    let asked = asking.wait_with_output().unwrap();
+    (asked.status.code(), String::from_utf8(asked.stderr).unwrap())
+}
+
+trait Conversation: Read + Write {}
+impl<T: Read + Write> Conversation for T {}
+
+#[test]
+fn health_asks_whether_it_is_ready_where_no_path_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = format!("http://{}", listener.local_addr().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("the gateway.sock");
+    let socket = UnixListener::bind(&path).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let tcp = || listener.accept().map(|(stream, _)| Box::new(stream) as Box<dyn Conversation>);
+    let unix = || socket.accept().map(|(stream, _)| Box::new(stream) as Box<dyn Conversation>);
+    for (url, code) in [(at.clone(), 1), (format!("{at}/"), 1), (format!("{at}/readyz"), 1), (format!("{at}/livez"), 0)]
+    {
+        assert_eq!(ask_health(&url, tcp), (Some(code), String::new()), "{url}");
+    }
+    let encoded = format!("unix:{}", path.to_str().unwrap().replace(' ', "%20"));
+    assert_eq!(ask_health(&encoded, unix), (Some(1), String::new()));
+}
+
+#[test]
+fn what_health_cannot_ask_is_wrong_use() {
+    for (url, told) in [
+        ("127.0.0.1:8080", "write http://127.0.0.1:8080"),
+        ("localhost:8080", "write http://localhost:8080"),
+        ("https://127.0.0.1/", "name the admin listener"),
+        ("ftp://127.0.0.1/", "only http:// and unix: can be asked"),
+    ] {
+        let refused = run(&["health", "--url", url]);
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{url}: {said}");
+        assert!(said.starts_with("error: ") && said.contains(told), "{url}: {said}");
     }
 }
