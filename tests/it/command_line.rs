@@ -45,7 +45,7 @@ fn the_manual_has_a_page_for_the_program_that_leads_to_one_for_each_command() {
 #[test]
 fn a_page_of_a_command_that_is_not_there_is_refused_by_name() {
     let refused = run(&["man", "keys", "old"]);
-    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(refused.status.code(), Some(2));
     let told = String::from_utf8(refused.stderr).unwrap();
     assert_eq!(told, "error: there is no command `keys old`\n");
 }
