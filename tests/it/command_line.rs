@@ -206,3 +206,41 @@ fn what_health_cannot_ask_is_wrong_use() {
         assert!(said.starts_with("error: ") && said.contains(told), "{url}: {said}");
     }
 }
+
+#[test]
+fn a_sandbox_on_a_taken_port_is_told_to_take_another() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let refused = run(&["sandbox", "--port", &address.port().to_string()]);
+    assert_eq!(refused.status.code(), Some(1));
+    let told = String::from_utf8(refused.stderr).unwrap();
+    let expected =
+        format!("error: cannot listen on {address}: Address already in use (os error 98); --port names another port\n");
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn where_serve_cannot_listen_it_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(at("a-file"), "").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    for (listen, told) in [
+        (taken.local_addr().unwrap().to_string(), "set server.reuse_port = true for both"),
+        // Of a network that is for examples (RFC 5737).
+        ("192.0.2.1:8080".to_owned(), "this machine has no such address"),
+        (format!("unix:{}", at("missing/public.sock")), "make its folder first"),
+        (format!("unix:{}", at("a-file/public.sock")), "what stands in place of its folder is a file"),
+    ] {
+        let settings = format!(
+            "[server]\nlisten = \"{listen}\"\n[admin]\nlisten = \"unix:{}\"\n[upstream]\nclient_id = \"x\"\n\
+             email = \"app@example.com\"\npassword = \"x\"\n",
+            at("admin.sock")
+        );
+        std::fs::write(at("config.toml"), settings).unwrap();
+        let refused = run(&["serve", "--config", &at("config.toml")]);
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{listen}: {said}");
+        assert!(said.contains("error: cannot listen on ") && said.contains(told), "{listen}: {said}");
+    }
+}
