@@ -141,18 +141,21 @@ impl Admin {
         let id_text = id.to_str().unwrap_or("-");
         // As for callers: a panic is one request's 500, and its message stays unread.
         let worked_on = AssertUnwindSafe(self.work_on(request, from, id_text)).catch_unwind().await;
-        let mut response = match worked_on.unwrap_or_else(|_| Err(Problem::internal())) {
+        let response = match worked_on.unwrap_or_else(|_| Err(Problem::internal())) {
             Ok(response) => response,
             Err(problem) => problem.render(id_text),
         };
         if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
             self.operator.note_internal_error();
         }
-        let headers = response.headers_mut();
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert("x-request-id", id);
-        response
+        finished(response, id)
+    }
+
+    /// Refuses what is not to be looked at, nor what comes behind it; `detail` says what to do.
+    pub fn refuse(&self, detail: &str, id: HeaderValue) -> Response {
+        let mut response = Problem::invalid(detail).render(id.to_str().unwrap_or("-"));
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        finished(response, id)
     }
 
     async fn work_on(&self, request: Request, from: IpAddr, id: &str) -> Result<Response, Problem> {
@@ -199,6 +202,15 @@ impl Admin {
             Page::Act(act) => Ok(self.carry_out(act, &head.headers, body, from, id).await),
         }
     }
+}
+
+/// With the headers that every answer has.
+fn finished(mut response: Response, id: HeaderValue) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert("x-request-id", id);
+    response
 }
 
 /// Who may call, and when each last did: a key that nobody uses can go.

@@ -18,7 +18,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     for setting in loaded.config.missing_credentials() {
         complain(&format!("warning: `serve` will refuse to start without {setting}\n"));
     }
-    print(&loaded.config.effective());
+    print(&loaded.config.effective())?;
     complain(&format!("{}: the configuration is good\n", arguments.config.config.display()));
     Ok(())
 }

@@ -11,6 +11,6 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, command: &mut clap::Command) -> Result<(), Failed> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, command, "wesal-gateway", &mut script);
-    print(&String::from_utf8(script)?);
+    print(&String::from_utf8(script)?)?;
     Ok(())
 }

@@ -40,6 +40,6 @@ key_hashes = [\"{hash}\"]
 scopes = [\"organization\", \"questions\", \"queues\"]   # also \"surveys\": rows with personal data
 ",
         key.expose()
-    ));
+    ))?;
     Ok(())
 }

@@ -1,5 +1,3 @@
-use anyhow::Context;
-
 use super::{Failed, output::print};
 
 #[derive(clap::Args)]
@@ -15,9 +13,8 @@ pub(super) fn run(arguments: &Arguments, program: clap::Command) -> Result<(), F
     program.build();
     let mut command = &program;
     for name in &arguments.command {
-        command = command
-            .find_subcommand(name)
-            .with_context(|| format!("there is no command `{}`", arguments.command.join(" ")))?;
+        let told = || Failed::WrongUse(format!("there is no command `{}`", arguments.command.join(" ")));
+        command = command.find_subcommand(name).ok_or_else(told)?;
     }
     let page = clap_mangen::Man::new(command.clone())
         .source(format!("wesal-gateway {}", env!("CARGO_PKG_VERSION")))
@@ -26,6 +23,6 @@ pub(super) fn run(arguments: &Arguments, program: clap::Command) -> Result<(), F
     page.render(&mut text)?;
     let text = String::from_utf8(text)?;
     // It has no date, and the writer leaves an empty one out, so that what follows would be taken for it.
-    print(&format!("{}\n", text.replacen(" 1  ", " 1 \"\" ", 1).trim_end()));
+    print(&format!("{}\n", text.replacen(" 1  ", " 1 \"\" ", 1).trim_end()))?;
     Ok(())
 }

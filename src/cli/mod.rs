@@ -53,6 +53,8 @@ enum Failed {
     Because(anyhow::Error),
     /// Exit code 1; all has been said.
     Said,
+    /// Exit code 2: there is no such thing as was asked for.
+    WrongUse(String),
     /// Exit code 2: the configuration is wrong.
     Configuration(String),
 }
@@ -83,6 +85,10 @@ pub fn main() -> ExitCode {
             ExitCode::from(1)
         }
         Err(Failed::Said) => ExitCode::from(1),
+        Err(Failed::WrongUse(told)) => {
+            output::complain(&format!("error: {told}\n"));
+            ExitCode::from(2)
+        }
         Err(Failed::Configuration(faults)) => {
             output::complain(&faults);
             ExitCode::from(2)

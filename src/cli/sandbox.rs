@@ -9,7 +9,7 @@ use crate::{
     clock::{Clock, SystemClock},
     config::{CallerConfig, Config, KeyHash, Secret},
     model::{CallerName, QueueId, Scope},
-    server::{Bound, Drained, Gateway},
+    server::{Bound, Drained, Gateway, StartError},
     simulator::{Latency, Options, Simulator},
     telemetry::{self, events},
 };
@@ -38,10 +38,10 @@ async fn serve(port: u16) -> Result<(), Failed> {
     let _log = telemetry::start(&config.telemetry)?;
 
     let gateway = Gateway::new(&config, SystemClock::shared())?;
-    let bound = Bound::bind(&config).await.with_context(|| format!("is port {port} taken? --port names another"))?;
+    let bound = Bound::bind(&config).await.map_err(without_settings)?;
     let address = bound.public_address().unwrap_or(loopback(port));
     let admin = bound.admin_address().map(|address| address.to_string()).unwrap_or_default();
-    print(&greeting(&simulator, address, vendor_address, &admin, &key));
+    print(&greeting(&simulator, address, vendor_address, &admin, &key))?;
 
     let (end_vendor, vendor_ended) = oneshot::channel::<()>();
     let vendor = tokio::spawn(simulator.serve(vendor, async {
@@ -62,6 +62,16 @@ async fn serve(port: u16) -> Result<(), Failed> {
     match drained {
         Drained { cut_off: 0 } => Ok(()),
         Drained { .. } => Err(Failed::Said),
+    }
+}
+
+/// The remedies of a gateway with settings are none here.
+fn without_settings(error: StartError) -> anyhow::Error {
+    match error {
+        StartError::Listen { address, reason, .. } => {
+            anyhow::anyhow!("cannot listen on {address}: {reason}; --port names another port")
+        }
+        other => other.into(),
     }
 }
 

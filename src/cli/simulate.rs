@@ -58,7 +58,7 @@ password = \"{}\"
 Ctrl-C ends it.
 ",
         credentials.client_id, credentials.email, credentials.password
-    ));
+    ))?;
     simulator.serve(listener, stop.told(events::nothing_to_reload)).await?;
     Ok(())
 }

@@ -153,8 +153,8 @@ impl Code {
                 "invalid_request",
                 S::BAD_REQUEST,
                 "Invalid request",
-                "The body is no JSON, a field or a query parameter is wrong or unknown, a member stands twice, or two \
-                 different credentials came at once.",
+                "The body is no JSON, a field or a query parameter is wrong or unknown, a member stands twice, two \
+                 different credentials came at once, or an HTTP/1.1 request does not name its host in one `Host`.",
                 "Mend what `errors` names, or else what `detail` says.",
             ),
             Self::MissingCredential => (

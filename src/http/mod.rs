@@ -14,6 +14,7 @@ mod docs;
 mod extract;
 mod headline;
 mod history;
+mod host;
 mod known;
 mod openapi;
 mod problem;
@@ -29,6 +30,7 @@ mod text;
 mod trace_context;
 
 pub use app::{App, Lifecycle, Peer};
+pub(crate) use host::{NO_HOST, names_its_host};
 #[cfg(any(test, fuzzing))]
 pub(crate) use properties::caller_headers;
 pub use recent_errors::RecentError;

@@ -3,9 +3,10 @@
 //! 1. the request's id and its line: nothing leaves without them, and a caller who leaves has a line too;
 //! 2. the end of the process: what is not finished then is told so;
 //! 3. a panic is one request's 500;
-//! 4. path and method; health checks end here, a busy gateway is not a dead one;
-//! 5. for a mirrored route: who calls, have they asked too often, may they use it at all, is there room;
-//! 6. the route's handler.
+//! 4. whether it says whom it is meant for;
+//! 5. path and method; health checks end here, a busy gateway is not a dead one;
+//! 6. for a mirrored route: who calls, have they asked too often, may they use it at all, is there room;
+//! 7. the route's handler.
 //!
 //! One function, and not layers: an answer from memory costs little more than this.
 
@@ -23,6 +24,7 @@ use super::{
     admit,
     app::{App, Lifecycle, Peer},
     code::Code,
+    host::{NO_HOST, names_its_host},
     problem::Problem,
     request_id::{X_REQUEST_ID, request_id},
     router::Endpoint,
@@ -35,10 +37,11 @@ pub async fn answer(app: &App, peer: &Peer, request: Request) -> Response {
     let began = app.clock.now();
     let id = request_id(request.headers());
     let mut line = Line::open(app, peer, &id, &request, began);
+    let is_addressed = names_its_host(&request);
 
     let outcome = {
         // Pinned before the select, which would move it once more.
-        let mut worked_on = pin!(AssertUnwindSafe(work_on(app, peer, request, &mut line)).catch_unwind());
+        let mut worked_on = pin!(AssertUnwindSafe(work_on(app, peer, request, is_addressed, &mut line)).catch_unwind());
         tokio::select! {
             biased;
             // A panic was logged where it arose; its message can hold anything, and stays unread.
@@ -56,13 +59,23 @@ pub async fn answer(app: &App, peer: &Peer, request: Request) -> Response {
     line.answered(response.status(), code);
     drop(line);
     response.headers_mut().insert(X_REQUEST_ID, id);
-    if app.lifecycle() > Lifecycle::Serving {
+    // Behind a request that two readers may take to be for two hosts, nothing is looked at.
+    if !is_addressed || app.lifecycle() > Lifecycle::Serving {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
 
-async fn work_on(app: &App, peer: &Peer, request: Request, line: &mut Line<'_>) -> Result<Response, Problem> {
+async fn work_on(
+    app: &App,
+    peer: &Peer,
+    request: Request,
+    is_addressed: bool,
+    line: &mut Line<'_>,
+) -> Result<Response, Problem> {
+    if !is_addressed {
+        return Err(Problem::new(Code::InvalidRequest, NO_HOST));
+    }
     let (head, body) = request.into_parts();
     let Some(endpoint) = app.settings.table.find(&head.method, head.uri.path()) else {
         return Err(Problem::not_found());

@@ -35,9 +35,17 @@ pub enum Json {
 /// Why a text is not taken as JSON.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
-    /// It is not JSON at all, or holds what cannot be kept exactly.
+    /// It is not JSON at all.
     #[error("the body is not valid JSON: {0}")]
     Malformed(String),
+    /// A value in it cannot be kept exactly, or the name of one of its members cannot.
+    #[error("{why}")]
+    Unkept {
+        /// JSON pointer (RFC 6901) to the value.
+        pointer: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A member's name stands twice in one object.
     #[error("the member stands twice in one object")]
     DuplicateKey {
@@ -52,7 +60,7 @@ pub enum JsonError {
 impl Json {
     /// Reads one JSON value that fills all of `bytes`.
     pub fn parse(bytes: &[u8]) -> Result<Self, JsonError> {
-        let raw: &RawValue = serde_json::from_slice(bytes).map_err(malformed)?;
+        let raw: &RawValue = serde_json::from_slice(bytes).map_err(|error| JsonError::Malformed(error.to_string()))?;
         Self::read(raw, &Path::Root, 0)
     }
 
@@ -61,9 +69,10 @@ impl Json {
             return Err(JsonError::TooDeep);
         }
         let text = raw.get();
+        let unkept = |error| JsonError::Unkept { pointer: path.to_string(), why: without_position(&error) };
         match text.as_bytes().first() {
             Some(b'{') => {
-                let Members(members) = serde_json::from_str(text).map_err(malformed)?;
+                let Members(members) = serde_json::from_str(text).map_err(unkept)?;
                 let mut object = BTreeMap::new();
                 for (name, value) in members {
                     let value = Self::read(value, &Path::Member(path, &name), depth + 1)?;
@@ -75,17 +84,17 @@ impl Json {
                 Ok(Self::Object(object))
             }
             Some(b'[') => {
-                let items: Vec<&RawValue> = serde_json::from_str(text).map_err(malformed)?;
+                let items: Vec<&RawValue> = serde_json::from_str(text).map_err(unkept)?;
                 let read = |(i, item)| Self::read(item, &Path::Index(path, i), depth + 1);
                 Ok(Self::Array(items.into_iter().enumerate().map(read).collect::<Result<_, _>>()?))
             }
-            Some(b'"') => Ok(Self::String(serde_json::from_str(text).map_err(malformed)?)),
+            Some(b'"') => Ok(Self::String(serde_json::from_str(text).map_err(unkept)?)),
             Some(b't') => Ok(Self::Bool(true)),
             Some(b'f') => Ok(Self::Bool(false)),
             Some(b'n') => Ok(Self::Null),
             _ => {
                 // The check refuses what no double holds, such as 1e999.
-                serde_json::from_str::<f64>(text).map_err(malformed)?;
+                serde_json::from_str::<f64>(text).map_err(unkept)?;
                 Ok(Self::Number(text.into()))
             }
         }
@@ -144,10 +153,10 @@ impl fmt::Debug for Json {
     }
 }
 
-fn malformed(error: serde_json::Error) -> JsonError {
-    // The inner readers start anew at line 1, so a position is told only by the outermost one, and the
-    // library's words never repeat the caller's text.
-    JsonError::Malformed(error.to_string())
+/// What an inner reader says, which counts anew from its own beginning. The library's words never repeat the caller's text.
+fn without_position(error: &serde_json::Error) -> String {
+    let told = error.to_string();
+    told.split_once(" at line ").map_or(told.as_str(), |(what, _)| what).to_owned()
 }
 
 /// Appends `text` as a JSON string.
@@ -240,8 +249,30 @@ mod tests {
     fn nonsense_is_refused() {
         let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
         assert_eq!(Json::parse(deep.as_bytes()), Err(JsonError::TooDeep));
-        for bad in [&b""[..], b"{", b"{}x", b"\xff", b"\"\xff\"", b"{\"a\":1e999}", br#""\ud800""#, b"[1,]", b"NaN"] {
+        for bad in [&b""[..], b"{", b"{}x", b"\xff", b"\"\xff\"", b"[1,]", b"NaN"] {
             assert!(matches!(Json::parse(bad), Err(JsonError::Malformed(_))), "{bad:?} was taken");
+        }
+    }
+
+    #[test]
+    fn a_place_is_told_by_line_and_column_of_the_whole_or_else_by_a_pointer() {
+        for (text, told) in [
+            ("[1,\n 2,]", "the body is not valid JSON: expected value at line 2 column 4"),
+            (r#"{"a":"#, "the body is not valid JSON: EOF while parsing a value at line 1 column 5"),
+        ] {
+            assert_eq!(Json::parse(text.as_bytes()).unwrap_err().to_string(), told, "{text}");
+        }
+        for (text, place, told) in [
+            (r#""\ud800""#, "", "unexpected end of hex escape"),
+            (r#"{"queues":["a","\ud800"]}"#, "/queues/1", "unexpected end of hex escape"),
+            (r#"{"queues":["\udc00\ud800"]}"#, "/queues/0", "lone leading surrogate in hex escape"),
+            (r#"{"queues":["a"],"extended":1e999}"#, "/extended", "number out of range"),
+            (r#"[{"x/y":[-1e999]}]"#, "/0/x~1y/0", "number out of range"),
+            // The member has no name to point to it by.
+            (r#"{"f":[{"\ud800":1}]}"#, "/f/0", "unexpected end of hex escape"),
+        ] {
+            let unkept = JsonError::Unkept { pointer: place.to_owned(), why: told.to_owned() };
+            assert_eq!(Json::parse(text.as_bytes()), Err(unkept), "{text}");
         }
     }
 

@@ -1,4 +1,4 @@
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, io, sync::Arc, time::Duration};
 
 use axum::{extract::Request, response::Response};
 use tokio::{
@@ -82,17 +82,28 @@ impl Service for Public {
 struct Behind(Admin);
 
 impl Service for Behind {
-    fn answer(&self, peer: &Peer, request: Request) -> impl Future<Output = Response> + Send {
+    async fn answer(&self, peer: &Peer, request: Request) -> Response {
         let (from, id) = (peer.address(request.headers()), http::request_id(request.headers()));
-        self.0.answer(request, from, id)
+        if !http::names_its_host(&request) {
+            return self.0.refuse(http::NO_HOST, id);
+        }
+        self.0.answer(request, from, id).await
     }
 }
 
-fn remedy(reason: &std::io::Error) -> &'static str {
+/// What to do about what the system says of a socket on the network. What is ours, and of socket files, has its own words.
+fn remedy(reason: &io::Error) -> &'static str {
     match (reason.kind(), reason.raw_os_error()) {
-        (std::io::ErrorKind::AddrInUse, Some(_)) => {
+        (io::ErrorKind::AddrInUse, Some(_)) => {
             "; another process listens there: end it, or set server.reuse_port = true for both, so that one can take over \
              from the other"
+        }
+        (io::ErrorKind::PermissionDenied, Some(_)) => {
+            "; this user may not take a port below 1024: name a higher one, or give the process CAP_NET_BIND_SERVICE \
+             (AmbientCapabilities= in a unit)"
+        }
+        (io::ErrorKind::AddrNotAvailable, Some(_)) => {
+            "; this machine has no such address: name one that it has, or for all of them 0.0.0.0 or [::]"
         }
         _ => "",
     }
@@ -128,7 +139,7 @@ pub enum StartError {
         /// Which.
         address: ListenAddress,
         /// Why not.
-        reason: std::io::Error,
+        reason: io::Error,
     },
 }
 
@@ -268,5 +279,24 @@ async fn tidy(app: Arc<App>, clock: SharedClock) {
         }
         let swept = Arc::clone(&app);
         let _ = tokio::task::spawn_blocking(move || swept.sweep()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_refuses_has_a_remedy_and_our_own_words_stand_alone() {
+        // As Linux counts them: EACCES, EADDRINUSE, EADDRNOTAVAIL, EMFILE.
+        for (number, told) in
+            [(13, "CAP_NET_BIND_SERVICE"), (98, "server.reuse_port = true for both"), (99, "0.0.0.0 or [::]"), (24, "")]
+        {
+            let told_now = remedy(&io::Error::from_raw_os_error(number));
+            assert!(told_now.contains(told) && told.is_empty() == told_now.is_empty(), "{number}: {told_now:?}");
+        }
+        for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::AddrInUse, io::ErrorKind::NotFound] {
+            assert_eq!(remedy(&io::Error::new(kind, "it says what to do")), "");
+        }
     }
 }

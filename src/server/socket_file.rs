@@ -70,7 +70,10 @@ impl Lock {
                 Err(error) if error.kind() == io::ErrorKind::NotFound && path.parent().is_some_and(Path::exists) => {
                     continue;
                 }
-                opened => opened.map_err(told)?,
+                opened => opened.map_err(|error| {
+                    let remedy = remedy(error.kind());
+                    io::Error::new(error.kind(), format!("{}{remedy}", told(error)))
+                })?,
             };
             match file.try_lock() {
                 Err(TryLockError::WouldBlock) => return Err(taken("another process listens there")),
@@ -92,6 +95,18 @@ impl Drop for Lock {
         if let Ok(ours) = self.file.metadata() {
             remove(&self.path, id(&ours));
         }
+    }
+}
+
+/// What to do where the lock cannot be had.
+fn remedy(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::NotFound => "; make its folder first, or have the unit do so (RuntimeDirectory=)",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; give the folder to the user that the gateway runs as, or name one that this user may write in"
+        }
+        io::ErrorKind::NotADirectory => "; what stands in place of its folder is a file: name another",
+        _ => "",
     }
 }
 
@@ -214,5 +229,18 @@ mod tests {
         assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
         assert!(refused.to_string().contains("does not take up who waits"), "{refused}");
         assert!(path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_missing_or_may_not_be_written_in_has_a_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = SocketFile::bind(&folder.path().join("missing/s.sock")).err().unwrap();
+        assert_eq!(refused.kind(), io::ErrorKind::NotFound);
+        assert!(refused.to_string().ends_with(remedy(io::ErrorKind::NotFound)), "{refused}");
+        assert!(refused.to_string().contains("make its folder first"), "{refused}");
+        // Whoever runs this may be root, who may write anywhere: hence by kind.
+        for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem] {
+            assert!(remedy(kind).contains("that this user may write in"), "{kind}");
+        }
     }
 }

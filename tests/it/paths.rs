@@ -200,6 +200,80 @@ async fn what_no_honest_client_writes_is_refused_and_harms_nobody() {
     assert_eq!(world.vendor_calls_in_all(), 1);
 }
 
+#[tokio::test]
+async fn what_is_no_http_request_gets_a_bare_answer_as_the_pages_say() {
+    let world = World::new().await;
+    let large = "x".repeat(100_000);
+    let id = "X-Request-Id: mine\r\n";
+    for address in [world.address, world.admin] {
+        for (request, codes) in [
+            (format!("GET /livez HTTP/9.9\r\nHost: localhost\r\n{id}\r\n"), &[400][..]),
+            (format!("GET /{large} HTTP/1.1\r\nHost: localhost\r\n{id}\r\n"), &[414, 431]),
+            (format!("GET /livez HTTP/1.1\r\nHost: localhost\r\n{id}X-Large: {large}\r\n\r\n"), &[431]),
+        ] {
+            let answer = world.raw_to(address, request.as_bytes()).await;
+            assert!(codes.contains(&status(&answer)), "{answer}");
+            assert!(answer.contains("\r\ncontent-length: 0\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
+            assert!(!answer.contains("x-request-id"), "it has an id now, and the pages need not warn: {answer}");
+        }
+    }
+    for page in ["/openapi.json", "/docs/errors"] {
+        let page = world.send(world.request_at_root("GET", page)).await;
+        assert!(page.text().contains("gets a bare 400, 414 or 431"), "{}", page.text());
+    }
+}
+
+/// RFC 9112, section 3.2: what stands before us may have chosen by another `Host` than we would.
+#[tokio::test]
+async fn who_does_not_name_one_host_is_refused_by_both_listeners_and_nothing_behind_is_read() {
+    let world = World::new().await;
+    let key = world.key();
+    for (address, path) in [
+        (world.address, "/api/v1/queries/organization"),
+        (world.address, "/livez"),
+        (world.address, "/no/such/path"),
+        (world.admin, "/admin/status"),
+        (world.admin, "/livez"),
+    ] {
+        for (version, hosts, good) in [
+            ("1.1", "", false),
+            ("1.1", "Host: localhost\r\nHost: localhost\r\n", false),
+            ("1.1", "Host: localhost\r\nX-A: b\r\nHOST: other\r\n", false),
+            ("1.1", "Host: local host\r\n", false),
+            ("1.1", "Host: http://localhost\r\n", false),
+            ("1.1", "Host: user@localhost\r\n", false),
+            ("1.1", "Host: localhost:http\r\n", false),
+            ("1.1", "Host: localhost\r\n", true),
+            ("1.1", "host:\t[::1]:80 \r\n", true),
+            ("1.0", "", true),
+            ("1.0", "Host: localhost\r\nHost: localhost\r\n", false),
+        ] {
+            let head = format!("GET {path} HTTP/{version}\r\nX-Request-Id: mine\r\nAuthorization: {key}\r\n{hosts}");
+            let what = format!("{path} of {address} by {version} with {hosts:?}");
+            if good {
+                let answer = world.raw_to(address, format!("{head}Connection: close\r\n\r\n").as_bytes()).await;
+                assert!(!answer.contains(" 400 "), "{what}: {answer}");
+                continue;
+            }
+            let behind = format!("{head}\r\nGET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            let answer = world.raw_to(address, behind.as_bytes()).await;
+            assert!(answer.contains(" 400 ") && answer.matches("HTTP/1.").count() == 1, "{what}: {answer}");
+            for told in [
+                "\r\ncontent-type: application/problem+json\r\n",
+                "\r\nx-request-id: mine\r\n",
+                "\r\ncache-control: no-store\r\n",
+                r#""code":"invalid_request""#,
+                r#""requestId":"mine""#,
+            ] {
+                assert!(answer.contains(told), "{what} does not tell {told:?}: {answer}");
+            }
+        }
+    }
+    assert_eq!(world.vendor_calls_in_all(), 1, "those in good form, of which the first fetched");
+    let refused = "requests_total{caller=\"-\",route=\"other\",status=\"400\",cache=\"none\"}";
+    assert_eq!(world.metric(refused).await, 8.0 * 3.0);
+}
+
 /// RFC 9112, section 6.3: a proxy before us may have seen other requests in these bytes than we do.
 #[tokio::test]
 async fn behind_a_request_with_a_length_and_chunks_nothing_more_is_read() {

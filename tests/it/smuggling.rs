@@ -156,6 +156,16 @@ fn scripts(key: &str) -> Vec<Script> {
     );
     add("a length behind a line feed alone", Whole, format!("X-A: b\n{cl}"), &good);
 
+    // Whom it is meant for.
+    add("another host", Refused(400), cl.clone() + "Host: h\r\n", &good);
+    add("the same host twice", Refused(400), cl.clone() + "Host: g\r\n", &good);
+    add("an empty host beside it", Refused(400), cl.clone() + "hOsT:\r\n", &good);
+    add("another host, with a request behind it", Refused(400), cl.clone() + "Host: h\r\n", &(good.clone() + &inner));
+    add("another host before chunks", Refused(400), "Host: h\r\n".to_owned() + te, &chunked(""));
+    add("a blank before the colon of another host", Refused(400), cl.clone() + "Host : h\r\n", &good);
+    add("another host in a folded line", Refused(400), cl.clone() + "X-A:\r\n Host: h\r\n", &good);
+    add("a name that is only like that of the host", Whole, cl.clone() + "X-Host: h\r\nX-Forwarded-Host: h\r\n", &good);
+
     // Chunks that some read otherwise.
     for (name, body) in [
         ("a size that is no number", format!("g\r\n{good}\r\n0\r\n\r\n")),

@@ -26,7 +26,8 @@ pub(super) fn page(document: &Value) -> String {
     html.raw("</ul></details></nav>\n<main id=\"main\" tabindex=\"-1\">\n<h1>The errors</h1>\n");
     html.raw("<section id=\"form\"><h2>Their form</h2>\n<p>Every error is a problem document (RFC 9457), ");
     html.raw("<code>application/problem+json</code>, with Wesal\u{2019}s <code>success</code> flag. Branch on <code>code</code>: ");
-    html.raw("codes stay, words may change.</p>\n");
+    html.raw("codes stay, words may change. Only what is no HTTP request, or has a head too large to read, gets a bare 400, ");
+    html.raw("414 or 431: no body, no <code>X-Request-Id</code>.</p>\n");
     let problem = document.pointer("/components/schemas/Problem").unwrap_or(&Value::Null);
     let example = "/x-elsewhere/404/content/application~1problem+json/examples/not_found/value";
     html.listing(&document.pointer(example).map(|example| format!("{example:#}")).unwrap_or_default());

@@ -99,7 +99,10 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
         let detail = "The body must be JSON: send it with Content-Type: application/json.";
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
     }
-    let plain = headers.get_all(header::CONTENT_ENCODING).iter().all(|coding| coding.as_bytes() == b"identity");
+    let plain = headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
     if !plain {
         let detail = "The body must be sent as it is, without Content-Encoding.";
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
@@ -111,6 +114,7 @@ fn not_json(error: JsonError) -> Problem {
     let told = error.to_string();
     let fault = match error {
         JsonError::DuplicateKey { pointer } => Fault::at(pointer, "this member stands twice"),
+        JsonError::Unkept { pointer, why } => Fault::at(pointer, why),
         JsonError::Malformed(_) | JsonError::TooDeep => Fault::at("", told.clone()),
     };
     Problem::new(Code::InvalidRequest, format!("The body cannot be read: {told}.")).with_faults(vec![fault])

@@ -78,11 +78,12 @@ pub(super) fn document(
 fn about() -> String {
     format!(
         "A caching gateway for the Wesal API: Wesal's own routes, with a gateway key in the place of Wesal's \
-    token. A success is Wesal's answer, value for value; an error is always a problem document (RFC 9457) that says what to \
+    token. A success is Wesal's answer, value for value; an error is a problem document (RFC 9457) that says what to \
     do, and whose `code` is what to branch on.\n\nRequests are checked before anything is spent: an unknown field or query \
     parameter, a doubled member, and a body that is nested more than {MAX_DEPTH} deep are refused. An unknown path is a 404 \
-    `not_found`, a method that a path does not take a 405 `method_not_allowed` with `Allow`. What is no HTTP request gets a \
-    bare 400, 414 or 431 without a body."
+    `not_found`, a method that a path does not take a 405 `method_not_allowed` with `Allow`. On any path, a \
+    request of HTTP/1.1 without a `Host`, or with two, is a 400 `invalid_request`. Only what is no HTTP \
+    request, or has a head too large to read, gets a bare 400, 414 or 431, without a body and an `X-Request-Id`."
     )
 }
 

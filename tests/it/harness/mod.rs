@@ -243,7 +243,12 @@ impl World {
 
     /// Bytes as they are, on a connection of their own; the answer's bytes until the gateway closes.
     pub async fn raw(&self, bytes: &[u8]) -> String {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        self.raw_to(self.address, bytes).await
+    }
+
+    /// The same, to one of the two listeners.
+    pub async fn raw_to(&self, address: SocketAddr, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(bytes).await.unwrap();
         let mut answer = Vec::new();
         // A reset after the answer is the gateway's way to refuse the rest.
