@@ -8,6 +8,7 @@ mod command_line;
 mod counts;
 mod dashboard;
 mod docs;
+mod doubled_rows;
 mod fault_catalogue;
 mod freshness;
 mod further;
