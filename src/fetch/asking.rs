@@ -34,6 +34,8 @@ pub(super) struct Asking<'a> {
     since: Moment,
     /// What its own vendor calls have cost by now.
     effort: Effort,
+    /// Why something stale stands in, if it does.
+    error: Option<FetchError>,
 }
 
 impl<'a> Asking<'a> {
@@ -47,7 +49,7 @@ impl<'a> Asking<'a> {
     ) -> Self {
         let Question { query, shape, .. } = question;
         let since = calls.clock.now();
-        Self { calls, lanes, query, shape, demand, may_be_whole, since, effort: Effort::default() }
+        Self { calls, lanes, query, shape, demand, may_be_whole, since, effort: Effort::default(), error: None }
     }
 
     /// The answer, put together from these parts, and how each of them came.
@@ -59,8 +61,18 @@ impl<'a> Asking<'a> {
         let mut slots: Vec<Slot> = ids.into_iter().map(|id| self.look(id)).collect();
         // Before anything is spent on the rest of a question that is refused all the same.
         refusal(self.query, &slots, self.effort)?;
-        self.fetch(&mut slots, span).await?;
-        refusal(self.query, &slots, self.effort)?;
+        if self.fetch(&mut slots, span).await? {
+            refusal(self.query, &slots, self.effort)?;
+            // The wait took its time for what was held all along too.
+            if self.judge_anew(&mut slots) {
+                self.fetch(&mut slots, span).await?;
+                self.judge_anew(&mut slots);
+                // A caller whose other parts take longer than these are good would wait for ever.
+                let error = self.error.take().unwrap_or(FetchError::Upstream(UpstreamError::Timeout));
+                self.fall_back(&mut slots, &error)?;
+            }
+            refusal(self.query, &slots, self.effort)?;
+        }
         let served = assemble(self.calls, &slots, self.effort).ok_or_else(|| Unanswered::Failed(lost()))?;
         Ok((served, slots))
     }
@@ -82,17 +94,43 @@ impl<'a> Asking<'a> {
     fn way(&self, Slot { key, kept, .. }: &Slot) -> Way {
         let young = kept.as_ref().is_none_or(|kept| self.demand.takes(kept.began, self.since));
         match kept.as_ref().map(|kept| self.calls.judge(key, kept)) {
-            Some(Freshness::Fresh { .. }) if young => Way::Hit,
+            Some(Freshness::Fresh { left, stretched }) if young => Way::Hit { left, stretched },
             Some(Freshness::Fresh { .. }) => Way::Unwanted,
             Some(Freshness::StaleWhileRevalidate { past }) if young => Way::Revalidating { past },
-            Some(Freshness::StaleWhileRevalidate { .. } | Freshness::StaleIfError { .. }) => Way::Stale,
+            Some(Freshness::StaleWhileRevalidate { past } | Freshness::StaleIfError { past }) => Way::Stale { past },
             Some(Freshness::Gone) | None => Way::Missing,
         }
     }
 
-    /// Fetches what must be fetched, and begins to refresh what may be served meanwhile.
-    async fn fetch(&mut self, slots: &mut [Slot], span: &mut RequestSpan) -> Result<(), Unanswered> {
-        let to_fetch = slots.iter().filter(|slot| !matches!(slot.way, Way::Hit));
+    /// Judges what was held as it stands after a wait; what has come meanwhile takes its place. Gives whether any of it
+    /// is to be fetched, or begins to be refreshed.
+    fn judge_anew(&self, slots: &mut [Slot]) -> bool {
+        let mut any = false;
+        for slot in slots {
+            if matches!(slot.way, Way::Hit { .. } | Way::Revalidating { .. } | Way::InsteadOfError { .. }) {
+                let newer = self.calls.store.get(&slot.key);
+                let began = slot.kept.as_ref().map(|kept| kept.began);
+                slot.kept = newer.filter(|newer| Some(newer.began) >= began).or_else(|| slot.kept.take());
+                let way = match (slot.way, self.way(slot)) {
+                    // It was fetched, and that failed.
+                    (Way::InsteadOfError { .. }, Way::Revalidating { past } | Way::Stale { past }) => {
+                        Way::InsteadOfError { past }
+                    }
+                    (_, way) => way,
+                };
+                any |= matches!((slot.way, way), (Way::Hit { .. }, Way::Revalidating { .. }));
+                slot.way = way;
+            }
+            any |= slot.must_be_fetched();
+        }
+        any
+    }
+
+    /// Fetches what must be fetched, and begins to refresh what may be served meanwhile. Gives whether it waited; then
+    /// what was held is to be judged anew.
+    async fn fetch(&mut self, slots: &mut [Slot], span: &mut RequestSpan) -> Result<bool, Unanswered> {
+        let to_fetch =
+            slots.iter().filter(|slot| slot.must_be_fetched() || matches!(slot.way, Way::Revalidating { .. }));
         let parts: Vec<_> = to_fetch
             .map(|slot| {
                 let interest = slot.kept.as_ref().map(|kept| Arc::clone(&kept.interest)).unwrap_or_default();
@@ -101,7 +139,7 @@ impl<'a> Asking<'a> {
             })
             .collect();
         if parts.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let nothing_stands_by = slots.iter().any(|slot| matches!(slot.way, Way::Missing));
         let patience = if nothing_stands_by { Patience::Waits } else { Patience::None };
@@ -112,9 +150,9 @@ impl<'a> Asking<'a> {
         let wanted = Wanted { parts, patience, askers: 1, asker: span.point() };
         match self.lanes.join(self.shape, self.query.interval(), wanted, self.demand) {
             // A refresh that found no room runs a little later.
-            _ if !must_wait => Ok(()),
-            Ok(joined) => self.wait(joined, slots, span).await,
-            Err(full) => self.fall_back(slots, &FetchError::Full(full)),
+            _ if !must_wait => Ok(false),
+            Ok(joined) => self.wait(joined, slots, span).await.map(|()| true),
+            Err(full) => self.fall_back(slots, &FetchError::Full(full)).map(|()| false),
         }
     }
 
@@ -157,7 +195,7 @@ impl<'a> Asking<'a> {
             // A group that has not landed yet may have brought this part already.
             let late = || self.fresh(slot).filter(|_| !outcomes.contains_key(&slot.key.part));
             if let Some(kept) = held.get(&slot.key.part).cloned().or_else(late) {
-                (slot.kept, slot.way) = (Some(kept), Way::Hit);
+                (slot.kept, slot.way) = (Some(kept), Way::HELD);
                 continue;
             }
             let error = match outcomes.remove(&slot.key.part) {
@@ -186,23 +224,23 @@ impl<'a> Asking<'a> {
 
     /// What may be served although its fetch failed, judged after the wait for it: the window may have ended
     /// meanwhile. A refusal of the request itself is never papered over.
-    fn fall_back(&self, slots: &mut [Slot], error: &FetchError) -> Result<(), Unanswered> {
+    fn fall_back(&mut self, slots: &mut [Slot], error: &FetchError) -> Result<(), Unanswered> {
         // Who demands something young is not served something old instead.
         let demanding = self.demand.max_age.is_some();
         let refused = matches!(error, FetchError::Upstream(UpstreamError::Rejected(_)));
-        for slot in slots.iter_mut().filter(|slot| slot.must_be_fetched()) {
+        let to_judge = |slot: &&mut Slot| slot.must_be_fetched() || matches!(slot.way, Way::InsteadOfError { .. });
+        for slot in slots.iter_mut().filter(to_judge) {
             let judged = slot.kept.as_ref().map(|kept| self.calls.judge(&slot.key, kept));
-            match judged {
+            slot.way = match judged.filter(|_| !refused && !demanding) {
                 // `ttl`s may have been stretched meanwhile.
-                Some(Freshness::Fresh { .. }) if !refused && !demanding => slot.way = Way::Hit,
-                Some(Freshness::StaleWhileRevalidate { past } | Freshness::StaleIfError { past })
-                    if !refused && !demanding =>
-                {
-                    slot.way = Way::InsteadOfError { past };
+                Some(Freshness::Fresh { left, stretched }) => Way::Hit { left, stretched },
+                Some(Freshness::StaleWhileRevalidate { past } | Freshness::StaleIfError { past }) => {
+                    Way::InsteadOfError { past }
                 }
-                _ => return Err(self.failed(error.clone())),
-            }
+                Some(Freshness::Gone) | None => return Err(self.failed(error.clone())),
+            };
         }
+        self.error = Some(error.clone());
         Ok(())
     }
 

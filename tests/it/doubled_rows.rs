@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, SALES, SUPPORT, Setup, World, secs};
+use crate::harness::{Answer, SALES, SUPPORT, Setup, World, in_time, secs};
 
 const ACTIVITY: &str = "/analytics/runtime/queues/activity";
 
@@ -51,7 +51,7 @@ async fn a_doubled_row_of_one_app_fails_no_other_app() {
     // While one call is under way the two gather for the next.
     let hold = world.vendor.hold("activity");
     let first = world.begin_post(ACTIVITY, &asking(&[&third]));
-    world.vendor.arrived("activity", 2).await;
+    in_time(world.vendor.arrived("activity", 2)).await;
     let begin = |key: &str, id: &str| {
         let request = world.request("POST", ACTIVITY).header("authorization", key);
         world.begin(request.header("content-type", "application/json").body(asking(&[id])))

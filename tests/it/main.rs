@@ -20,6 +20,7 @@ mod lifecycle;
 mod limits;
 mod login;
 mod metrics;
+mod mixed_answers;
 mod openapi;
 mod operators;
 mod own_password;
