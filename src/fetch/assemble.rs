@@ -83,9 +83,13 @@ pub(super) fn assemble(calls: &Calls, slots: &[Slot], effort: Effort) -> Option<
 fn tally(slots: &[Slot]) -> Tally {
     let mut tally = Tally::default();
     let mut ways = [false; 3];
+    let mut stretched_hits = 0;
     for slot in slots {
         let (way, count) = match slot.way {
-            Way::Hit { .. } => (0, &mut tally.hit),
+            Way::Hit { stretched, .. } => {
+                stretched_hits += u32::from(stretched);
+                (0, &mut tally.hit)
+            }
             Way::Revalidating { .. } | Way::InsteadOfError { .. } => (1, &mut tally.stale),
             Way::Fetched { led: true, .. } => (2, &mut tally.fetched),
             Way::Fetched { led: false, .. } => (2, &mut tally.joined),
@@ -100,6 +104,7 @@ fn tally(slots: &[Slot]) -> Tally {
         }
     }
     tally.mixed = ways.iter().filter(|way| **way).count() > 1;
+    tally.stretched = if tally.mixed { stretched_hits } else { 0 };
     tally
 }
 
