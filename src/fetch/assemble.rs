@@ -21,12 +21,12 @@ pub(super) struct Slot {
 /// How a part comes into the answer.
 #[derive(Clone, Copy)]
 pub(super) enum Way {
-    /// Held and fresh.
-    Hit,
+    /// Held and fresh for `left` longer.
+    Hit { left: Duration, stretched: bool },
     /// Held and stale; a refresh runs.
     Revalidating { past: Duration },
     /// Held, and may be served only if the vendor fails: to be fetched.
-    Stale,
+    Stale { past: Duration },
     /// Not held: to be fetched.
     Missing,
     /// Held and fresh, but older than the caller demands: to be fetched.
@@ -35,6 +35,11 @@ pub(super) enum Way {
     Fetched { led: bool, why: Forwarded },
     /// Held and stale; the vendor failed.
     InsteadOfError { past: Duration },
+}
+
+impl Way {
+    /// Held, and fresh when it was looked for; how it stands is judged after the wait.
+    pub(super) const HELD: Self = Self::Hit { left: Duration::ZERO, stretched: false };
 }
 
 impl Slot {
@@ -47,9 +52,9 @@ impl Slot {
     pub(super) fn forwarded(&self) -> Option<Forwarded> {
         match self.way {
             Way::Missing => Some(Forwarded::UriMiss),
-            Way::Stale => Some(Forwarded::Stale),
+            Way::Stale { .. } => Some(Forwarded::Stale),
             Way::Unwanted => Some(Forwarded::Request),
-            Way::Hit | Way::Revalidating { .. } | Way::Fetched { .. } | Way::InsteadOfError { .. } => None,
+            Way::Hit { .. } | Way::Revalidating { .. } | Way::Fetched { .. } | Way::InsteadOfError { .. } => None,
         }
     }
 }
@@ -78,13 +83,17 @@ pub(super) fn assemble(calls: &Calls, slots: &[Slot], effort: Effort) -> Option<
 fn tally(slots: &[Slot]) -> Tally {
     let mut tally = Tally::default();
     let mut ways = [false; 3];
+    let mut stretched_hits = 0;
     for slot in slots {
         let (way, count) = match slot.way {
-            Way::Hit => (0, &mut tally.hit),
+            Way::Hit { stretched, .. } => {
+                stretched_hits += u32::from(stretched);
+                (0, &mut tally.hit)
+            }
             Way::Revalidating { .. } | Way::InsteadOfError { .. } => (1, &mut tally.stale),
             Way::Fetched { led: true, .. } => (2, &mut tally.fetched),
             Way::Fetched { led: false, .. } => (2, &mut tally.joined),
-            Way::Stale | Way::Missing | Way::Unwanted => continue,
+            Way::Stale { .. } | Way::Missing | Way::Unwanted => continue,
         };
         match slot.kept.as_ref().map(|kept| &kept.content) {
             Some(Part::Absent { .. }) => tally.absent += 1,
@@ -95,6 +104,7 @@ fn tally(slots: &[Slot]) -> Tally {
         }
     }
     tally.mixed = ways.iter().filter(|way| **way).count() > 1;
+    tally.stretched = if tally.mixed { stretched_hits } else { 0 };
     tally
 }
 
@@ -119,13 +129,7 @@ fn found(calls: &Calls, slots: &[Slot]) -> Found {
     let mut stored = true;
     for slot in slots {
         match slot.way {
-            // Judged anew: the answer may have waited for other parts.
-            Way::Hit => {
-                let judged = slot.kept.as_ref().map(|kept| calls.judge(&slot.key, kept));
-                let Some(Freshness::Fresh { left: this, stretched }) = judged else {
-                    left = Duration::ZERO;
-                    continue;
-                };
+            Way::Hit { left: this, stretched } => {
                 left = left.min(this);
                 any_stretched |= stretched;
             }
@@ -141,7 +145,7 @@ fn found(calls: &Calls, slots: &[Slot]) -> Found {
                     None => (why, led),
                 });
             }
-            Way::Stale | Way::Missing | Way::Unwanted => {}
+            Way::Stale { .. } | Way::Missing | Way::Unwanted => {}
         }
     }
     match (instead, fetched, revalidating) {

@@ -35,7 +35,7 @@ pub(super) type Outcome = Result<Kept, Miss>;
 pub(super) enum Miss {
     /// The vendor's side failed.
     Upstream(UpstreamError),
-    /// The answer cannot be taken apart: the query must be asked as a whole.
+    /// It is not known which row of the answer is its: the query must be asked as a whole.
     Whole,
     /// The call ended without a result: it panicked.
     Lost,
@@ -296,18 +296,19 @@ impl Errand {
     fn sort(&self, queues: &[QueueId], answer: &Answer, epoch: Epoch, landed: &mut Landed) {
         let phase = self.calls.policies.load().phase(self.interval, answer.began_at);
         let route = self.shape.route();
-        let Some(TakenApart { frame, mut rows, is_anothers }) = take_apart(route, &answer.body, queues) else {
-            events::not_taken_apart(route.template(), queues.len());
-            self.calls.metrics.not_taken_apart(route);
-            landed.outcomes.extend(queues.iter().map(|queue| (PartId::Queue(queue.clone()), Err(Miss::Whole))));
-            return;
+        let Some(TakenApart { frame, mut rows, doubtful, is_anothers }) = take_apart(route, &answer.body, queues)
+        else {
+            return self.doubt(queues.iter(), landed);
         };
         if is_anothers {
             // Nothing is known of these queues, not even that they are absent.
             let error = UpstreamError::InvalidResponse("its rows are of other queues");
             return self.fail(queues.to_vec(), error, landed);
         }
-        for queue in queues {
+        if !doubtful.is_empty() {
+            self.doubt(doubtful.iter(), landed);
+        }
+        for queue in queues.iter().filter(|queue| !doubtful.contains(queue)) {
             let content = match rows.remove(queue) {
                 Some(Row { body, succeeded }) => Part::Row { body, frame: Arc::clone(&frame), succeeded },
                 None => Part::Absent { frame: Arc::clone(&frame) },
@@ -316,6 +317,14 @@ impl Errand {
             let kept = self.keep(&part, content, answer.began, phase, epoch);
             landed.outcomes.insert(part, Ok(kept));
         }
+    }
+
+    /// Of these it is not known which row is theirs.
+    fn doubt<'q>(&self, queues: impl ExactSizeIterator<Item = &'q QueueId>, landed: &mut Landed) {
+        let route = self.shape.route();
+        events::not_taken_apart(route.template(), queues.len());
+        self.calls.metrics.not_taken_apart(route);
+        landed.outcomes.extend(queues.map(|queue| (PartId::Queue(queue.clone()), Err(Miss::Whole))));
     }
 
     fn keep(&self, part: &PartId, content: Part, began: Moment, phase: Phase, epoch: Epoch) -> Kept {

@@ -2,6 +2,7 @@
 //! served stale.
 
 mod ahead;
+mod asking;
 mod assemble;
 mod calls;
 mod demand;

@@ -8,25 +8,24 @@ use arc_swap::ArcSwap;
 
 use super::{
     Policies,
-    assemble::{Slot, Way, assemble},
-    calls::{Calls, Miss, Wanted},
+    asking::Asking,
+    calls::Calls,
     demand::Demand,
     ids::{parts_of, whole},
-    lanes::{Joined, Lanes, Lost, most_lanes},
-    part::Kept,
+    lanes::{Lanes, most_lanes},
     purges::Purges,
     question::{Question, Questions},
-    served::{Failure, FetchError, Forwarded, Found, Served},
+    served::{Failure, Found, Served},
     together::Together,
-    unanswered::{Unanswered, lost, refusal},
+    unanswered::{Unanswered, lost},
 };
 use crate::{
     cache::{Freshness, Store},
-    clock::{Moment, SharedClock, before},
+    clock::{Moment, SharedClock},
     config::Config,
     model::{PartId, Query, Shape},
     telemetry::{Metrics, Traces, traces::RequestSpan},
-    upstream::{Effort, Patience, UpstreamError, Vendor},
+    upstream::Vendor,
 };
 
 /// How long a shape is asked for as a whole after an answer could not be taken apart.
@@ -130,21 +129,17 @@ impl Parts {
     ) -> Result<Served, Failure> {
         let Question { query, shape, .. } = question.as_ref();
         let ids = parts_of(query, may_be_whole && self.is_whole(shape));
-        match self.answer(question, ids, demand, span).await {
-            Ok(served) => Ok(served),
-            Err(Unanswered::Failed(failure)) => Err(failure),
-            Err(Unanswered::NotTakenApart) if !may_be_whole => {
-                let error = UpstreamError::InvalidResponse("its rows cannot be told apart").into();
-                Err(Failure { error, effort: Effort::default() })
-            }
+        let answered = match self.answer(question, ids, demand, may_be_whole, span).await {
             Err(Unanswered::NotTakenApart) => {
                 self.make_whole(shape.clone());
-                self.answer(question, vec![whole(query)], demand, span).await.map_err(|unanswered| match unanswered {
-                    Unanswered::Failed(failure) => failure,
-                    Unanswered::NotTakenApart => lost(),
-                })
+                self.answer(question, vec![whole(query)], demand, may_be_whole, span).await
             }
-        }
+            other => other,
+        };
+        answered.map_err(|unanswered| match unanswered {
+            Unanswered::Failed(failure) => failure,
+            Unanswered::NotTakenApart => lost(),
+        })
     }
 
     /// Whether anything is held that may be served, at least if the vendor fails.
@@ -180,16 +175,12 @@ impl Parts {
         question: &Arc<Question>,
         ids: Vec<PartId>,
         demand: Demand,
+        may_be_whole: bool,
         span: &mut RequestSpan,
     ) -> Result<Served, Unanswered> {
-        let Question { query, shape, .. } = question.as_ref();
         let now = self.calls.clock.now();
-        let mut slots: Vec<Slot> = ids.into_iter().map(|id| self.look(shape, id, demand, now)).collect();
-        // Before anything is spent on the rest of a question that is refused all the same.
-        refusal(query, &slots, Effort::default())?;
-        let effort = self.fill(query, shape, &mut slots, (demand, now), span).await?;
-        refusal(query, &slots, effort)?;
-        let served = assemble(&self.calls, &slots, effort).ok_or_else(|| Unanswered::Failed(lost()))?;
+        let asking = Asking::new(&self.calls, &self.lanes, question, demand, may_be_whole);
+        let (served, slots) = asking.answer(ids, span).await?;
         // Rows that cannot be told apart are not for everybody who asks this.
         let apart = !slots.iter().any(|slot| matches!(slot.key.part, PartId::Set(_)));
         if let (Found::Hit { .. }, true) = (served.found, apart)
@@ -198,171 +189,6 @@ impl Parts {
             self.questions.answered(question, together);
         }
         Ok(served)
-    }
-
-    /// What is held for a part, and what is to be done for it.
-    fn look(&self, shape: &Shape, id: PartId, demand: Demand, now: Moment) -> Slot {
-        let key = shape.part(id);
-        let held = self.calls.store.get(&key);
-        if let Some(held) = &held {
-            held.interest.note(now);
-        }
-        let young = held.as_ref().is_none_or(|held| demand.takes(held.began, now));
-        let way = match held.as_ref().map(|held| self.calls.judge(&key, held)) {
-            Some(Freshness::Fresh { .. }) if young => Way::Hit,
-            Some(Freshness::Fresh { .. }) => Way::Unwanted,
-            Some(Freshness::StaleWhileRevalidate { past }) if young => Way::Revalidating { past },
-            Some(Freshness::StaleWhileRevalidate { .. } | Freshness::StaleIfError { .. }) => Way::Stale,
-            Some(Freshness::Gone) | None => Way::Missing,
-        };
-        Slot { key, kept: held, way }
-    }
-
-    /// Fetches what must be fetched, and begins to refresh what may be served meanwhile.
-    async fn fill(
-        &self,
-        query: &Query,
-        shape: &Shape,
-        slots: &mut [Slot],
-        (demand, now): (Demand, Moment),
-        span: &mut RequestSpan,
-    ) -> Result<Effort, Unanswered> {
-        let to_fetch = slots.iter().filter(|slot| !matches!(slot.way, Way::Hit));
-        let parts: Vec<_> = to_fetch
-            .map(|slot| {
-                let interest = slot.kept.as_ref().map(|kept| Arc::clone(&kept.interest)).unwrap_or_default();
-                interest.note(now);
-                (slot.key.part.clone(), interest)
-            })
-            .collect();
-        if parts.is_empty() {
-            return Ok(Effort::default());
-        }
-        let nothing_stands_by = slots.iter().any(|slot| matches!(slot.way, Way::Missing));
-        let patience = if nothing_stands_by { Patience::Waits } else { Patience::None };
-        let must_wait = slots.iter().any(Slot::must_be_fetched);
-        if must_wait && demand.only_if_cached {
-            return Err(Unanswered::Failed(Failure { error: FetchError::NotHeld, effort: Effort::default() }));
-        }
-        let wanted = Wanted { parts, patience, askers: 1, asker: span.point() };
-        let joined = match self.lanes.join(shape, query.interval(), wanted, demand) {
-            Ok(joined) => joined,
-            // The refresh runs a little later.
-            Err(_) if !must_wait => return Ok(Effort::default()),
-            Err(full) => return self.fall_back(slots, &FetchError::Full(full), Effort::default(), demand),
-        };
-        if !must_wait {
-            return Ok(Effort::default());
-        }
-        self.wait(joined, slots, demand, span).await
-    }
-
-    async fn wait(
-        &self,
-        joined: Joined,
-        slots: &mut [Slot],
-        demand: Demand,
-        span: &mut RequestSpan,
-    ) -> Result<Effort, Unanswered> {
-        let Joined { held, tickets } = joined;
-        let mut outcomes: HashMap<PartId, (Result<Kept, Miss>, bool)> = HashMap::new();
-        let mut effort = Effort::default();
-        let clock = self.calls.clock.as_ref();
-        let asked_at = clock.now();
-        let deadline = asked_at.after(self.calls.patience);
-        let mut missed = FetchError::Lost(Lost);
-        let held: HashMap<PartId, Kept> = held.into_iter().collect();
-        for mut ticket in tickets {
-            let there = |slot: &Slot| outcomes.contains_key(&slot.key.part) || held.contains_key(&slot.key.part);
-            if slots.iter().filter(|slot| slot.must_be_fetched()).all(there) {
-                // The rest is a refresh that nobody waits for.
-                break;
-            }
-            let leads = ticket.leads;
-            let landed = match before(clock, deadline, ticket.landed()).await {
-                Some(Ok(landed)) => landed,
-                Some(Err(Lost)) => continue,
-                None => {
-                    missed = FetchError::Upstream(UpstreamError::Timeout);
-                    continue;
-                }
-            };
-            span.waited_for(&landed.trace);
-            if leads {
-                effort += landed.effort;
-            }
-            let waited_for = |slot: &&Slot| slot.must_be_fetched() && ticket.parts.contains(&slot.key.part);
-            for slot in slots.iter().filter(waited_for) {
-                if let Some(outcome) = landed.outcomes.get(&slot.key.part) {
-                    // The first comes first: a later group's failure takes nothing away.
-                    outcomes.entry(slot.key.part.clone()).or_insert_with(|| (outcome.clone(), leads));
-                }
-            }
-        }
-        let mut failed = None;
-        for slot in slots.iter_mut().filter(|slot| slot.must_be_fetched()) {
-            // A group that has not landed yet may have brought this part already.
-            let late = || self.fresh(slot, demand, asked_at).filter(|_| !outcomes.contains_key(&slot.key.part));
-            if let Some(kept) = held.get(&slot.key.part).cloned().or_else(late) {
-                (slot.kept, slot.way) = (Some(kept), Way::Hit);
-                continue;
-            }
-            match outcomes.remove(&slot.key.part) {
-                Some((Ok(kept), led)) => {
-                    let why = slot.forwarded().unwrap_or(Forwarded::UriMiss);
-                    (slot.kept, slot.way) = (Some(kept), Way::Fetched { led, why });
-                }
-                Some((Err(Miss::Whole), _)) => return Err(Unanswered::NotTakenApart),
-                Some((Err(Miss::Lost), _)) => failed = failed.or(Some(FetchError::Lost(Lost))),
-                Some((Err(Miss::Upstream(error)), _)) => {
-                    failed = Some(match failed {
-                        // A refusal is told before a failure: it will not pass.
-                        Some(refusal @ FetchError::Upstream(UpstreamError::Rejected(_))) => refusal,
-                        _ => FetchError::Upstream(error),
-                    });
-                }
-                None => failed = failed.or_else(|| Some(missed.clone())),
-            }
-        }
-        match failed {
-            None => Ok(effort),
-            Some(error) => self.fall_back(slots, &error, effort, demand),
-        }
-    }
-
-    /// What is held for a slot by now, if it is fresh and young enough.
-    fn fresh(&self, slot: &Slot, demand: Demand, asked_at: Moment) -> Option<Kept> {
-        let kept = self.calls.store.get(&slot.key)?;
-        let fresh = matches!(self.calls.judge(&slot.key, &kept), Freshness::Fresh { .. });
-        (fresh && demand.takes(kept.began, asked_at)).then_some(kept)
-    }
-
-    /// What may be served although its fetch failed, judged after the wait for it: the window may have ended
-    /// meanwhile. A refusal of the request itself is never papered over.
-    fn fall_back(
-        &self,
-        slots: &mut [Slot],
-        error: &FetchError,
-        effort: Effort,
-        demand: Demand,
-    ) -> Result<Effort, Unanswered> {
-        // Who demands something young is not served something old instead.
-        let demanding = demand.max_age.is_some();
-        let refused = matches!(error, FetchError::Upstream(UpstreamError::Rejected(_)));
-        for slot in slots.iter_mut().filter(|slot| slot.must_be_fetched()) {
-            let judged = slot.kept.as_ref().map(|kept| self.calls.judge(&slot.key, kept));
-            match judged {
-                // `ttl`s may have been stretched meanwhile.
-                Some(Freshness::Fresh { .. }) if !refused && !demanding => slot.way = Way::Hit,
-                Some(Freshness::StaleWhileRevalidate { past } | Freshness::StaleIfError { past })
-                    if !refused && !demanding =>
-                {
-                    slot.way = Way::InsteadOfError { past };
-                }
-                _ => return Err(Unanswered::Failed(Failure { error: error.clone(), effort })),
-            }
-        }
-        Ok(effort)
     }
 
     pub(super) fn is_whole(&self, shape: &Shape) -> bool {

@@ -1,6 +1,9 @@
 //! A queue answer, taken apart into one row a queue and put together again. Pure.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::value::RawValue;
@@ -23,10 +26,12 @@ pub(super) struct Row {
     pub(super) succeeded: bool,
 }
 
-/// An answer in parts. An id that was asked for and has no row is absent.
+/// An answer in parts. An id that was asked for, has no row and is in no doubt is absent.
 pub(super) struct TakenApart {
     pub(super) frame: Arc<Frame>,
     pub(super) rows: HashMap<QueueId, Row>,
+    /// Those that were asked for and have two rows that differ.
+    pub(super) doubtful: HashSet<QueueId>,
     /// There are rows, and none is of a queue that was asked for: it is the answer to another question.
     pub(super) is_anothers: bool,
 }
@@ -41,8 +46,18 @@ fn id_member(route: Route) -> Option<&'static str> {
     }
 }
 
-/// Takes the answer to a call for `asked` apart. `None` if it cannot be put together again without a doubt: a row
-/// that names no queue, or two rows for one queue that differ.
+/// What the rows of an answer say of one id.
+#[derive(Clone, Copy)]
+enum Said<'a> {
+    One(&'a RawValue),
+    /// Two spellings of one id: neither is meant by a third.
+    OfOthers,
+    /// Two rows that differ.
+    Doubtful,
+}
+
+/// Takes the answer to a call for `asked` apart. `None` if every row is in doubt: one that names no queue could be
+/// anybody's. Two rows for one queue that differ leave the others as clear as they are.
 ///
 /// A row is matched exactly first, else without regard to ASCII case. Rows for queues that nobody asked for are left
 /// out; a row that stands twice, to the letter, is one.
@@ -50,35 +65,40 @@ pub(super) fn take_apart(route: Route, body: &Bytes, asked: &[QueueId]) -> Optio
     let text = std::str::from_utf8(body).ok()?;
     let spliced = splice(text, "data", "result")?;
     let member = id_member(route)?;
-    let mut exact: HashMap<String, &RawValue> = HashMap::with_capacity(spliced.rows.len());
-    let mut folded: HashMap<String, Option<&RawValue>> = HashMap::with_capacity(spliced.rows.len());
+    let mut exact: HashMap<String, Said<'_>> = HashMap::with_capacity(spliced.rows.len());
     for row in &spliced.rows {
         let id: String = serde_json::from_str(only_member(row, member)?.get()).ok()?;
-        // Two spellings of one id: neither is meant by a third.
-        let same_letters = folded.entry(id.to_ascii_lowercase()).or_insert(Some(row));
-        if same_letters.is_some_and(|other| other.get() != row.get()) {
-            *same_letters = None;
+        let said = exact.entry(id).or_insert(Said::One(row));
+        if !matches!(said, Said::One(other) if other.get() == row.get()) {
+            *said = Said::Doubtful;
         }
-        if exact.insert(id, row).is_some_and(|other| other.get() != row.get()) {
-            return None;
-        }
+    }
+    let mut folded: HashMap<String, Said<'_>> = HashMap::with_capacity(exact.len());
+    for (id, said) in &exact {
+        let both = |other: &mut Said<'_>| {
+            let doubtful = matches!(said, Said::Doubtful) || matches!(other, Said::Doubtful);
+            *other = if doubtful { Said::Doubtful } else { Said::OfOthers };
+        };
+        folded.entry(id.to_ascii_lowercase()).and_modify(both).or_insert(*said);
     }
     let mut rows = HashMap::with_capacity(asked.len());
+    let mut doubtful = HashSet::new();
     for id in asked {
-        let found = match exact.get(id.as_str()) {
-            Some(row) => Some(*row),
-            None => folded.get(&id.as_str().to_ascii_lowercase()).copied().flatten(),
-        };
-        if let Some(row) = found {
-            let body = Bytes::copy_from_slice(row.get().as_bytes());
-            rows.insert(id.clone(), Row { body, succeeded: succeeded(row) });
+        match exact.get(id.as_str()).or_else(|| folded.get(&id.as_str().to_ascii_lowercase())) {
+            Some(Said::One(row)) => {
+                let body = Bytes::copy_from_slice(row.get().as_bytes());
+                rows.insert(id.clone(), Row { body, succeeded: succeeded(row) });
+            }
+            Some(Said::Doubtful) => drop(doubtful.insert(id.clone())),
+            Some(Said::OfOthers) | None => {}
         }
     }
-    let is_anothers = rows.is_empty() && !spliced.rows.is_empty();
+    let is_anothers = rows.is_empty() && doubtful.is_empty() && !spliced.rows.is_empty();
     let part = |text: &str| Bytes::copy_from_slice(text.as_bytes());
     Some(TakenApart {
         frame: Arc::new(Frame { before: part(spliced.before), after: part(spliced.after) }),
         rows,
+        doubtful,
         is_anothers,
     })
 }
@@ -161,9 +181,36 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_stands_twice_to_the_letter_is_one_and_rows_that_differ_are_a_doubt() {
+    fn a_row_that_stands_twice_to_the_letter_is_one() {
         assert_eq!(served(&format!("{A},{A}"), &["a"], &["a"]), served(A, &["a"], &["a"]));
-        assert_eq!(served(&format!("{A},{}", A.replace("1e2", "2")), &["a"], &["a"]), None);
+    }
+
+    #[test]
+    fn two_rows_that_differ_are_a_doubt_of_their_queue_alone() {
+        let other = A.replace("1e2", "2");
+        let taken = |rows: &str, asked: &[&str]| {
+            let taken = take_apart(Route::QueueActivity, &answer(rows), &ids(asked)).unwrap();
+            assert!(!taken.is_anothers, "{rows}");
+            let named = |id: &&&str| taken.rows.contains_key(&ids(&[**id])[0]);
+            let clear: Vec<String> = asked.iter().filter(named).map(|id| (*id).to_owned()).collect();
+            let mut doubtful: Vec<String> = taken.doubtful.iter().map(|id| id.as_str().to_owned()).collect();
+            doubtful.sort();
+            (clear, doubtful)
+        };
+        let told = |clear: &[&str], doubtful: &[&str]| {
+            let owned = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+            (owned(clear), owned(doubtful))
+        };
+        for rows in [format!("{A},{B},{other}"), format!("{A},{other},{B}"), format!("{A},{other},{A},{B}")] {
+            assert_eq!(taken(&rows, &["a", "b", "c"]), told(&["b"], &["a"]), "{rows}");
+        }
+        assert_eq!(taken(&format!("{A},{other}"), &["a"]), told(&[], &["a"]));
+        assert_eq!(taken(&format!("{A},{other},{B}"), &["b"]), told(&["b"], &[]), "nobody asked for it");
+
+        let (upper, upper_other) = (A.replace("\"a\"", "\"A\""), other.replace("\"a\"", "\"A\""));
+        assert_eq!(taken(&format!("{upper},{upper_other}"), &["A", "a"]), told(&[], &["A", "a"]));
+        let rows = format!("{upper},{upper_other},{A}");
+        assert_eq!(taken(&rows, &["A", "a"]), told(&["a"], &["A"]), "its own spelling is in no doubt");
     }
 
     #[test]

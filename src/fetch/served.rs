@@ -81,6 +81,8 @@ pub struct Tally {
     pub absent: u32,
     /// Whether parts came in more than one way.
     pub mixed: bool,
+    /// Where they did, how many of the hits are older than their `ttl`, which is stretched.
+    pub stretched: u32,
 }
 
 impl Tally {

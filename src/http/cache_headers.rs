@@ -64,10 +64,13 @@ fn cache_status(found: Found, parts: Tally) -> String {
         }
     };
     if parts.mixed {
-        let Tally { hit, stale, fetched, joined, absent, .. } = parts;
+        let Tally { hit, stale, fetched, joined, absent, stretched, .. } = parts;
         let _ = write!(status, "; detail=\"hit={hit} stale={stale} fetched={}", fetched + joined);
         if absent > 0 {
             let _ = write!(status, " absent={absent}");
+        }
+        if stretched > 0 {
+            let _ = write!(status, " stretched={stretched}");
         }
         status.push('"');
     }
@@ -115,6 +118,21 @@ mod tests {
         ] {
             assert_eq!(cache_status(found, Tally::default()), status);
         }
+    }
+
+    #[test]
+    fn a_mixture_is_told_in_numbers() {
+        let told = |parts: Tally| {
+            let fetched = Found::Fetched { forwarded: Forwarded::UriMiss, collapsed: false, stored: None };
+            let status = cache_status(fetched, Tally { mixed: true, ..parts });
+            status.strip_prefix("wesal-gateway; fwd=uri-miss; detail=").unwrap().to_owned()
+        };
+        let parts = Tally { hit: 3, stale: 1, fetched: 2, joined: 4, ..Tally::default() };
+        assert_eq!(told(parts), "\"hit=3 stale=1 fetched=6\"");
+        assert_eq!(told(Tally { absent: 5, ..parts }), "\"hit=3 stale=1 fetched=6 absent=5\"");
+        assert_eq!(told(Tally { stretched: 2, ..parts }), "\"hit=3 stale=1 fetched=6 stretched=2\"");
+        let both = Tally { absent: 5, stretched: 2, ..parts };
+        assert_eq!(told(both), "\"hit=3 stale=1 fetched=6 absent=5 stretched=2\"");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! When the calls that the vendor allows run out, answers are fresh for longer before anybody is refused.
 
-use crate::harness::{Answer, SALES, Setup, World, rate, secs};
+use crate::harness::{Answer, SALES, SUPPORT, Setup, World, rate, secs};
 
 const SUMMARY: &str = "/analytics/runtime/queues/summary";
 
@@ -53,6 +53,18 @@ async fn a_short_budget_stretches_a_ttl_and_the_answer_says_so() {
     let again = ask(&world).await;
     assert!(cache_status(&again).starts_with("fwd=stale; ttl="), "{}", cache_status(&again));
     assert_eq!((again.header("age"), world.vendor_calls("summary")), ("0", 2));
+}
+
+#[tokio::test]
+async fn a_stretched_part_among_others_is_told_too() {
+    let world = with_a_spent_budget(5.0).await;
+    world.advance(secs(10));
+    let question = format!(r#"{{"queues": ["{SALES}", "{SUPPORT}"]}}"#);
+    let mixed = world.post(SUMMARY, &question).await.ok();
+    let status = "fwd=uri-miss; ttl=5; stored; detail=\"hit=1 stale=0 fetched=1 stretched=1\"";
+    assert_eq!((cache_status(&mixed), mixed.header("age")), (status, "10"));
+    let held = world.post(SUMMARY, &question).await.ok();
+    assert_eq!(cache_status(&held), "hit; ttl=5; detail=ttl-stretched", "they came in one way");
 }
 
 #[tokio::test]

@@ -278,7 +278,7 @@ impl Day {
         }
     }
 
-    /// Not too old: fresh when it was asked for, or fetched since, or in the stale window that is told.
+    /// Not too old: fresh when it is answered, or fetched since it was asked for, or in the stale window that is told.
     fn check_age(
         &self,
         asked: &Asked,
@@ -295,17 +295,17 @@ impl Day {
             let landings = self.vendor.landings();
             assert!(since.since(read) <= max_age || landings.iter().any(fetched), "older than demanded");
         }
-        let age = since.since(read);
+        let age = at.since(read);
         let fresh_for = self.vendor.stretched(ttl, read, at);
         let good = match found {
             Found::Hit { stretched, .. } => age < if stretched { fresh_for } else { ttl.max(fresh_for) },
             Found::StaleWhileRevalidate { .. } => age < fresh_for.max(ttl + revalidate),
-            Found::StaleIfError { .. } => at.since(read) < fresh_for.max(ttl + if_error.max(revalidate)),
+            Found::StaleIfError { .. } => age < fresh_for.max(ttl + if_error.max(revalidate)),
             Found::Fetched { .. } => {
                 age < fresh_for.max(ttl + revalidate) || self.vendor.landings().iter().any(fetched)
             }
         };
-        assert!(good, "{asked:?} was read {:?} before it was asked for: {found:?}", age);
+        assert!(good, "{asked:?} was read {:?} before it was answered: {found:?}", age);
     }
 
     /// Never back: what was read is not older than what somebody had before this was asked for.
@@ -326,7 +326,11 @@ impl Day {
         let landings = self.vendor.landings();
         let lately = |landing: &&Landing| landing.route == asked.route && landing.landed >= since;
         let failed = landings.iter().filter(lately).any(|landing| landing.outcome != Outcome::Good);
-        assert!(failed, "{asked:?} failed with {error} although no call did");
+        // What was held may have ended in the one wait, and more of it in the other.
+        let twice = matches!(error, FetchError::Upstream(UpstreamError::Timeout))
+            && asked.queues.len() > 2
+            && landings.iter().filter(lately).count() >= 2;
+        assert!(failed || twice, "{asked:?} failed with {error} although no call did");
         // What may stand in stands in. Of queues it is not known here which row came with which call.
         if !asked.is_about_queues() && max_age.is_none() {
             let [ttl, _, if_error] = windows(asked.route);

@@ -35,7 +35,8 @@ pub(super) fn all() -> Value {
         "Retry-After": always(seconds("After so many seconds it is worth trying again.", 1, 2)),
         "Cache-Status": always(text(
             "Where the answer came from (RFC 9211): `hit`, or `fwd=` and why Wesal was asked, `ttl`, `stored`, \
-             `collapsed`, and `detail`.",
+             `collapsed`, and `detail`: why, or of parts that came in different ways how many in each, with `stretched=` for \
+             those from memory that are older than usual since calls run low.",
             "wesal-gateway; hit; ttl=588",
         )),
         "Age": always(seconds("How old the answer's oldest part is, in seconds.", 0, 11)),
