@@ -8,7 +8,8 @@
 //! 2. Who calls ([`callers`]), 3. have they asked too often ([`limits`]): `http::admit`.
 //! 4. `http::extract` parses and validates into a typed [`model::Query`]. 5. May they ask this ([`callers`])?
 //! 6. [`fetch`] asks [`cache`]: which parts are held, and fresh enough? 7. What is not gathers in its shape's lane:
-//!    one group of calls in flight, the next gathering, each part fetched once for all who wait.
+//!    one group of calls in flight, the next gathering, each part fetched once for all who wait. Refused ones are taken
+//!    apart aside.
 //! 8. [`upstream`]: breaker, pause, login, budget, try, retry.
 //! 9. [`fetch`] keeps the parts, or falls back to what may be served stale, and puts the answer together.
 //! 10. [`http`] answers, or writes a problem document. 11. The log line closes with outcome and reason.

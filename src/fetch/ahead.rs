@@ -11,13 +11,14 @@ use std::{
 };
 
 use super::{
-    calls::{Calls, Landed, Miss},
+    calls::{Calls, Landed, Miss, Outcome},
     part::{Kept, Part},
 };
 use crate::{
     cache::{Interest, Policy, Stretch},
     clock::Moment,
     model::{PartId, Shape},
+    upstream::UpstreamError,
 };
 
 /// Parts of one shape remembered at most.
@@ -61,12 +62,12 @@ impl Seen {
 }
 
 impl Ahead {
-    /// When the next fetch ahead is due; `None` if nothing is hot.
-    pub(super) fn due(&self, now: Moment, stretch: Stretch) -> Option<Moment> {
+    /// When the next fetch ahead is due, of what is not `coming` anyhow; `None` if nothing is hot.
+    pub(super) fn due(&self, now: Moment, stretch: Stretch, coming: impl Fn(&PartId) -> bool) -> Option<Moment> {
         if self.failing {
             return None;
         }
-        let hot = self.parts.values().filter(|seen| seen.is_hot(now));
+        let hot = self.parts.iter().filter(|(part, seen)| seen.is_hot(now) && !coming(part)).map(|(_, seen)| seen);
         let due = |seen: &Seen| {
             let fresh_for = seen.fresh_for(stretch);
             seen.began.after(fresh_for.saturating_sub(self.lead().min(fresh_for / 2)))
@@ -81,18 +82,27 @@ impl Ahead {
         soon.map(|(part, seen)| (part.clone(), Arc::clone(&seen.interest)))
     }
 
-    /// Learns from a group that landed.
-    pub(super) fn learn(&mut self, calls: &Calls, shape: &Shape, landed: &Landed, began: Moment) {
-        let now = calls.clock.now();
-        self.failing = landed.outcomes.values().all(|outcome| matches!(outcome, Err(Miss::Upstream(_) | Miss::Lost)));
-        if !self.failing {
-            self.took.push_back(now.since(began));
+    /// Learns from a group that landed in this time; `None` if it was taken apart, which no refresh takes.
+    pub(super) fn landed(&mut self, whole: &Landed, took: Option<Duration>) {
+        let failed = |outcome: &Outcome| match outcome {
+            // The vendor answered.
+            Err(Miss::Upstream(UpstreamError::Rejected(_)) | Miss::Whole) | Ok(_) => false,
+            Err(Miss::Upstream(_) | Miss::Lost) => true,
+        };
+        self.failing = whole.outcomes.values().all(failed);
+        if let (false, Some(took)) = (self.failing, took) {
+            self.took.push_back(took);
             if self.took.len() > RECENT_CALLS {
                 self.took.pop_front();
             }
         }
+    }
+
+    /// Learns what came of some parts.
+    pub(super) fn learn(&mut self, calls: &Calls, shape: &Shape, some: &Landed) {
+        let now = calls.clock.now();
         self.parts.retain(|_, seen| seen.is_hot(now) || seen.left(now, Stretch::NONE) > Duration::ZERO);
-        for (part, outcome) in &landed.outcomes {
+        for (part, outcome) in &some.outcomes {
             match outcome {
                 Ok(kept) if !matches!(kept.content, Part::Refused(_)) => {
                     self.remember(part, kept, calls.policy(shape, kept));

@@ -1,7 +1,10 @@
 //! One question on its way to its answer: what is held for it, what is fetched, and what stands in for a fetch that
 //! failed.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{
     assemble::{Slot, Way, assemble},
@@ -163,9 +166,11 @@ impl<'a> Asking<'a> {
         let deadline = self.since.after(self.calls.patience);
         let mut missed = FetchError::Lost(Lost);
         let held: HashMap<PartId, Kept> = held.into_iter().collect();
+        let needed: HashSet<PartId> =
+            slots.iter().filter(|slot| slot.must_be_fetched()).map(|slot| slot.key.part.clone()).collect();
         for mut ticket in tickets {
-            let there = |slot: &Slot| outcomes.contains_key(&slot.key.part) || held.contains_key(&slot.key.part);
-            if slots.iter().filter(|slot| slot.must_be_fetched()).all(there) {
+            ticket.parts.retain(|part| needed.contains(part));
+            if needed.iter().all(|part| outcomes.contains_key(part) || held.contains_key(part)) {
                 // The rest is a refresh that nobody waits for.
                 break;
             }
@@ -182,12 +187,9 @@ impl<'a> Asking<'a> {
             if leads {
                 self.effort += landed.effort;
             }
-            let waited_for = |slot: &&Slot| slot.must_be_fetched() && ticket.parts.contains(&slot.key.part);
-            for slot in slots.iter().filter(waited_for) {
-                if let Some(outcome) = landed.outcomes.get(&slot.key.part) {
-                    // The first comes first: a later group's failure takes nothing away.
-                    outcomes.entry(slot.key.part.clone()).or_insert_with(|| (outcome.clone(), leads));
-                }
+            for (part, outcome) in landed.outcomes {
+                // The first comes first: a later group's failure takes nothing away.
+                outcomes.entry(part).or_insert((outcome, leads));
             }
         }
         let mut failed = None;

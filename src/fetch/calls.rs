@@ -8,7 +8,6 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::task::JoinSet;
 
 use super::{
     Policies,
@@ -20,10 +19,7 @@ use crate::{
     cache::{Entry, Freshness, Interest, Phase, Policy, Store, Stretch, freshness},
     clock::{Moment, SharedClock},
     model::{Interval, PartId, PartKey, QueueId, Shape},
-    telemetry::{
-        Metrics, Traces, events,
-        traces::{FetchTold, TracePoint},
-    },
+    telemetry::{Metrics, Traces, events, traces::TracePoint},
     upstream::{Answer, Budget, Called, Effort, Patience, Rejection, UpstreamError, Vendor},
 };
 
@@ -41,13 +37,47 @@ pub(super) enum Miss {
     Lost,
 }
 
-/// What a group of vendor calls brought.
+/// What a group of vendor calls brought, or some of them.
 #[derive(Default)]
 pub(super) struct Landed {
     pub(super) outcomes: HashMap<PartId, Outcome>,
     pub(super) effort: Effort,
     /// The fetch's own place in a trace.
     pub(super) trace: TracePoint,
+}
+
+impl Landed {
+    /// The same for all of `parts`.
+    pub(super) fn all(parts: impl IntoIterator<Item = PartId>, miss: &Miss) -> Self {
+        let outcomes = parts.into_iter().map(|part| (part, Err(miss.clone()))).collect();
+        Self { outcomes, ..Self::default() }
+    }
+}
+
+/// What one call is to bring.
+pub(super) enum Trip {
+    /// A part that travels alone.
+    Whole(PartId),
+    /// Rows.
+    Rows(Vec<QueueId>),
+}
+
+impl Trip {
+    pub(super) fn parts(&self) -> Vec<PartId> {
+        match self {
+            Self::Whole(part) => vec![part.clone()],
+            Self::Rows(queues) => queues.iter().cloned().map(PartId::Queue).collect(),
+        }
+    }
+}
+
+/// What one call brought.
+pub(super) struct Brought {
+    pub(super) landed: Landed,
+    /// Whether the vendor answered it.
+    pub(super) answered: bool,
+    /// Several queues that it was refused for: which of them are bad is not known.
+    pub(super) refused: Option<(Vec<QueueId>, Rejection)>,
 }
 
 /// Calls the vendor and keeps what comes.
@@ -74,45 +104,39 @@ pub(super) struct Wanted {
     pub(super) parts: Vec<(PartId, Arc<Interest>)>,
     /// Whether the vendor's budget may be waited for: not if something stale stands by for every part.
     pub(super) patience: Patience,
-    /// How many requests wait for it.
+    /// How many requests wait for it when it leaves.
     pub(super) askers: usize,
     /// The first of them whose trace is recorded.
     pub(super) asker: TracePoint,
 }
 
-/// Calls that halving may make for one merged call that was refused: enough for several bad ids among a hundred.
-const MOST_CALLS: usize = 64;
-
 impl Calls {
-    /// Fetches `wanted`, all of one shape: queues together, as many as may be in a call, the calls side by side. Tells
-    /// `some` of what one of them brought as soon as it ends.
-    pub(super) async fn fetch(
+    /// The fetch of `parts` of one shape, as its calls share it.
+    pub(super) fn errand(
         self: &Arc<Self>,
         shape: &Shape,
         interval: Option<Interval>,
-        wanted: Wanted,
-        some: impl Fn(&Landed),
-    ) -> Landed {
-        let Wanted { parts, patience, askers, asker } = wanted;
-        let span = if askers == 0 { self.traces.fetch_ahead() } else { asker.begin() };
-        let errand = Arc::new(Errand {
+        wanted: &Wanted,
+        trace: TracePoint,
+    ) -> Arc<Errand> {
+        Arc::new(Errand {
             calls: Arc::clone(self),
             shape: shape.clone(),
             interval,
-            patience,
-            askers,
-            trace: span.point(),
-            interests: parts.iter().cloned().collect(),
-        });
-        let mut calls = JoinSet::new();
+            patience: wanted.patience,
+            trace,
+            interests: wanted.parts.iter().cloned().collect(),
+        })
+    }
+
+    /// The calls that bring `parts`: queues together, as many as may be in a call.
+    pub(super) fn trips(&self, shape: &Shape, parts: Vec<(PartId, Arc<Interest>)>) -> Vec<Trip> {
+        let mut trips = Vec::new();
         let mut queues = Vec::new();
         for (part, _) in parts {
             match part {
                 PartId::Queue(queue) => queues.push(queue),
-                PartId::Document | PartId::Set(_) => {
-                    let errand = Arc::clone(&errand);
-                    calls.spawn(async move { errand.whole(part).await });
-                }
+                PartId::Document | PartId::Set(_) => trips.push(Trip::Whole(part)),
             }
         }
         // An id that was refused before would have everybody's call refused: it goes alone.
@@ -121,31 +145,9 @@ impl Calls {
             held.is_some_and(|held| matches!(held.content, Part::Refused(_)))
         };
         let (alone, together): (Vec<_>, Vec<_>) = queues.into_iter().partition(refused);
-        for chunk in together.chunks(self.max_queues_per_call).chain(alone.chunks(1)) {
-            let (errand, chunk) = (Arc::clone(&errand), chunk.to_vec());
-            calls.spawn(async move { errand.rows(chunk).await });
-        }
-        let mut landed = Landed::default();
-        while let Some(done) = calls.join_next().await {
-            let Ok(done) = done else { continue };
-            some(&done);
-            landed.outcomes.extend(done.outcomes);
-            landed.effort += done.effort;
-        }
-        // A call that panicked brings nothing: who waited for its parts learns that they were lost.
-        for part in
-            errand.interests.keys().filter(|part| !landed.outcomes.contains_key(part)).cloned().collect::<Vec<_>>()
-        {
-            landed.outcomes.insert(part, Err(Miss::Lost));
-        }
-        landed.trace = errand.trace.clone();
-        span.end_fetch(&FetchTold {
-            route: shape.route().template(),
-            parts: errand.interests.len(),
-            calls: landed.effort.calls,
-            failed: landed.outcomes.values().any(Result::is_err),
-        });
-        landed
+        let chunks = together.chunks(self.max_queues_per_call).chain(alone.chunks(1));
+        trips.extend(chunks.map(|chunk| Trip::Rows(chunk.to_vec())));
+        trips
     }
 
     /// How a held part may be served now.
@@ -198,17 +200,24 @@ impl Calls {
 }
 
 /// One group's fetch, as its calls share it.
-struct Errand {
+pub(super) struct Errand {
     calls: Arc<Calls>,
     shape: Shape,
     interval: Option<Interval>,
     patience: Patience,
-    askers: usize,
     trace: TracePoint,
     interests: HashMap<PartId, Arc<Interest>>,
 }
 
 impl Errand {
+    /// Makes one call.
+    pub(super) async fn make(&self, trip: Trip) -> Brought {
+        match trip {
+            Trip::Whole(part) => Brought { landed: self.whole(part).await, answered: false, refused: None },
+            Trip::Rows(queues) => self.rows(queues).await,
+        }
+    }
+
     /// Asks for a part that travels alone.
     async fn whole(&self, part: PartId) -> Landed {
         let queues: &[QueueId] = match &part {
@@ -235,50 +244,31 @@ impl Errand {
         Landed { outcomes: HashMap::from([(part, outcome)]), effort, ..Landed::default() }
     }
 
-    /// Asks for `queues` in one call. If the vendor refuses it, asks again in halves until the bad ids stand alone.
-    ///
-    /// One bad id is found after as many refusals as the number can be halved. When one request alone has met more, and
-    /// no success at all, it may be the question that the vendor minds: it is refused, and the vendor not asked about
-    /// each id. Where several wait, that is not concluded, for one's many bad ids would refuse the others.
-    async fn rows(&self, queues: Vec<QueueId>) -> Landed {
-        let mut landed = Landed::default();
-        let depth = usize::try_from(queues.len().next_power_of_two().ilog2()).unwrap_or(0);
-        let mut calls = 0;
-        let mut answered = false;
-        let mut to_ask = vec![queues];
-        while let Some(queues) = to_ask.pop() {
-            let epoch = self.calls.purges.epoch();
-            let Called { result, effort } =
-                self.calls.vendor.call(&self.shape, &queues, self.patience, &self.trace).await;
-            landed.effort += effort;
-            calls += 1;
-            match result {
-                Ok(answer) => {
-                    answered = true;
-                    self.sort(&queues, &answer, epoch, &mut landed);
+    /// Asks for `queues` in one call.
+    async fn rows(&self, queues: Vec<QueueId>) -> Brought {
+        let epoch = self.calls.purges.epoch();
+        let Called { result, effort } = self.calls.vendor.call(&self.shape, &queues, self.patience, &self.trace).await;
+        let answered = result.is_ok();
+        let mut landed = Landed { effort, ..Landed::default() };
+        let mut refused = None;
+        match result {
+            Ok(answer) => self.sort(&queues, &answer, epoch, &mut landed),
+            Err(UpstreamError::Rejected(rejection)) if queues.len() == 1 => {
+                for part in queues.into_iter().map(PartId::Queue) {
+                    let kept = self.refuse(&part, rejection.clone(), epoch);
+                    landed.outcomes.insert(part, Ok(kept));
                 }
-                Err(UpstreamError::Rejected(rejection)) if queues.len() == 1 => {
-                    for part in queues.into_iter().map(PartId::Queue) {
-                        let kept = self.refuse(&part, rejection.clone(), epoch);
-                        landed.outcomes.insert(part, Ok(kept));
-                    }
-                }
-                // Not remembered: which of these are bad is not known.
-                Err(error @ UpstreamError::Rejected(_)) if self.askers <= 1 && !answered && calls > depth + 4 => {
-                    let rest = queues.into_iter().chain(to_ask.drain(..).flatten()).collect();
-                    self.fail(rest, error, &mut landed);
-                }
-                Err(UpstreamError::Rejected(_)) if calls < MOST_CALLS => {
-                    let (left, right) = queues.split_at(queues.len() / 2);
-                    to_ask.extend([right.to_vec(), left.to_vec()]);
-                }
-                // Among so many bad ids the good ones are not found; that is no refusal of theirs.
-                Err(UpstreamError::Rejected(_)) => {
-                    self.fail(queues, UpstreamError::Failed { code: None, said_no: false }, &mut landed)
-                }
-                Err(error) => self.fail(queues, error, &mut landed),
             }
+            Err(UpstreamError::Rejected(rejection)) => refused = Some((queues, rejection)),
+            Err(error) => self.fail(queues, error, &mut landed),
         }
+        Brought { landed, answered, refused }
+    }
+
+    /// What came of `queues` that are not asked for any more.
+    pub(super) fn not_asked(&self, queues: Vec<QueueId>, error: UpstreamError) -> Landed {
+        let mut landed = Landed::default();
+        self.fail(queues, error, &mut landed);
         landed
     }
 

@@ -1,69 +1,95 @@
 //! Group commit, without a timer: one lane a shape. While nothing of the shape is in flight, what is asked for leaves
-//! at once; while a group is, the next gathers; when it lands, that leaves. One task runs a lane and ends with it: no
-//! caller's leaving cancels anything.
+//! at once; while a group is, the next gathers; when it lands, that leaves. A group of which a call is refused is taken
+//! apart aside, and the lane goes on without it. One task runs a lane and ends with it: no caller's leaving cancels
+//! anything.
 
 use std::{
     collections::{HashMap, HashSet},
+    future::pending,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinSet,
+};
 
 use super::{
     ahead::Ahead,
     calls::{Calls, Landed, Wanted},
     demand::Demand,
+    flight::Flight,
+    group::{Group, Ticket},
     part::Kept,
-    purges::Epoch,
 };
 use crate::{
-    cache::{Freshness, Interest},
-    clock::Moment,
+    cache::Freshness,
     config::Config,
     model::{Interval, PartId, Shape},
     telemetry::traces::TracePoint,
     upstream::Patience,
 };
 
+/// Groups of one shape that are taken apart aside at once. A further one is taken apart in the lane, which waits for it.
+const MOST_ASIDE: usize = 2;
+
 /// All lanes.
 pub(super) struct Lanes {
     board: Mutex<HashMap<Shape, Lane>>,
-    calls: Arc<Calls>,
+    pub(super) calls: Arc<Calls>,
     most: AtomicUsize,
 }
 
-struct Lane {
-    flying: Option<Group>,
+pub(super) struct Lane {
+    /// Those in the air: those that are taken apart aside, and at most one other.
+    pub(super) groups: Vec<Group>,
     gathering: Option<Gathering>,
+    begun: u64,
     wake: Arc<Notify>,
 }
 
 /// The next group, its landing's other end, and what it is to fetch.
-type Gathering = (Group, watch::Sender<Option<Arc<Landed>>>, Wanted);
+type Gathering = (Group, watch::Sender<Landed>, Wanted);
 
 impl Lane {
-    /// Puts a part into the next group, and gives a place among those who wait for it.
-    fn gather(&mut self, part: PartId, interest: Arc<Interest>, patience: Patience, now: Moment) -> Ticket {
-        let leads = self.gathering.is_none();
-        let (group, _, wanted) = self.gathering.get_or_insert_with(nobody_waits);
-        if patience == Patience::Waits {
-            wanted.patience = Patience::Waits;
-        }
-        match group.parts.get(&part) {
-            // One interest a part: whoever asks first brings it, and the others' questions count on it.
-            Some(first) => first.note(now),
-            None => {
-                group.parts.insert(part.clone(), Arc::clone(&interest));
-                wanted.parts.push((part, interest));
-            }
-        }
-        if leads {
+    fn new(wake: Arc<Notify>) -> Self {
+        Self { groups: Vec::new(), gathering: None, begun: 0, wake }
+    }
+
+    /// The next group; true if it begins with this.
+    fn gather(&mut self) -> (&mut Gathering, bool) {
+        let begins = self.gathering.is_none();
+        if begins {
+            self.begun += 1;
             self.wake.notify_one();
         }
-        Ticket { landing: group.landing.clone(), leads, parts: HashSet::new() }
+        (self.gathering.get_or_insert_with(|| nobody_waits(self.begun)), begins)
+    }
+
+    pub(super) fn group(&mut self, number: u64) -> Option<&mut Group> {
+        self.groups.iter_mut().find(|group| group.number == number)
+    }
+
+    /// Whether a group in the air will bring `part`.
+    fn brings(&self, part: &PartId) -> bool {
+        self.groups.iter().any(|group| group.has(part))
+    }
+
+    /// Puts a group aside if a call of it was refused and there is room. Gives whether it did.
+    pub(super) fn put_aside(&mut self, number: u64) -> bool {
+        let has_room = self.groups.iter().filter(|group| group.is_aside).count() < MOST_ASIDE;
+        let group = self.group(number).filter(|group| has_room && !group.is_aside && group.halves.are_asked());
+        group.map(|group| group.is_aside = true).is_some()
+    }
+
+    /// Whether nothing may take off: a group is in flight, or one that is taken apart has a part of what gathers in a call
+    /// that somebody does not take, for no part is in two calls at once.
+    fn is_held(&self) -> bool {
+        let apart = |(next, ..): &Gathering| self.groups.iter().all(|group| group.is_apart_from(next));
+        self.groups.iter().any(|group| !group.is_aside) || !self.gathering.as_ref().is_none_or(apart)
     }
 }
 
@@ -72,36 +98,16 @@ pub(super) fn most_lanes(config: &Config) -> usize {
     config.limits.max_in_flight.get().saturating_mul(2)
 }
 
-fn nobody_waits() -> Gathering {
-    let (sender, landing) = watch::channel(None);
-    let group = Group { parts: HashMap::new(), began: None, epoch: Epoch::default(), landing };
+fn nobody_waits(number: u64) -> Gathering {
+    let (group, sender) = Group::new(number);
     (group, sender, Wanted { parts: Vec::new(), patience: Patience::None, askers: 0, asker: TracePoint::default() })
-}
-
-/// Parts that are fetched together.
-struct Group {
-    parts: HashMap<PartId, Arc<Interest>>,
-    /// When it took off.
-    began: Option<Moment>,
-    /// What was purged by then.
-    epoch: Epoch,
-    landing: watch::Receiver<Option<Arc<Landed>>>,
-}
-
-/// A place among those who wait for a group.
-pub(super) struct Ticket {
-    landing: watch::Receiver<Option<Arc<Landed>>>,
-    /// Whether this asking began the group: its cost is told of this request.
-    pub(super) leads: bool,
-    /// What is waited for. Whatever else the group brings may be older than the question.
-    pub(super) parts: HashSet<PartId>,
 }
 
 /// What came of asking for parts.
 pub(super) struct Joined {
     /// Those that had landed in the meantime.
     pub(super) held: Vec<(PartId, Kept)>,
-    /// The groups in which the others come: two at the most.
+    /// The groups in which the others come: those in the air, and the next.
     pub(super) tickets: Vec<Ticket>,
 }
 
@@ -134,10 +140,11 @@ impl Lanes {
     /// Those of `parts` that a call which is on its way will bring.
     pub(super) fn under_way(&self, shape: &Shape, parts: &[PartId]) -> HashSet<PartId> {
         let board = self.board();
-        let Some(group) = board.get(shape).and_then(|lane| lane.flying.as_ref()) else { return HashSet::new() };
+        let Some(lane) = board.get(shape) else { return HashSet::new() };
         let log = self.calls.purges.log();
         let comes = |part: &&PartId| {
-            group.parts.contains_key(part) && log.since(group.epoch, &shape.part((*part).clone())).is_none()
+            let unpurged = |_, epoch| log.since(epoch, &shape.part((*part).clone())).is_none();
+            lane.groups.iter().any(|group| group.brings(part, unpurged))
         };
         parts.iter().filter(comes).cloned().collect()
     }
@@ -151,7 +158,6 @@ impl Lanes {
         demand: Demand,
     ) -> Result<Joined, Full> {
         let now = self.calls.clock.now();
-        let takes = |began: Option<Moment>| began.is_some_and(|began| demand.takes(began, now));
         let mut new = None;
         let mut board = self.board();
         if !board.contains_key(shape) {
@@ -159,46 +165,59 @@ impl Lanes {
         }
         let lane = board.entry(shape.clone()).or_insert_with(|| {
             let wake = Arc::new(Notify::new());
-            new = Some(OnBoard { lanes: Arc::clone(self), shape: shape.clone(), wake: Arc::clone(&wake) });
-            Lane { flying: None, gathering: None, wake }
+            let place = Place { lanes: Arc::clone(self), shape: shape.clone(), wake: Arc::clone(&wake) };
+            new = Some(OnBoard(place));
+            Lane::new(wake)
         });
-        let mut joined = Joined { held: Vec::new(), tickets: Vec::new() };
-        let mut flying: Option<Ticket> = None;
-        let mut next: Option<Ticket> = None;
+        let mut held = Vec::new();
+        let mut tickets: Vec<(u64, Ticket)> = Vec::new();
+        let size = asked.parts.len();
         for (part, interest) in asked.parts {
-            if let Some(group) = lane.flying.as_ref().filter(|group| takes(group.began))
-                && let Some(first) = group.parts.get(&part)
-                && self.calls.purges.log().since(group.epoch, &shape.part(part.clone())).is_none()
-            {
-                first.note(now);
-                let ticket = || Ticket { landing: group.landing.clone(), leads: false, parts: HashSet::new() };
-                flying.get_or_insert_with(ticket).parts.insert(part);
-                continue;
-            }
-            // Looked up once more: a group that landed since the caller's own look would be fetched again.
             let key = shape.part(part.clone());
-            if let Some(kept) = self.calls.store.get(&key)
-                && matches!(self.calls.judge(&key, &kept), Freshness::Fresh { .. })
-                && takes(Some(kept.began))
-            {
-                joined.held.push((part, kept));
-                continue;
+            let comes = {
+                let log = self.calls.purges.log();
+                let takes = |began, epoch| demand.takes(began, now) && log.since(epoch, &key).is_none();
+                lane.groups.iter_mut().find(|group| group.brings(&part, takes))
+            };
+            let (group, leads) = match comes {
+                Some(group) => (group, false),
+                None => {
+                    // Looked up once more: a group that landed since the caller's own look would be fetched again.
+                    if let Some(kept) = self.calls.store.get(&key)
+                        && matches!(self.calls.judge(&key, &kept), Freshness::Fresh { .. })
+                        && demand.takes(kept.began, now)
+                    {
+                        held.push((part, kept));
+                        continue;
+                    }
+                    let ((group, _, wanted), leads) = lane.gather();
+                    if asked.patience == Patience::Waits {
+                        wanted.patience = Patience::Waits;
+                    }
+                    if !group.has(&part) {
+                        wanted.parts.push((part.clone(), Arc::clone(&interest)));
+                    }
+                    wanted.asker.or_at(&asked.asker);
+                    (group, leads)
+                }
+            };
+            if !tickets.iter().any(|(number, _)| *number == group.number) {
+                // The first of several parts that this request puts there knows whether it began the group.
+                tickets.push((group.number, group.ticket(leads)));
             }
-            let ticket = lane.gather(part.clone(), interest, asked.patience, now);
-            // The first of several that this request puts there knows whether it began the group.
-            next.get_or_insert(ticket).parts.insert(part);
+            group.ask(&part, &interest, size, now);
+            if let Some((_, ticket)) = tickets.iter_mut().find(|(number, _)| *number == group.number) {
+                ticket.parts.insert(part);
+            }
         }
-        if let (Some(_), Some((_, _, wanted))) = (&next, &mut lane.gathering) {
-            wanted.askers += 1;
-            wanted.asker.or_at(&asked.asker);
-        }
-        joined.tickets.extend(flying.into_iter().chain(next));
+        // What is in the air comes first.
+        tickets.sort_by_key(|(number, _)| *number);
         drop(board);
         if let Some(lane) = new {
             // With the board let go: a runtime that is ending drops the task at once, and that takes it off the board.
             tokio::spawn(run(lane, interval));
         }
-        Ok(joined)
+        Ok(Joined { held, tickets: tickets.into_iter().map(|(_, ticket)| ticket).collect() })
     }
 
     /// A lane that only waits to refresh ahead gives way to one that somebody waits for.
@@ -206,7 +225,7 @@ impl Lanes {
         if board.len() < self.most.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let idle = |(_, lane): &(&Shape, &Lane)| lane.flying.is_none() && lane.gathering.is_none();
+        let idle = |(_, lane): &(&Shape, &Lane)| lane.groups.is_empty() && lane.gathering.is_none();
         let shape = board.iter().find(idle).map(|(shape, _)| shape.clone()).ok_or(Full)?;
         if let Some(lane) = board.remove(&shape) {
             lane.wake.notify_one();
@@ -214,122 +233,197 @@ impl Lanes {
         Ok(())
     }
 
-    fn board(&self) -> MutexGuard<'_, HashMap<Shape, Lane>> {
+    pub(super) fn board(&self) -> MutexGuard<'_, HashMap<Shape, Lane>> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Ticket {
-    /// Ends when the group has landed.
-    pub(super) async fn landed(&mut self) -> Result<Arc<Landed>, Lost> {
-        match self.landing.wait_for(Option::is_some).await {
-            Ok(landed) => landed.clone().ok_or(Lost),
-            Err(_) => Err(Lost),
-        }
     }
 }
 
 /// A lane's life: until nobody waits and nothing is asked for steadily.
 async fn run(lane: OnBoard, interval: Option<Interval>) {
-    let calls = Arc::clone(&lane.lanes.calls);
-    let mut ahead = Ahead::default();
-    while lane.has_something_to_fetch(&mut ahead, &calls).await {
-        let began = calls.clock.now();
-        let Some((sender, wanted)) = lane.take_off(&ahead, began) else { return };
-        if wanted.parts.is_empty() {
-            // The interest ended just now.
-            lane.land();
-            continue;
+    let ahead = Arc::new(Mutex::new(Ahead::default()));
+    let mut flights = JoinSet::new();
+    while lane.may_take_off(&ahead, &mut flights).await {
+        let Some((flight, wanted)) = lane.take_off(&ahead) else { return };
+        // Else the interest ended just now.
+        if !wanted.parts.is_empty() {
+            flights.spawn(flight.fly(interval, wanted));
         }
-        let landed = calls.fetch(&lane.shape, interval, wanted, |some| lane.some_landed(some)).await;
-        ahead.learn(&calls, &lane.shape, &landed, began);
-        lane.land();
-        sender.send_replace(Some(Arc::new(landed)));
+    }
+}
+
+/// A lane's place on the board.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) lanes: Arc<Lanes>,
+    pub(super) shape: Shape,
+    pub(super) wake: Arc<Notify>,
+}
+
+impl Place {
+    /// The lane, if it is still this one: one that gave way to another may stand there anew.
+    pub(super) fn own<'b>(&self, board: &'b mut HashMap<Shape, Lane>) -> Option<&'b mut Lane> {
+        board.get_mut(&self.shape).filter(|lane| Arc::ptr_eq(&lane.wake, &self.wake))
     }
 }
 
 /// The lane's task's hold on its place. Takes it off the board however the task ends, a panic included.
-struct OnBoard {
-    lanes: Arc<Lanes>,
-    shape: Shape,
-    wake: Arc<Notify>,
-}
+struct OnBoard(Place);
 
 impl OnBoard {
-    /// Waits until somebody waits, or until a part that is asked for steadily is about to expire. False when the lane is
-    /// to end.
-    async fn has_something_to_fetch(&self, ahead: &mut Ahead, calls: &Calls) -> bool {
+    /// Waits until something is to take off and may: what somebody waits for, or a part that is asked for steadily and is
+    /// about to expire. False when the lane is to end.
+    async fn may_take_off(&self, ahead: &Mutex<Ahead>, flights: &mut JoinSet<()>) -> bool {
+        let Place { lanes, shape, wake } = &self.0;
+        let calls = &lanes.calls;
         loop {
-            ahead.heed_policies(calls, &self.shape);
+            ahead_of(ahead).heed_policies(calls, shape);
             let now = calls.clock.now();
             let due = {
-                let mut board = self.lanes.board();
-                let Some(lane) = self.own(&mut board) else { return false };
-                match ahead.due(now, calls.stretch()) {
+                let mut board = lanes.board();
+                let Some(lane) = self.0.own(&mut board) else { return false };
+                let due = ahead_of(ahead).due(now, calls.stretch(), |part| lane.brings(part));
+                match due {
+                    _ if lane.is_held() => None,
                     _ if lane.gathering.is_some() => return true,
                     Some(due) if due <= now => return true,
-                    Some(due) => due,
-                    None => {
-                        board.remove(&self.shape);
+                    None if lane.groups.is_empty() => {
+                        board.remove(shape);
                         return false;
                     }
+                    due => due,
+                }
+            };
+            let is_due = async {
+                match due {
+                    Some(due) => calls.clock.sleep_until(due).await,
+                    None => pending().await,
                 }
             };
             tokio::select! {
-                () = self.wake.notified() => {}
-                () = calls.clock.sleep_until(due) => {}
+                () = wake.notified() => {}
+                Some(_) = flights.join_next() => {}
+                () = is_due => {}
             }
         }
     }
 
     /// What gathered, with what goes along, is now in flight.
-    fn take_off(&self, ahead: &Ahead, now: Moment) -> Option<(watch::Sender<Option<Arc<Landed>>>, Wanted)> {
-        let mut board = self.lanes.board();
-        let lane = self.own(&mut board)?;
-        let (mut group, sender, mut wanted) = lane.gathering.take().unwrap_or_else(nobody_waits);
+    fn take_off(&self, ahead: &Arc<Mutex<Ahead>>) -> Option<(Flight, Wanted)> {
+        let calls = &self.0.lanes.calls;
+        let (now, epoch) = (calls.clock.now(), calls.purges.epoch());
+        let mut board = self.0.lanes.board();
+        let lane = self.0.own(&mut board)?;
+        lane.gather();
+        let (mut group, landing, mut wanted) = lane.gathering.take()?;
         // Along goes what costs no further call; alone, all that is due.
-        let per_call = self.lanes.calls.max_queues_per_call;
         let room = match wanted.parts.iter().filter(|(part, _)| matches!(part, PartId::Queue(_))).count() {
             0 if wanted.parts.is_empty() => usize::MAX,
-            n => n.next_multiple_of(per_call) - n,
+            n => n.next_multiple_of(calls.max_queues_per_call) - n,
         };
-        for (part, interest) in ahead.along(now, self.lanes.calls.stretch()).take(room) {
-            if group.parts.insert(part.clone(), Arc::clone(&interest)).is_none() {
-                wanted.parts.push((part, interest));
-            }
+        let ahead_now = ahead_of(ahead);
+        let along = ahead_now.along(now, calls.stretch()).filter(|(part, _)| !lane.brings(part));
+        group.take_off(along.take(room), &mut wanted, (now, epoch));
+        drop(ahead_now);
+        let (number, joined, ahead) = (group.number, Arc::clone(&group.joined), Arc::clone(ahead));
+        let flight = Flight { place: self.0.clone(), number, landing, joined, ahead };
+        if !wanted.parts.is_empty() {
+            lane.groups.push(group);
         }
-        (group.began, group.epoch) = (Some(now), self.lanes.calls.purges.epoch());
-        lane.flying = Some(group);
-        Some((sender, wanted))
+        Some((flight, wanted))
     }
+}
 
-    /// Who asks for these from now on does not wait for the rest of the group: what came is held, and what failed before
-    /// somebody asked is not that one's failure.
-    fn some_landed(&self, some: &Landed) {
-        let mut board = self.lanes.board();
-        if let Some(flying) = self.own(&mut board).and_then(|lane| lane.flying.as_mut()) {
-            flying.parts.retain(|part, _| !some.outcomes.contains_key(part));
-        }
-    }
-
-    fn land(&self) {
-        let mut board = self.lanes.board();
-        if let Some(lane) = self.own(&mut board) {
-            lane.flying = None;
-        }
-    }
-
-    /// The lane, if it is still this task's: one that gave way to another may stand there anew.
-    fn own<'b>(&self, board: &'b mut HashMap<Shape, Lane>) -> Option<&'b mut Lane> {
-        board.get_mut(&self.shape).filter(|lane| Arc::ptr_eq(&lane.wake, &self.wake))
-    }
+fn ahead_of(ahead: &Mutex<Ahead>) -> MutexGuard<'_, Ahead> {
+    ahead.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for OnBoard {
     fn drop(&mut self) {
-        let mut board = self.lanes.board();
-        if self.own(&mut board).is_some() {
-            board.remove(&self.shape);
+        let mut board = self.0.lanes.board();
+        if self.0.own(&mut board).is_some() {
+            board.remove(&self.0.shape);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{cache::Interest, clock::Moment, fetch::purges::Epoch, model::QueueId};
+
+    fn queue(id: &str) -> QueueId {
+        QueueId::try_from(id.to_owned()).unwrap()
+    }
+
+    /// Somebody asks for `ids`, in the next group.
+    fn ask(lane: &mut Lane, ids: &[&str]) {
+        let ((group, _, wanted), leads) = lane.gather();
+        drop(group.ticket(leads));
+        for part in ids.iter().map(|id| PartId::Queue(queue(id))) {
+            let interest = Arc::new(Interest::default());
+            group.ask(&part, &interest, ids.len(), Moment::default());
+            wanted.parts.push((part, interest));
+        }
+    }
+
+    fn take_off(lane: &mut Lane) -> u64 {
+        let (mut group, _, mut wanted) = lane.gathering.take().unwrap();
+        group.take_off([].into_iter(), &mut wanted, (Moment::default(), Epoch::default()));
+        let number = group.number;
+        lane.groups.push(group);
+        number
+    }
+
+    fn refuse(lane: &mut Lane, number: u64, ids: &[&str]) {
+        let queues = ids.iter().map(|id| queue(id)).collect();
+        lane.group(number).unwrap().refused(queues, false, Moment::default(), Duration::from_secs(20));
+    }
+
+    #[test]
+    fn a_group_is_put_aside_once_a_call_of_it_was_refused_and_no_more_than_two_are() {
+        let mut lane = Lane::new(Arc::default());
+        for (i, ids) in [["a", "b"], ["c", "d"], ["e", "f"]].iter().enumerate() {
+            ask(&mut lane, ids);
+            assert!(!lane.is_held());
+            let number = take_off(&mut lane);
+            assert!(lane.is_held() && !lane.put_aside(number), "it is in flight");
+            refuse(&mut lane, number, ids);
+            assert_eq!(lane.put_aside(number), i < 2);
+            assert!(!lane.put_aside(number), "once");
+        }
+        assert!(lane.is_held(), "the third is taken apart in the lane");
+        lane.groups.remove(0);
+        let third = lane.groups[1].number;
+        assert!(lane.put_aside(third) && !lane.is_held(), "now there is room");
+    }
+
+    #[test]
+    fn nothing_takes_off_with_a_part_that_is_in_a_group_put_aside() {
+        let mut lane = Lane::new(Arc::default());
+        ask(&mut lane, &["a", "b"]);
+        let number = take_off(&mut lane);
+        refuse(&mut lane, number, &["a", "b"]);
+        assert!(lane.put_aside(number));
+        ask(&mut lane, &["c"]);
+        assert!(!lane.is_held());
+        // As who demands a fresher one than comes with the call that is under way.
+        ask(&mut lane, &["b"]);
+        assert!(lane.is_held());
+        lane.group(number).unwrap().landed([PartId::Queue(queue("b"))].iter());
+        assert!(!lane.is_held());
+    }
+
+    #[test]
+    fn a_part_that_waits_for_its_next_call_comes_for_whoever_asks() {
+        let mut lane = Lane::new(Arc::default());
+        ask(&mut lane, &["a", "b"]);
+        let number = take_off(&mut lane);
+        let part = PartId::Queue(queue("a"));
+        let group = lane.group(number).unwrap();
+        assert!(group.brings(&part, |_, _| true) && !group.brings(&part, |_, _| false));
+        refuse(&mut lane, number, &["a", "b"]);
+        assert!(lane.group(number).unwrap().brings(&part, |_, _| false), "its call is yet to begin");
     }
 }

@@ -32,6 +32,7 @@ mod queue_parts;
 mod real_log;
 mod recovery;
 mod reference;
+mod refused_ids;
 mod reload;
 mod reload_file;
 mod series;
