@@ -10,10 +10,11 @@ use toml::de::DeTable;
 use super::{
     Config, Environment, Fault, Faults, Loaded,
     check::{Check, Purpose},
+    lines::Lines,
     misfit::Kind,
     reader::Reader,
     secret_files,
-    tree::{Node, Origin, State, Step, Value, line_of},
+    tree::{Node, Origin, State, Step, Value},
 };
 
 /// Loads the settings: the file, what the environment lays over it, and the files with secrets. `now` is for the
@@ -65,14 +66,15 @@ fn parse_for(
     now: jiff::Timestamp,
 ) -> Result<Loaded, Faults> {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut faults: Vec<Fault> = errors.iter().map(|error| syntax_fault(text, origin, error)).collect();
+    let lines = Lines::of(text.as_bytes());
+    let mut faults: Vec<Fault> = errors.iter().map(|error| syntax_fault(&lines, origin, error)).collect();
     let spoilt: Vec<Option<usize>> = faults.iter().map(Fault::line).collect();
     for variable in environment.unreadable() {
         let origin_of = Origin::Variable(variable.clone());
         faults.push(Fault::new(origin, origin_of, "", "its value is not UTF-8", "set it to a text, or unset it"));
     }
 
-    let mut tree = Node::from_file(text, table.get_ref());
+    let mut tree = Node::from_file(&lines, table.get_ref());
     environment.overlay(&mut tree);
     let written = tree.clone();
     let mut misfits = Vec::new();
@@ -145,8 +147,8 @@ fn stand_in(tree: &mut Node, table: &[Step], steps: &[Step], value: Value) {
 }
 
 /// The parser's message without the source line, which may hold a secret.
-fn syntax_fault(text: &str, file: &Path, error: &toml::de::Error) -> Fault {
-    let line = error.span().map_or(Origin::Nowhere, |span| Origin::Line(line_of(text, span.start)));
+fn syntax_fault(lines: &Lines, file: &Path, error: &toml::de::Error) -> Fault {
+    let line = error.span().map_or(Origin::Nowhere, |span| Origin::Line(lines.at(span.start)));
     let reason = format!("is not TOML: {}", error.message().replace('\n', ", "));
     Fault::new(file, line, "", &reason, "correct the line; texts stand in quotes, and each setting once in its table")
 }

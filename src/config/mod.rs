@@ -15,6 +15,7 @@ mod environment;
 mod fault;
 mod key_hash;
 mod limits;
+mod lines;
 mod listen;
 mod load;
 mod login;

@@ -5,6 +5,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+use super::lines::Lines;
 use crate::model::CallerName;
 
 /// Where a setting was written.
@@ -58,9 +59,9 @@ impl Node {
         Self { value, origin, state: State::Sound }
     }
 
-    /// The tree of a parsed file; `text` is what the spans point into.
-    pub(super) fn from_file(text: &str, table: &DeTable<'_>) -> Self {
-        Self::new(Self::table(table, &|offset| Origin::Line(line_of(text, offset))), Origin::Nowhere)
+    /// The tree of a parsed file; `lines` are those of what the spans point into.
+    pub(super) fn from_file(lines: &Lines, table: &DeTable<'_>) -> Self {
+        Self::new(Self::table(table, &|offset| Origin::Line(lines.at(offset))), Origin::Nowhere)
     }
 
     /// The tree of a value that stands in an environment variable.
@@ -205,9 +206,4 @@ impl Node {
 /// The steps of a dotted name such as `login.refresh_ahead`.
 pub(super) fn steps(dotted: &str) -> impl Iterator<Item = Step> + '_ {
     dotted.split('.').filter(|name| !name.is_empty()).map(|name| Step::Name(name.to_owned()))
-}
-
-/// The line, counted from 1, that a byte offset falls in.
-pub(super) fn line_of(text: &str, offset: usize) -> usize {
-    1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
 }

@@ -185,8 +185,10 @@ impl Reloader {
                     service_manager::ready();
                 }
                 () = shared.clock.sleep(LOOK_EACH) => {
+                    let Some(last) = lock(&shared.read).clone() else { continue };
                     let source = source.clone();
-                    let Ok(now) = spawn_blocking(move || source.fingerprint()).await else { continue };
+                    let Ok(now) = spawn_blocking(move || source.fingerprint_after(&last)).await else { continue };
+                    // Again: it may have been read meanwhile.
                     let read = lock(&shared.read).clone();
                     if read.is_some_and(|read| settling.counts(now, &read)) {
                         self.reload_in_turn().await;
