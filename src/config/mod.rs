@@ -18,6 +18,7 @@ mod limits;
 mod lines;
 mod listen;
 mod load;
+mod log_filter;
 mod login;
 mod misfit;
 #[cfg(test)]
@@ -58,6 +59,7 @@ pub use key_hash::{InvalidKeyHash, KeyHash};
 pub use limits::LimitsConfig;
 pub use listen::{InvalidListenAddress, ListenAddress, passed_socket_names};
 pub use load::{load, parse};
+pub use log_filter::{InvalidLogFilter, LogFilter};
 pub use login::LoginConfig;
 pub use rate::RateLimit;
 pub use routes::{RouteConfig, RouteMethod, further_routes};

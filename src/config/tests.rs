@@ -211,6 +211,7 @@ fn each_rule_holds() {
         ("cache.queue_performance.closed_after = \"50h\"", "longer than settled_after"),
         ("telemetry.log_format = \"xml\"", "\"auto\", \"json\", \"text\""),
         ("telemetry.log_filter = \"\"", "is empty"),
+        ("telemetry.log_filter = \"inof\"", "neither a level nor a target"),
         ("telemetry.otlp_sample_ratio = 1.1", "share"),
         ("telemetry.otlp_sample_ratio = nan", "finite"),
         ("server.trusted_proxies = [\"10.0.0.0/8\", \"here\"]", "no network"),

@@ -241,7 +241,7 @@ impl Reloader {
         // What an operator has set meanwhile stands until the file says something new.
         if taken.telemetry.log_filter != config.telemetry.log_filter {
             // It was checked with the rest; and a process without a log has no filter.
-            let _ = change_log_filter(&config.telemetry.log_filter);
+            let _ = change_log_filter(config.telemetry.log_filter.as_str());
         }
         events::reloaded(config.callers.len());
         let needs_restart = shared.started.waiting_for_restart(&config);
