@@ -73,6 +73,11 @@ fn parse_for(
         let origin_of = Origin::Variable(variable.clone());
         faults.push(Fault::new(origin, origin_of, "", "its value is not UTF-8", "set it to a text, or unset it"));
     }
+    for variable in environment.empty_secrets() {
+        let origin_of = Origin::Variable(variable.to_owned());
+        let remedy = "unset it, and what the file says holds; or set it to what it is there for";
+        faults.push(Fault::new(origin, origin_of, "", "it is empty, but there for a secret", remedy));
+    }
 
     let mut tree = Node::from_file(&lines, table.get_ref());
     environment.overlay(&mut tree);

@@ -31,13 +31,22 @@ pub(super) fn is_secret(names: &[String]) -> bool {
     matches!(names, [section, name] if SECRETS.contains(&(section, name)))
 }
 
+/// Whether the names are those of a secret or of its file.
+pub(super) fn is_for_secret(names: &[String]) -> bool {
+    matches!(names, [section, name] if SECRETS.contains(&(section, plain(name))))
+}
+
+fn plain(name: &str) -> &str {
+    name.strip_suffix("_file").unwrap_or(name)
+}
+
 /// Takes the file's word on a secret away where the environment has its own, in whichever form.
 pub(super) fn make_way(tree: &mut Node, names: &[String]) {
     let [section, name] = names else { return };
-    let plain = name.strip_suffix("_file").unwrap_or(name);
-    if !SECRETS.contains(&(section, plain)) {
+    if !is_for_secret(names) {
         return;
     }
+    let plain = plain(name);
     let Some(table) = tree.at_mut(&[Step::Name(section.clone())]) else { return };
     for name in [plain.to_owned(), format!("{plain}_file")] {
         if matches!(table.child(&Step::Name(name.clone())), Some(Node { origin: Origin::Line(_), .. })) {

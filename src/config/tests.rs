@@ -410,6 +410,23 @@ fn secrets_come_from_files_beside_the_configuration() {
 }
 
 #[test]
+fn an_empty_variable_disarms_no_secret() {
+    let file = format!(
+        "[admin]\nlisten = \"0.0.0.0:9090\"\ntoken = \"{CANARY}-{CANARY}-{CANARY}\"\n[sessions]\nsecret = \"{}\"",
+        CANARY.repeat(4)
+    );
+    for variable in ["ADMIN__TOKEN", "ADMIN__TOKEN_FILE", "SESSIONS__SECRET", "UPSTREAM__PASSWORD", "UPSTREAM__EMAIL"] {
+        let variable = format!("WESAL_GATEWAY__{variable}");
+        let faults = read_with(&file, &[(&variable, "")]).unwrap_err();
+        assert_eq!(faults.len(), 1, "{faults}");
+        assert!(faults.to_string().starts_with(&format!("{variable}: it is empty")), "{faults}");
+        assert!(faults.to_string().contains("unset it"), "{faults}");
+    }
+    // What is no secret may be empty.
+    read_with(&file, &[("WESAL_GATEWAY__UPSTREAM__AUTH_SCHEME", "")]).unwrap();
+}
+
+#[test]
 fn a_secret_file_that_is_no_good_is_a_fault() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &[u8]| fs::write(folder.path().join(name), text).unwrap();
