@@ -3,11 +3,7 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tracing::{Metadata, Subscriber};
-use tracing_subscriber::{
-    EnvFilter, Layer, Registry,
-    filter::filter_fn,
-    reload,
-};
+use tracing_subscriber::{EnvFilter, Layer, Registry, filter::filter_fn, reload};
 
 use crate::config::{InvalidLogFilter, LogFilter};
 

@@ -93,7 +93,9 @@ async fn a_filter_that_an_operator_sets_holds_until_the_file_names_another() {
     let world = World::new().await;
     let service = Service::start(&world, "", None).await;
     let filter = async || service.operate("GET", "/admin/log-filter", "").await["filter"].clone();
-    service.operate("PUT", "/admin/log-filter", &json!({ "filter": "info,wesal_gateway::access=off" }).to_string()).await;
+    service
+        .operate("PUT", "/admin/log-filter", &json!({ "filter": "info,wesal_gateway::access=off" }).to_string())
+        .await;
     let before = fs::read_to_string(service.config()).unwrap();
     fs::write(service.config(), before.replace("name = \"app\"", "name = \"wallboard\"")).unwrap();
     hang_up(&service).await;
