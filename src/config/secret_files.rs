@@ -73,25 +73,41 @@ pub(super) fn read(config: &mut Config, tree: &mut Node, file: &Path, purpose: P
         &mut config.sessions.secrets_mut()[..],
     ];
     for ((section, name), (secret, path)) in SECRETS.into_iter().zip(slots.into_iter().flatten()) {
-        let Some(path) = path.as_mut() else { continue };
+        let given = [Step::Name(section.to_owned()), Step::Name(name.to_owned())];
         let steps = [Step::Name(section.to_owned()), Step::Name(format!("{name}_file"))];
-        let mut fault = |reason: &str, remedy: &str| {
-            faults.push(Fault::new(file, tree.origin_of(&steps), &tree.label(&steps), reason, remedy));
+        let mut fault = |steps: &[Step], reason: &str, remedy: &str| {
+            faults.push(Fault::new(file, tree.origin_of(steps), &tree.label(steps), reason, remedy));
         };
+        if secret.is_a_mask() {
+            fault(&given, SHOWN, "write the secret itself, or name the file that holds it");
+            damage(tree, &given);
+            continue;
+        }
+        let Some(path) = path.as_mut() else { continue };
         if !secret.is_empty() {
-            fault(&format!("`{name}` is given too"), "keep one of the two");
+            fault(&steps, &format!("`{name}` is given too"), "keep one of the two");
             continue;
         }
         *path = folder.join(&path);
-        match contents(path, purpose) {
-            Ok(text) => **secret = Secret::from_file(&text, path),
+        match contents(path, purpose).map(|text| Secret::from_file(&text, path)) {
+            Ok(read) if read.is_a_mask() => {
+                fault(&steps, &format!("{} {SHOWN}", path.display()), "put the secret itself into the file");
+                damage(tree, &steps);
+            }
+            Ok(read) => **secret = read,
             Err(reason) => {
-                fault(&reason, "name a readable file that holds the secret and nothing else");
-                if let Some(node) = tree.at_mut(&steps) {
-                    node.state = State::Damaged;
-                }
+                fault(&steps, &reason, "name a readable file that holds the secret and nothing else");
+                damage(tree, &steps);
             }
         }
+    }
+}
+
+const SHOWN: &str = "holds what `check` shows in a secret's place";
+
+fn damage(tree: &mut Node, steps: &[Step]) {
+    if let Some(node) = tree.at_mut(steps) {
+        node.state = State::Damaged;
     }
 }
 

@@ -427,6 +427,39 @@ fn an_empty_variable_disarms_no_secret() {
 }
 
 #[test]
+fn what_is_shown_of_the_settings_is_no_file_of_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("token"), "a-token-of-more-than-sixteen-bytes").unwrap();
+    let file = folder.path().join("config.toml");
+    let text = format!(
+        "admin.token_file = \"token\"\n[upstream]\nclient_id = \"c\"\nemail = \"e\"\npassword = \"p\"\n\
+         login.fields = {{ company = \"x\" }}\n[sessions]\nsecret = \"{}\"\n",
+        CANARY.repeat(4)
+    );
+    fs::write(&file, text).unwrap();
+    let shown = load(&file, &Environment::empty(), NOW.parse().unwrap()).unwrap().config.effective();
+    let faults = read(&shown).unwrap_err();
+    let mut settings: Vec<_> = faults.iter().map(Fault::setting).collect();
+    settings.sort_unstable();
+    assert_eq!(
+        settings,
+        [
+            "admin.token",
+            "sessions.secret",
+            "upstream.client_id",
+            "upstream.email",
+            "upstream.login.fields",
+            "upstream.password"
+        ],
+        "{faults}"
+    );
+    assert!(faults.iter().all(|fault| fault.reason().contains("what `check` shows")), "{faults}");
+    fs::write(folder.path().join("token"), "(set)\n").unwrap();
+    let faults = load(&file, &Environment::empty(), NOW.parse().unwrap()).unwrap_err();
+    assert!(faults.len() == 1 && faults.to_string().contains("admin.token_file: "), "{faults}");
+}
+
+#[test]
 fn a_file_of_roots_that_cannot_be_used_is_a_fault_before_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.toml");
