@@ -17,6 +17,9 @@ use super::{
     tree::{Node, Origin, State, Step, Value},
 };
 
+/// The most that the file with the settings may hold, in bytes.
+pub(super) const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
 /// Loads the settings: the file, what the environment lays over it, and the files with secrets. `now` is for the
 /// expiry of callers.
 ///
@@ -32,10 +35,17 @@ pub(super) fn load_for(
     environment: &Environment,
     now: jiff::Timestamp,
 ) -> Result<Loaded, Faults> {
-    let mut text = String::new();
-    open(purpose, path).and_then(|mut file| file.read_to_string(&mut text)).map_err(|error| {
+    let mut bytes = Vec::new();
+    open(purpose, path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(|error| {
         let remedy = "name the configuration file with --config, and see that this user may read it";
         Fault::new(path, Origin::Nowhere, "", &format!("cannot be read: {error}"), remedy)
+    })?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(Fault::new(path, Origin::Nowhere, "", "is over 16 MiB", "name the file with the settings").into());
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let line = Lines::of(error.as_bytes()).at(error.utf8_error().valid_up_to());
+        Fault::new(path, Origin::Line(line), "", "is not UTF-8 text", "save the file as UTF-8, as TOML asks for")
     })?;
     parse_for(purpose, &text, path, environment, now)
 }

@@ -8,7 +8,13 @@ use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
 use super::{
-    Environment, Faults, Loaded, check::Purpose, lines::Lines, load, load::load_for, secret_files, tree::Node,
+    Environment, Faults, Loaded,
+    check::Purpose,
+    lines::Lines,
+    load,
+    load::{MAX_BYTES, load_for},
+    secret_files,
+    tree::Node,
 };
 
 /// Where the settings come from, so that they can be read again while the process runs.
@@ -28,9 +34,6 @@ pub struct Fingerprint {
     /// Of their contents.
     secrets: [u8; 32],
 }
-
-/// What is looked at of a file, in bytes: more than any of ours has.
-const MOST: u64 = 16 * 1024 * 1024;
 
 impl Source {
     /// The file at `path`, under what the environment lays over it.
@@ -96,7 +99,7 @@ impl Source {
 fn contents(path: &Path) -> Option<Vec<u8>> {
     fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
     let mut bytes = Vec::new();
-    File::open(path).ok()?.take(MOST).read_to_end(&mut bytes).ok()?;
+    File::open(path).ok()?.take(MAX_BYTES + 1).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }
 

@@ -543,6 +543,24 @@ fn a_broken_line_does_not_hide_other_faults() {
 }
 
 #[test]
+fn a_file_is_read_up_to_its_bound_and_must_be_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    let load = |path: &Path| load(path, &Environment::empty(), NOW.parse().unwrap());
+    let bound = usize::try_from(load::MAX_BYTES).unwrap();
+    fs::write(&file, " ".repeat(bound)).unwrap();
+    load(&file).unwrap();
+    fs::write(&file, " ".repeat(bound + 1)).unwrap();
+    for endless in [&file, Path::new("/dev/zero")] {
+        let faults = load(endless).unwrap_err().to_string();
+        assert!(faults.contains("is over 16 MiB; name the file"), "{faults}");
+    }
+    fs::write(&file, b"# one\nserver.listen = \"\xff\"\n").unwrap();
+    let faults = load(&file).unwrap_err().to_string();
+    assert!(faults.contains("config.toml:2: is not UTF-8 text; save the file as UTF-8"), "{faults}");
+}
+
+#[test]
 fn a_file_that_is_not_there_is_a_fault() {
     let faults = load(Path::new("/nonexistent/c.toml"), &Environment::empty(), NOW.parse().unwrap()).unwrap_err();
     assert!(faults.to_string().starts_with("/nonexistent/c.toml: cannot be read"), "{faults}");
