@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{self, Read},
     path::Path,
@@ -78,7 +79,8 @@ fn parse_for(
     let (table, errors) = DeTable::parse_recoverable(text);
     let lines = Lines::of(text.as_bytes());
     let mut faults: Vec<Fault> = errors.iter().map(|error| syntax_fault(&lines, origin, error)).collect();
-    let spoilt: Vec<Option<usize>> = faults.iter().map(Fault::line).collect();
+    let spoilt: BTreeSet<usize> = faults.iter().filter_map(Fault::line).collect();
+    let is_sound = |fault: &Fault| fault.line().is_none_or(|line| !spoilt.contains(&line));
     for variable in environment.unreadable() {
         let origin_of = Origin::Variable(variable.clone());
         faults.push(Fault::new(origin, origin_of, "", "its value is not UTF-8", "set it to a text, or unset it"));
@@ -92,22 +94,24 @@ fn parse_for(
     let mut tree = Node::from_file(&lines, table.get_ref());
     environment.overlay(&mut tree);
     let written = tree.clone();
+    // The parser guessed what a broken line meant: only what stands on sound lines is worth telling.
+    tree.damage_lines(&spoilt);
     let mut misfits = Vec::new();
     let mut config = read(&mut tree, &written, origin, &mut misfits);
-    if !spoilt.is_empty() {
-        // The parser guessed what a broken line meant: only what stands on sound lines is worth telling.
-        faults.extend(misfits.into_iter().filter(|misfit| !spoilt.contains(&misfit.line())));
+    faults.extend(misfits.into_iter().filter(is_sound));
+    // What a setting means is not known below a header that is broken.
+    if text.lines().zip(1..).any(|(line, number)| line.trim_start().starts_with('[') && spoilt.contains(&number)) {
         return Err(Faults::new(faults));
     }
-    faults.extend(misfits);
 
     secret_files::read(&mut config, &mut tree, origin, purpose, &mut faults);
     config.server.settle_paths(origin.parent().unwrap_or(Path::new("")));
     config.upstream.settle_paths(origin.parent().unwrap_or(Path::new("")), environment.state_dir());
     let mut check = Check::new(origin, &tree, &written, now, purpose);
+    check.guessed = !spoilt.is_empty();
     config.validate(&mut check);
     let warnings = check.warnings;
-    faults.extend(check.faults);
+    faults.extend(check.faults.into_iter().filter(is_sound));
     if faults.is_empty() { Ok(Loaded { config, warnings }) } else { Err(Faults::new(faults)) }
 }
 

@@ -1,4 +1,4 @@
-use std::{fs, path::Path, time::Duration};
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use super::*;
 
@@ -540,6 +540,38 @@ fn a_broken_line_does_not_hide_other_faults() {
     let faults = read("[server]\nmax_body = 64 KiB\nlistn = 1\n[cache]\ncapacity = 64\n").unwrap_err();
     let lines: Vec<_> = faults.iter().filter_map(Fault::line).collect();
     assert!(lines.starts_with(&[2]) && lines.ends_with(&[3, 5]), "{faults}");
+    let text = "[server]\nmax_body = 64k\n[upstream]\nretries = 7\nmax_stretch = 500\nbase_url = \"ftp://x\"\n\
+                password_file = \"/nonexistent/password\"\n";
+    let faults = read(text).unwrap_err();
+    let lines: BTreeSet<_> = faults.iter().map(|fault| fault.line().unwrap()).collect();
+    assert_eq!(lines, (2..=7).filter(|line| *line != 3).collect(), "{faults}");
+    assert_eq!(faults.iter().filter(|fault| fault.line() > Some(2)).count(), 4, "{faults}");
+}
+
+#[test]
+fn of_what_a_broken_line_may_have_meant_nothing_is_told() {
+    let hash = hash('a');
+    for (text, line) in [
+        // What it lacks now.
+        ("[[callers]]\nname = \"a\"\nkey_hashes = [sha256:0]\nscopes = [\"queues\"]\n".to_owned(), 3),
+        (format!("[[callers]]\nname = wall board\nkey_hashes = [{hash:?}]\nscopes = [\"queues\"]\n"), 2),
+        (format!("[[callers]]\nname = \"a\"\nkey_hashes = [{hash:?}]\nexpires = tomorrow\n"), 4),
+        // What contradicts only a default.
+        ("[upstream]\ntry_timeout = \"30s\"\nrequest_timeout = 40 s\n".to_owned(), 3),
+        // What may have stood in another table.
+        ("[server\nlisten = \"127.0.0.1:1\"\n[upstream]\nretries = 7\n".to_owned(), 1),
+        // What may be defined on it.
+        (
+            format!(
+                "[[callers]]\nname = \"a\"\nkey_hashes = [{hash:?}]\nscopes = [\"reports\"]\n[[routes]]\n\
+                 path = \"/a/b\"\nttl = \"1m\"\nscope = reports\n"
+            ),
+            8,
+        ),
+    ] {
+        let faults = read(&text).expect_err(&text);
+        assert!(faults.iter().all(|fault| fault.line() == Some(line)), "{text}\n{faults}");
+    }
 }
 
 #[test]

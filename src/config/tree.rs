@@ -1,5 +1,7 @@
 //! What was written, and where: the settings of file and environment as one tree, before they have types.
 
+use std::collections::BTreeSet;
+
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -148,6 +150,16 @@ impl Node {
     pub(super) fn remove(&mut self, name: &str) {
         if let Value::Table(entries) = &mut self.value {
             entries.retain(|(n, _)| n != name);
+        }
+    }
+
+    /// Marks what stands on these lines.
+    pub(super) fn damage_lines(&mut self, lines: &BTreeSet<usize>) {
+        match (&mut self.value, &self.origin) {
+            (Value::Table(entries), _) => entries.iter_mut().for_each(|(_, node)| node.damage_lines(lines)),
+            (_, Origin::Line(line)) if lines.contains(line) => self.state = State::Damaged,
+            (Value::List(items), _) => items.iter_mut().for_each(|item| item.damage_lines(lines)),
+            _ => {}
         }
     }
 
