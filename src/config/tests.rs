@@ -575,6 +575,22 @@ fn of_what_a_broken_line_may_have_meant_nothing_is_told() {
 }
 
 #[test]
+fn one_kind_of_header_for_the_other_is_told_as_such() {
+    for (text, place, remedy) in [
+        ("[callers]\nname = \"a\"", "callers: ", "write `[[callers]]`, in double brackets, above each"),
+        ("[routes]\npath = \"/a\"", "routes: ", "write `[[routes]]`, in double brackets, above each"),
+        ("[[server]]\nlisten = \"127.0.0.1:1\"", "server: ", "write `[server]`, in single brackets, and once"),
+        ("[[cache.surveys]]\nttl = \"1m\"", "cache.surveys: ", "write `[cache.surveys]`, in single brackets"),
+        ("[upstream.forward_query]\na = 1", "upstream.forward_query: ", "write a list in [ ]"),
+        ("[[callers]]\nname = \"a\"\nrate_limit = [1]", ".rate_limit: ", "write a table of settings"),
+    ] {
+        let faults = read(text).unwrap_err();
+        let said = faults.iter().map(ToString::to_string).find(|said| said.contains(place));
+        assert!(said.is_some_and(|said| said.contains(remedy)), "{faults}");
+    }
+}
+
+#[test]
 fn a_file_is_read_up_to_its_bound_and_must_be_text() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.toml");

@@ -28,6 +28,15 @@ pub(super) enum Step {
     Index(usize),
 }
 
+impl Step {
+    pub(super) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Name(name) => Some(name),
+            Self::Index(_) => None,
+        }
+    }
+}
+
 /// How far a value can be trusted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {

@@ -74,7 +74,7 @@ pub enum Refused {
     #[error(transparent)]
     Faults(#[from] Faults),
     /// Every caller would be gone: the file is half written, or not the right one.
-    #[error("it has no callers; nothing was changed")]
+    #[error("it has no callers; nothing was changed; to have none, restart the gateway with it")]
     NoCallers,
     /// The gateway could not log in any more: likewise.
     #[error("it lacks {0}; nothing was changed")]
