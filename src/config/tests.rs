@@ -133,6 +133,22 @@ fn further_routes_are_held_to_what_can_be_reached_and_is_safe() {
     );
     let loaded = read(&format!("{both}{caller}")).unwrap();
     assert_eq!(loaded.warnings.len(), 2, "its queues hold back nothing on either: {:?}", loaded.warnings);
+    let (plain, of_company) = (route("path = \"/a/{x}\""), route("path = \"/b/{companyId}\""));
+    for (held, warned) in [
+        ("companies = [7]", [true, false]),
+        ("queues = [\"q\"]", [true, true]),
+        ("companies = [7]\nqueues = [\"q\"]", [true, true]),
+    ] {
+        let warnings =
+            read(&format!("{plain}{of_company}{}", caller.replace("queues = [\"q\"]", held))).unwrap().warnings;
+        let about = |path: &str| warnings.iter().find(|warning| warning.contains(path));
+        assert_eq!([about("/a/{x}"), about("/b/{companyId}")].map(|about| about.is_some()), warned, "{warnings:?}");
+        assert!(about("/a/{x}").is_some_and(|warning| warning.ends_with("its scope shows it everything")));
+        assert!(
+            about("/b/{companyId}").is_none_or(|warning| warning.contains("its queues do not hold")),
+            "{warnings:?}"
+        );
+    }
     assert!(read(&caller).unwrap_err().to_string().contains("is a scope that no route has"));
     let damaged = read(&(route("path = \"no path\"") + &caller)).unwrap_err();
     assert_eq!(damaged.iter().map(|fault| fault.setting()).collect::<Vec<_>>(), ["routes[0].path"], "{damaged}");
