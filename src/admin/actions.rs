@@ -189,8 +189,6 @@ fn put_log_filter(body: &[u8]) -> Result<Response, Problem> {
             Ok(get_log_filter())
         }
         Err(FilterError::NoLog) => Err(Problem::not_found("This process writes no log.")),
-        Err(error @ (FilterError::Invalid(_) | FilterError::Empty)) => {
-            Err(Problem::invalid(format!("`filter`: {error}.")))
-        }
+        Err(error @ FilterError::Invalid(_)) => Err(Problem::invalid(format!("`filter`: {error}."))),
     }
 }

@@ -12,6 +12,8 @@ use crate::model::{CallerName, CompanyId, QueueId, Scope};
 /// One of `[[callers]]`: an internal app, how it is known, and what it may ask for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+// Left out, it is told with the rest that is wrong, and with how to make one.
+#[schemars(extend("required" = ["name", "key_hashes"]))]
 pub struct CallerConfig {
     /// The caller's name in logs and metrics: 1 to 64 of `a-z`, `0-9`, `-`, `_`.
     #[schemars(with = "String", regex(pattern = "^[a-z0-9_-]{1,64}$"))]

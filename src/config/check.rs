@@ -24,6 +24,8 @@ pub(super) struct Check<'a> {
     pub(super) now: jiff::Timestamp,
     /// What the settings are read for.
     pub(super) purpose: Purpose,
+    /// Whether lines could not be read: a setting that is not there may stand on one of them.
+    pub(super) guessed: bool,
     pub(super) faults: Vec<Fault>,
     pub(super) warnings: Vec<String>,
 }
@@ -37,7 +39,17 @@ impl<'a> Check<'a> {
         now: jiff::Timestamp,
         purpose: Purpose,
     ) -> Self {
-        Self { file, tree, written, at: Vec::new(), now, purpose, faults: Vec::new(), warnings: Vec::new() }
+        Self {
+            file,
+            tree,
+            written,
+            at: Vec::new(),
+            now,
+            purpose,
+            guessed: false,
+            faults: Vec::new(),
+            warnings: Vec::new(),
+        }
     }
 
     /// Checks what is in the table of this name.
@@ -80,6 +92,9 @@ impl<'a> Check<'a> {
         let paths: Vec<Vec<Step>> =
             settings.iter().map(|setting| self.at.iter().cloned().chain(steps(setting)).collect()).collect();
         if paths.iter().filter_map(|path| self.tree.at(path)).any(Node::is_damaged) {
+            return;
+        }
+        if self.guessed && paths.iter().any(|path| self.tree.at(path).is_none()) {
             return;
         }
         let written = paths.iter().find(|path| self.tree.at(path).is_some());

@@ -47,14 +47,36 @@ impl de::Visitor<'_> for Visitor {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
-        let duration = SpanParser::new().parse_unsigned_duration(text);
-        let duration = duration.map_err(|_| E::custom(format!("is not a duration such as \"3s\"; {REMEDY}")))?;
+        let duration = SpanParser::new().parse_unsigned_duration(text).ok().filter(|_| is_of_units_only(text));
+        let duration = duration.ok_or_else(|| E::custom(format!("is not a duration such as \"3s\"; {REMEDY}")))?;
         if duration > MAX {
             return Err(E::custom("is longer than ten years; write a shorter duration, as in \"48h\""));
         }
         Ok(duration)
     }
 }
+
+/// jiff reads more than is written here: `1:30:00`, of which one may think minutes and seconds, `+3s`, `0s ago`, `1,5h`, `1.h`.
+fn is_of_units_only(text: &str) -> bool {
+    let mut pairs = text.as_bytes().windows(2);
+    let is_odd = |pair: &[u8]| match pair {
+        [before, b','] => before.is_ascii_digit(),
+        [b'.', behind] => !behind.is_ascii_digit(),
+        _ => false,
+    };
+    !text.contains([':', '+', '-']) && !text.ends_with("ago") && !pairs.any(is_odd)
+}
+
+/// Each unit once at most, the longest first, and a fraction only in the last. A `,` may stand between two.
+const PATTERN: &str = concat!(
+    r"^(?=[0-9])",
+    r"([0-9]+([.][0-9]{1,9}(?=\s*[a-z]+\s*$))?\s*h((ou)?rs?)?((,\s+|\s*)(?=[0-9]))?)?",
+    r"([0-9]+([.][0-9]{1,9}(?=\s*[a-z]+\s*$))?\s*m(in(ute)?s?)?((,\s+|\s*)(?=[0-9]))?)?",
+    r"([0-9]+([.][0-9]{1,9}(?=\s*[a-z]+\s*$))?\s*s(ec(ond)?s?)?((,\s+|\s*)(?=[0-9]))?)?",
+    r"([0-9]+([.][0-9]{1,9}(?=\s*[a-z]+\s*$))?\s*(milli(s(econds?)?)?|ms(ecs?)?)((,\s+|\s*)(?=[0-9]))?)?",
+    r"([0-9]+([.][0-9]{1,9}(?=\s*[a-zµ]+\s*$))?\s*(micro(s(econds?)?)?|[uµ]s(ecs?)?)((,\s+|\s*)(?=[0-9]))?)?",
+    r"([0-9]+\s*(nano(s(econds?)?)?|ns(ecs?)?))?\s*$",
+);
 
 impl JsonSchema for DurationText {
     fn schema_name() -> Cow<'static, str> {
@@ -64,8 +86,8 @@ impl JsonSchema for DurationText {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "description": "A number with its unit; several may follow each other.",
-            "pattern": r"^\s*([0-9]+([.][0-9]+)?\s*[a-zµ]+[,\s]*)+$",
+            "description": "A number with its unit (h, m, s, ms, us, ns); several may follow each other, the longest first.",
+            "pattern": PATTERN,
             "examples": ["3s", "250ms", "10m", "1h 30m"],
         })
     }
@@ -88,7 +110,7 @@ mod tests {
             assert_eq!(duration, Duration::from_millis(millis));
             assert_eq!(DurationText::show(&duration), text);
         }
-        for bad in ["", "3", "-3s", "3 fortnights", "1y", "s", "99999999h"] {
+        for bad in ["", "3", "-3s", "3 fortnights", "1y", "1d", "s", "99999999h", "1:30:00", "0s ago"] {
             assert!(read(bad).is_err(), "{bad:?} was taken");
         }
     }

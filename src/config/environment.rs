@@ -57,11 +57,20 @@ impl Environment {
         self.state_dir.as_deref()
     }
 
+    /// Those that are there for a secret or its file, and hold nothing: as deployment tools leave them where what they
+    /// were to hold is not set. The file's secret does not make way for them, nor may the gateway run without it unsaid.
+    pub(super) fn empty_secrets(&self) -> impl Iterator<Item = &str> {
+        let empty = self.variables.iter().filter(|(variable, text)| is_empty_secret(&names_of(variable), text));
+        empty.map(|(variable, _)| variable.as_str())
+    }
+
     /// Lays the variables over what the file says. What does not fit is found when the tree is read.
     pub(super) fn overlay(&self, tree: &mut Node) {
         for (variable, text) in &self.variables {
-            let Some(names) = variable.strip_prefix(Self::PREFIX) else { continue };
-            let names: Vec<String> = names.split("__").map(name_of).collect();
+            let names = names_of(variable);
+            if is_empty_secret(&names, text) {
+                continue;
+            }
             secret_files::make_way(tree, &names);
             tree.set(&names, candidate(&names, variable, text));
         }
@@ -86,6 +95,14 @@ fn state_dir(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let users = || absolute(PathBuf::from(variable("XDG_STATE_HOME")?));
     let home = || absolute(PathBuf::from(variable("HOME")?)).map(|home| home.join(".local/state"));
     given.or_else(|| users().or_else(home).map(|state| state.join(OURS)))
+}
+
+fn names_of(variable: &str) -> Vec<String> {
+    variable.strip_prefix(Environment::PREFIX).unwrap_or(variable).split("__").map(name_of).collect()
+}
+
+fn is_empty_secret(names: &[String], text: &str) -> bool {
+    text.is_empty() && secret_files::is_for_secret(names)
 }
 
 /// `MAX_BODY` is `max_body`; what is not all capitals is meant as it stands, as in a name of `upstream.login.fields`.

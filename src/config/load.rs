@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{self, Read},
     path::Path,
@@ -10,11 +11,15 @@ use toml::de::DeTable;
 use super::{
     Config, Environment, Fault, Faults, Loaded,
     check::{Check, Purpose},
+    lines::Lines,
     misfit::Kind,
     reader::Reader,
     secret_files,
-    tree::{Node, Origin, State, Step, Value, line_of},
+    tree::{Node, Origin, State, Step, Value},
 };
+
+/// The most that the file with the settings may hold, in bytes.
+pub(super) const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Loads the settings: the file, what the environment lays over it, and the files with secrets. `now` is for the
 /// expiry of callers.
@@ -31,10 +36,17 @@ pub(super) fn load_for(
     environment: &Environment,
     now: jiff::Timestamp,
 ) -> Result<Loaded, Faults> {
-    let mut text = String::new();
-    open(purpose, path).and_then(|mut file| file.read_to_string(&mut text)).map_err(|error| {
+    let mut bytes = Vec::new();
+    open(purpose, path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(|error| {
         let remedy = "name the configuration file with --config, and see that this user may read it";
         Fault::new(path, Origin::Nowhere, "", &format!("cannot be read: {error}"), remedy)
+    })?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(Fault::new(path, Origin::Nowhere, "", "is over 16 MiB", "name the file with the settings").into());
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let line = Lines::of(error.as_bytes()).at(error.utf8_error().valid_up_to());
+        Fault::new(path, Origin::Line(line), "", "is not UTF-8 text", "save the file as UTF-8, as TOML asks for")
     })?;
     parse_for(purpose, &text, path, environment, now)
 }
@@ -65,32 +77,41 @@ fn parse_for(
     now: jiff::Timestamp,
 ) -> Result<Loaded, Faults> {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut faults: Vec<Fault> = errors.iter().map(|error| syntax_fault(text, origin, error)).collect();
-    let spoilt: Vec<Option<usize>> = faults.iter().map(Fault::line).collect();
+    let lines = Lines::of(text.as_bytes());
+    let mut faults: Vec<Fault> = errors.iter().map(|error| syntax_fault(&lines, origin, error)).collect();
+    let spoilt: BTreeSet<usize> = faults.iter().filter_map(Fault::line).collect();
+    let is_sound = |fault: &Fault| fault.line().is_none_or(|line| !spoilt.contains(&line));
     for variable in environment.unreadable() {
         let origin_of = Origin::Variable(variable.clone());
         faults.push(Fault::new(origin, origin_of, "", "its value is not UTF-8", "set it to a text, or unset it"));
     }
+    for variable in environment.empty_secrets() {
+        let origin_of = Origin::Variable(variable.to_owned());
+        let remedy = "unset it, and what the file says holds; or set it to what it is there for";
+        faults.push(Fault::new(origin, origin_of, "", "it is empty, but there for a secret", remedy));
+    }
 
-    let mut tree = Node::from_file(text, table.get_ref());
+    let mut tree = Node::from_file(&lines, table.get_ref());
     environment.overlay(&mut tree);
     let written = tree.clone();
+    // The parser guessed what a broken line meant: only what stands on sound lines is worth telling.
+    tree.damage_lines(&spoilt);
     let mut misfits = Vec::new();
     let mut config = read(&mut tree, &written, origin, &mut misfits);
-    if !spoilt.is_empty() {
-        // The parser guessed what a broken line meant: only what stands on sound lines is worth telling.
-        faults.extend(misfits.into_iter().filter(|misfit| !spoilt.contains(&misfit.line())));
+    faults.extend(misfits.into_iter().filter(is_sound));
+    // What a setting means is not known below a header that is broken.
+    if text.lines().zip(1..).any(|(line, number)| line.trim_start().starts_with('[') && spoilt.contains(&number)) {
         return Err(Faults::new(faults));
     }
-    faults.extend(misfits);
 
     secret_files::read(&mut config, &mut tree, origin, purpose, &mut faults);
     config.server.settle_paths(origin.parent().unwrap_or(Path::new("")));
     config.upstream.settle_paths(origin.parent().unwrap_or(Path::new("")), environment.state_dir());
     let mut check = Check::new(origin, &tree, &written, now, purpose);
+    check.guessed = !spoilt.is_empty();
     config.validate(&mut check);
     let warnings = check.warnings;
-    faults.extend(check.faults);
+    faults.extend(check.faults.into_iter().filter(is_sound));
     if faults.is_empty() { Ok(Loaded { config, warnings }) } else { Err(Faults::new(faults)) }
 }
 
@@ -145,8 +166,8 @@ fn stand_in(tree: &mut Node, table: &[Step], steps: &[Step], value: Value) {
 }
 
 /// The parser's message without the source line, which may hold a secret.
-fn syntax_fault(text: &str, file: &Path, error: &toml::de::Error) -> Fault {
-    let line = error.span().map_or(Origin::Nowhere, |span| Origin::Line(line_of(text, span.start)));
+fn syntax_fault(lines: &Lines, file: &Path, error: &toml::de::Error) -> Fault {
+    let line = error.span().map_or(Origin::Nowhere, |span| Origin::Line(lines.at(span.start)));
     let reason = format!("is not TOML: {}", error.message().replace('\n', ", "));
     Fault::new(file, line, "", &reason, "correct the line; texts stand in quotes, and each setting once in its table")
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::check::Check;
+use super::{check::Check, secret::MASK};
 
 /// `[upstream.login]`: the shape of the vendor's login.
 // Its fields travel with the password and may be as private: no `Debug`.
@@ -54,6 +54,10 @@ impl LoginConfig {
             let reason = format!("holds `{taken}`, which is a setting of its own");
             check.that(false, "fields", &reason, &format!("set upstream.{taken} or upstream.{taken}_file instead"));
         }
+        for (name, _) in self.fields.iter().filter(|(_, value)| *value == MASK) {
+            let reason = format!("holds for `{name}` what `check` shows in its place");
+            check.that(false, "fields", &reason, "write what the vendor is to be sent");
+        }
         let example = "as in [\"/data/access_token\"]";
         let some = !self.token_pointers.is_empty();
         check.that(
@@ -78,7 +82,7 @@ fn is_pointer(text: &str) -> bool {
 }
 
 fn names_only<S: Serializer>(fields: &Map<String, Value>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(fields.keys().map(|name| (name, "(set)")))
+    serializer.collect_map(fields.keys().map(|name| (name, MASK)))
 }
 
 #[cfg(test)]

@@ -42,9 +42,10 @@ impl Misfit {
         match &self.kind {
             Kind::Type { expected, found } => (
                 format!("expected {expected}, found {found}"),
-                match expected.split_once(" such as ") {
-                    Some((_, example)) => format!("write it in quotes, like {example}"),
-                    None => format!("write {expected}"),
+                match (self.brackets(found), expected.split_once(" such as ")) {
+                    (Some(remedy), _) => remedy,
+                    (None, Some((_, example))) => format!("write it in quotes, like {example}"),
+                    (None, None) => format!("write {expected}"),
                 },
             ),
             Kind::Range { expected } => (format!("is out of range: expected {expected}"), format!("write {expected}")),
@@ -66,6 +67,27 @@ impl Misfit {
         }
     }
 }
+
+impl Misfit {
+    /// What to do where one kind of header stands in the place of the other: `[callers]` for `[[callers]]`, or the reverse.
+    fn brackets(&self, found: &str) -> Option<String> {
+        let names: Option<Vec<&str>> = self.steps.iter().map(Step::name).collect();
+        match (names?.as_slice(), &self.kind) {
+            ([list], Kind::Type { expected, .. }) if expected == A_LIST && found == A_TABLE => {
+                Some(format!("write `[[{list}]]`, in double brackets, above each"))
+            }
+            (table @ [_, ..], Kind::Type { expected, .. }) if expected == TABLE_OF_SETTINGS && found == LIST => {
+                Some(format!("write `[{}]`, in single brackets, and once", table.join(".")))
+            }
+            _ => None,
+        }
+    }
+}
+
+const A_LIST: &str = "a list in [ ]";
+const A_TABLE: &str = "a table";
+const LIST: &str = "a list";
+const TABLE_OF_SETTINGS: &str = "a table of settings";
 
 impl fmt::Display for Misfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -115,11 +137,11 @@ fn plainly(expected: &dyn de::Expected) -> String {
     match text.as_str() {
         "a string" => "a text in quotes".to_owned(),
         "a boolean" => "true or false".to_owned(),
-        "a sequence" => "a list in [ ]".to_owned(),
+        "a sequence" => A_LIST.to_owned(),
         "f64" => "a number".to_owned(),
         "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more".to_owned(),
         nonzero if nonzero.starts_with("a nonzero ") => "a whole number, 1 or more".to_owned(),
-        table if table.starts_with("struct ") || table == "a map" => "a table of settings".to_owned(),
+        table if table.starts_with("struct ") || table == "a map" => TABLE_OF_SETTINGS.to_owned(),
         _ => text,
     }
 }
@@ -130,8 +152,8 @@ fn name_of(found: &Unexpected<'_>) -> &'static str {
         Unexpected::Unsigned(_) | Unexpected::Signed(_) => "a whole number",
         Unexpected::Float(_) => "a number with a fraction",
         Unexpected::Char(_) | Unexpected::Str(_) => "a text",
-        Unexpected::Seq => "a list",
-        Unexpected::Map => "a table",
+        Unexpected::Seq => LIST,
+        Unexpected::Map => A_TABLE,
         _ => "something else",
     }
 }

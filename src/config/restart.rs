@@ -137,7 +137,7 @@ mod tests {
             next.limits.max_in_flight = super::super::at_least_one(7);
             next.cache.surveys.ttl = std::time::Duration::from_secs(7);
             next.cache.negative_ttl = std::time::Duration::from_secs(7);
-            next.telemetry.log_filter = "debug".to_owned();
+            next.telemetry.log_filter = "debug".parse().unwrap();
             next.upstream.password = Secret::new("another");
             next.upstream.client_id = Secret::new("another");
             next.upstream.login.fields.insert("company".to_owned(), "X".into());

@@ -166,11 +166,13 @@ pub(super) fn validate_scopes(callers: &[CallerConfig], routes: &[RouteConfig], 
             }
             for route in routes.iter().filter(|route| caller.scopes.contains(&route.scope)) {
                 let of_company = route.path.parameters().any(|name| name == COMPANY_PARAMETER);
-                if (caller.companies.is_some() && !of_company) || caller.queues.is_some() {
-                    check.warn(&format!(
-                        "it is held to some companies or queues, but of {} its scope shows it everything",
-                        route.path
-                    ));
+                let path = &route.path;
+                if !of_company && (caller.companies.is_some() || caller.queues.is_some()) {
+                    let shown = "its scope shows it everything";
+                    check.warn(&format!("it is held to some companies or queues, but of {path} {shown}"));
+                } else if caller.queues.is_some() {
+                    let shown = "its scope shows it all that is the company's";
+                    check.warn(&format!("its queues do not hold of {path}: where it may ask about a company, {shown}"));
                 }
             }
         });

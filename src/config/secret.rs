@@ -8,6 +8,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serializer};
 use subtle::ConstantTimeEq;
 
+/// What is shown in place of a secret.
+pub(super) const MASK: &str = "(set)";
+
 /// A text that nobody may see. It is wiped from memory when dropped, and has no `Debug`, `Display` or
 /// `Serialize`: what holds one cannot show it by accident. Empty means not set.
 #[derive(Clone, Default)]
@@ -42,6 +45,12 @@ impl Secret {
         self.text.expose_secret().is_empty()
     }
 
+    /// Whether it is what [`Secret::mask`] writes in place of one: settings that were shown were taken for settings.
+    pub(super) fn is_a_mask(&self) -> bool {
+        let text = self.text.expose_secret();
+        text == MASK || (text.starts_with("(set, from ") && text.ends_with(')'))
+    }
+
     /// The text itself: for the place that sends or compares it, and for no other.
     pub fn expose(&self) -> &str {
         self.text.expose_secret()
@@ -52,7 +61,7 @@ impl Secret {
         match &secret.file {
             _ if secret.is_empty() => serializer.serialize_str(""),
             Some(file) => serializer.collect_str(&format_args!("(set, from {})", file.display())),
-            None => serializer.serialize_str("(set)"),
+            None => serializer.serialize_str(MASK),
         }
     }
 }

@@ -31,13 +31,22 @@ pub(super) fn is_secret(names: &[String]) -> bool {
     matches!(names, [section, name] if SECRETS.contains(&(section, name)))
 }
 
+/// Whether the names are those of a secret or of its file.
+pub(super) fn is_for_secret(names: &[String]) -> bool {
+    matches!(names, [section, name] if SECRETS.contains(&(section, plain(name))))
+}
+
+fn plain(name: &str) -> &str {
+    name.strip_suffix("_file").unwrap_or(name)
+}
+
 /// Takes the file's word on a secret away where the environment has its own, in whichever form.
 pub(super) fn make_way(tree: &mut Node, names: &[String]) {
     let [section, name] = names else { return };
-    let plain = name.strip_suffix("_file").unwrap_or(name);
-    if !SECRETS.contains(&(section, plain)) {
+    if !is_for_secret(names) {
         return;
     }
+    let plain = plain(name);
     let Some(table) = tree.at_mut(&[Step::Name(section.clone())]) else { return };
     for name in [plain.to_owned(), format!("{plain}_file")] {
         if matches!(table.child(&Step::Name(name.clone())), Some(Node { origin: Origin::Line(_), .. })) {
@@ -64,25 +73,41 @@ pub(super) fn read(config: &mut Config, tree: &mut Node, file: &Path, purpose: P
         &mut config.sessions.secrets_mut()[..],
     ];
     for ((section, name), (secret, path)) in SECRETS.into_iter().zip(slots.into_iter().flatten()) {
-        let Some(path) = path.as_mut() else { continue };
+        let given = [Step::Name(section.to_owned()), Step::Name(name.to_owned())];
         let steps = [Step::Name(section.to_owned()), Step::Name(format!("{name}_file"))];
-        let mut fault = |reason: &str, remedy: &str| {
-            faults.push(Fault::new(file, tree.origin_of(&steps), &tree.label(&steps), reason, remedy));
+        let mut fault = |steps: &[Step], reason: &str, remedy: &str| {
+            faults.push(Fault::new(file, tree.origin_of(steps), &tree.label(steps), reason, remedy));
         };
+        if secret.is_a_mask() {
+            fault(&given, SHOWN, "write the secret itself, or name the file that holds it");
+            damage(tree, &given);
+            continue;
+        }
+        let Some(path) = path.as_mut() else { continue };
         if !secret.is_empty() {
-            fault(&format!("`{name}` is given too"), "keep one of the two");
+            fault(&steps, &format!("`{name}` is given too"), "keep one of the two");
             continue;
         }
         *path = folder.join(&path);
-        match contents(path, purpose) {
-            Ok(text) => **secret = Secret::from_file(&text, path),
+        match contents(path, purpose).map(|text| Secret::from_file(&text, path)) {
+            Ok(read) if read.is_a_mask() => {
+                fault(&steps, &format!("{} {SHOWN}", path.display()), "put the secret itself into the file");
+                damage(tree, &steps);
+            }
+            Ok(read) => **secret = read,
             Err(reason) => {
-                fault(&reason, "name a readable file that holds the secret and nothing else");
-                if let Some(node) = tree.at_mut(&steps) {
-                    node.state = State::Damaged;
-                }
+                fault(&steps, &reason, "name a readable file that holds the secret and nothing else");
+                damage(tree, &steps);
             }
         }
+    }
+}
+
+const SHOWN: &str = "holds what `check` shows in a secret's place";
+
+fn damage(tree: &mut Node, steps: &[Step]) {
+    if let Some(node) = tree.at_mut(steps) {
+        node.state = State::Damaged;
     }
 }
 

@@ -80,7 +80,7 @@ impl JsonSchema for Size {
         json_schema!({
             "type": "string",
             "description": "A number of bytes with its unit.",
-            "pattern": r"^[0-9]+([.][0-9]+)?\s*([KMGTPEkmgtpe][Ii]?)?[Bb]?$",
+            "pattern": r"^([0-9]+[.]?[0-9]*|[.][0-9]+)\s*([KMGTPEkmgtpe][Ii]?[Bb]?|[Bb])$",
             "examples": ["64 KiB", "16 MiB", "1 GiB"],
         })
     }

@@ -7,7 +7,15 @@ use std::{
 use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
-use super::{Environment, Faults, Loaded, check::Purpose, load, load::load_for, secret_files, tree::Node};
+use super::{
+    Environment, Faults, Loaded,
+    check::Purpose,
+    lines::Lines,
+    load,
+    load::{MAX_BYTES, load_for},
+    secret_files,
+    tree::Node,
+};
 
 /// Where the settings come from, so that they can be read again while the process runs.
 #[derive(Clone)]
@@ -18,10 +26,14 @@ pub struct Source {
 
 /// Tells the contents of the files of one moment from those of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fingerprint([u8; 32]);
-
-/// What is looked at of a file, in bytes: more than any of ours has.
-const MOST: u64 = 16 * 1024 * 1024;
+pub struct Fingerprint {
+    /// Of the configuration file's contents.
+    file: [u8; 32],
+    /// The files with secrets that these name.
+    named: Vec<PathBuf>,
+    /// Of their contents.
+    secrets: [u8; 32],
+}
 
 impl Source {
     /// The file at `path`, under what the environment lays over it.
@@ -48,18 +60,38 @@ impl Source {
     /// Of the contents of the file and of the files with secrets that it names. By contents, because orchestrators swap
     /// a link somewhere on the way to a file, which no date and no event at the file itself tells.
     pub fn fingerprint(&self) -> Fingerprint {
-        let mut hasher = Sha256::new();
+        self.look(None)
+    }
+
+    /// The same after `last`: a file whose contents are still the same is not parsed again.
+    pub fn fingerprint_after(&self, last: &Fingerprint) -> Fingerprint {
+        self.look(Some(last))
+    }
+
+    fn look(&self, last: Option<&Fingerprint>) -> Fingerprint {
         let text = contents(&self.path);
+        let mut hasher = Sha256::new();
         add(&mut hasher, &self.path, text.as_deref());
-        let text = String::from_utf8_lossy(text.as_deref().unwrap_or_default());
-        // Also where the text has faults: a file with a secret that was missing may be there the next time.
-        let (table, _) = DeTable::parse_recoverable(&text);
-        let mut tree = Node::from_file(&text, table.get_ref());
-        self.environment.overlay(&mut tree);
-        for file in secret_files::named(&tree, self.path.parent().unwrap_or(Path::new(""))) {
-            add(&mut hasher, &file, contents(&file).as_deref());
+        let file = hasher.finalize().into();
+        let named = match last.filter(|last| last.file == file) {
+            Some(last) => last.named.clone(),
+            None => self.named(&text.unwrap_or_default()),
+        };
+        let mut hasher = Sha256::new();
+        for file in &named {
+            add(&mut hasher, file, contents(file).as_deref());
         }
-        Fingerprint(hasher.finalize().into())
+        Fingerprint { file, named, secrets: hasher.finalize().into() }
+    }
+
+    /// The files with secrets that a text names, under this environment. Also where the text has faults: a file with a secret
+    /// that was missing may be there the next time.
+    fn named(&self, text: &[u8]) -> Vec<PathBuf> {
+        let text = String::from_utf8_lossy(text);
+        let (table, _) = DeTable::parse_recoverable(&text);
+        let mut tree = Node::from_file(&Lines::of(text.as_bytes()), table.get_ref());
+        self.environment.overlay(&mut tree);
+        secret_files::named(&tree, self.path.parent().unwrap_or(Path::new("")))
     }
 }
 
@@ -67,7 +99,7 @@ impl Source {
 fn contents(path: &Path) -> Option<Vec<u8>> {
     fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
     let mut bytes = Vec::new();
-    File::open(path).ok()?.take(MOST).read_to_end(&mut bytes).ok()?;
+    File::open(path).ok()?.take(MAX_BYTES + 1).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }
 
@@ -117,6 +149,25 @@ mod tests {
         changed("a file that is broken");
         fs::write(at("other"), "x").unwrap();
         assert_eq!(seen.last(), Some(&source.fingerprint()));
+    }
+
+    #[test]
+    fn a_file_is_parsed_again_only_if_its_contents_differ() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        let source = Source::new(&file, Environment::empty());
+        fs::write(&file, "upstream.password_file = \"a\"").unwrap();
+        let seen = source.fingerprint();
+        assert_eq!(seen.named, [folder.path().join("a")]);
+        assert_eq!(source.fingerprint_after(&seen), seen);
+        // What no parsing of it would name.
+        let elsewhere = Fingerprint { named: vec![folder.path().join("b")], ..seen.clone() };
+        let looked = source.fingerprint_after(&elsewhere);
+        assert_eq!(looked.named, elsewhere.named, "it was parsed though it was the same");
+        fs::write(folder.path().join("b"), "new").unwrap();
+        assert_ne!(source.fingerprint_after(&elsewhere), looked, "a changed secret was not seen");
+        fs::write(&file, "upstream.password_file = \"c\"").unwrap();
+        assert_eq!(source.fingerprint_after(&elsewhere).named, [folder.path().join("c")]);
     }
 
     #[test]

@@ -1,8 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::EnvFilter;
 
-use super::{check::Check, web_address};
+use super::{LogFilter, check::Check, web_address};
 use crate::model::QueueId;
 
 /// `[telemetry]`: what the gateway tells about itself.
@@ -12,7 +11,7 @@ pub struct TelemetryConfig {
     /// How log events are written.
     pub log_format: LogFormat,
     /// Which events are written: a level, or directives such as `info,wesal_gateway::access=warn`.
-    pub log_filter: String,
+    pub log_filter: LogFilter,
     /// Where traces are sent, by OTLP over HTTP: `/v1/traces` is put behind it. Left out, none are. Needs a build with the
     /// feature `otlp`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,7 +50,7 @@ impl Default for TelemetryConfig {
     fn default() -> Self {
         Self {
             log_format: LogFormat::Auto,
-            log_filter: "info".to_owned(),
+            log_filter: LogFilter::default(),
             otlp_endpoint: None,
             otlp_sample_ratio: 1.0,
             queue_gauges: QueueGauges::default(),
@@ -61,11 +60,6 @@ impl Default for TelemetryConfig {
 
 impl TelemetryConfig {
     pub(super) fn validate(&self, check: &mut Check<'_>) {
-        let remedy = "write a level such as \"info\"; \"off\" silences the log";
-        let filter = self.log_filter.trim();
-        check.that(!filter.is_empty(), "log_filter", "is empty", remedy);
-        let remedy = "write a level, or directives such as \"info,wesal_gateway::access=warn\"";
-        check.that(EnvFilter::try_new(filter).is_ok(), "log_filter", "is not a filter of log events", remedy);
         if let Some(endpoint) = &self.otlp_endpoint {
             if cfg!(feature = "otlp") {
                 web_address::validate_collector(endpoint, check);

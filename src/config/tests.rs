@@ -1,4 +1,4 @@
-use std::{fs, path::Path, time::Duration};
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use super::*;
 
@@ -133,6 +133,22 @@ fn further_routes_are_held_to_what_can_be_reached_and_is_safe() {
     );
     let loaded = read(&format!("{both}{caller}")).unwrap();
     assert_eq!(loaded.warnings.len(), 2, "its queues hold back nothing on either: {:?}", loaded.warnings);
+    let (plain, of_company) = (route("path = \"/a/{x}\""), route("path = \"/b/{companyId}\""));
+    for (held, warned) in [
+        ("companies = [7]", [true, false]),
+        ("queues = [\"q\"]", [true, true]),
+        ("companies = [7]\nqueues = [\"q\"]", [true, true]),
+    ] {
+        let warnings =
+            read(&format!("{plain}{of_company}{}", caller.replace("queues = [\"q\"]", held))).unwrap().warnings;
+        let about = |path: &str| warnings.iter().find(|warning| warning.contains(path));
+        assert_eq!([about("/a/{x}"), about("/b/{companyId}")].map(|about| about.is_some()), warned, "{warnings:?}");
+        assert!(about("/a/{x}").is_some_and(|warning| warning.ends_with("its scope shows it everything")));
+        assert!(
+            about("/b/{companyId}").is_none_or(|warning| warning.contains("its queues do not hold")),
+            "{warnings:?}"
+        );
+    }
     assert!(read(&caller).unwrap_err().to_string().contains("is a scope that no route has"));
     let damaged = read(&(route("path = \"no path\"") + &caller)).unwrap_err();
     assert_eq!(damaged.iter().map(|fault| fault.setting()).collect::<Vec<_>>(), ["routes[0].path"], "{damaged}");
@@ -211,6 +227,7 @@ fn each_rule_holds() {
         ("cache.queue_performance.closed_after = \"50h\"", "longer than settled_after"),
         ("telemetry.log_format = \"xml\"", "\"auto\", \"json\", \"text\""),
         ("telemetry.log_filter = \"\"", "is empty"),
+        ("telemetry.log_filter = \"inof\"", "neither a level nor a target"),
         ("telemetry.otlp_sample_ratio = 1.1", "share"),
         ("telemetry.otlp_sample_ratio = nan", "finite"),
         ("server.trusted_proxies = [\"10.0.0.0/8\", \"here\"]", "no network"),
@@ -409,6 +426,84 @@ fn secrets_come_from_files_beside_the_configuration() {
 }
 
 #[test]
+fn an_empty_variable_disarms_no_secret() {
+    let file = format!(
+        "[admin]\nlisten = \"0.0.0.0:9090\"\ntoken = \"{CANARY}-{CANARY}-{CANARY}\"\n[sessions]\nsecret = \"{}\"",
+        CANARY.repeat(4)
+    );
+    for variable in ["ADMIN__TOKEN", "ADMIN__TOKEN_FILE", "SESSIONS__SECRET", "UPSTREAM__PASSWORD", "UPSTREAM__EMAIL"] {
+        let variable = format!("WESAL_GATEWAY__{variable}");
+        let faults = read_with(&file, &[(&variable, "")]).unwrap_err();
+        assert_eq!(faults.len(), 1, "{faults}");
+        assert!(faults.to_string().starts_with(&format!("{variable}: it is empty")), "{faults}");
+        assert!(faults.to_string().contains("unset it"), "{faults}");
+    }
+    // What is no secret may be empty.
+    read_with(&file, &[("WESAL_GATEWAY__UPSTREAM__AUTH_SCHEME", "")]).unwrap();
+}
+
+#[test]
+fn what_is_shown_of_the_settings_is_no_file_of_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("token"), "a-token-of-more-than-sixteen-bytes").unwrap();
+    let file = folder.path().join("config.toml");
+    let text = format!(
+        "admin.token_file = \"token\"\n[upstream]\nclient_id = \"c\"\nemail = \"e\"\npassword = \"p\"\n\
+         login.fields = {{ company = \"x\" }}\n[sessions]\nsecret = \"{}\"\n",
+        CANARY.repeat(4)
+    );
+    fs::write(&file, text).unwrap();
+    let shown = load(&file, &Environment::empty(), NOW.parse().unwrap()).unwrap().config.effective();
+    let faults = read(&shown).unwrap_err();
+    let mut settings: Vec<_> = faults.iter().map(Fault::setting).collect();
+    settings.sort_unstable();
+    assert_eq!(
+        settings,
+        [
+            "admin.token",
+            "sessions.secret",
+            "upstream.client_id",
+            "upstream.email",
+            "upstream.login.fields",
+            "upstream.password"
+        ],
+        "{faults}"
+    );
+    assert!(faults.iter().all(|fault| fault.reason().contains("what `check` shows")), "{faults}");
+    fs::write(folder.path().join("token"), "(set)\n").unwrap();
+    let faults = load(&file, &Environment::empty(), NOW.parse().unwrap()).unwrap_err();
+    assert!(faults.len() == 1 && faults.to_string().contains("admin.token_file: "), "{faults}");
+}
+
+#[test]
+fn a_file_of_roots_that_cannot_be_used_is_a_fault_before_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    fs::write(&file, "upstream.ca_file = \"ca.pem\"").unwrap();
+    let pem = |inner: &str| format!("-----BEGIN CERTIFICATE-----\n{inner}\n-----END CERTIFICATE-----\n");
+    let good = rcgen::generate_simple_self_signed(["ca.test".to_owned()]).unwrap().cert.pem();
+    let load = || load(&file, &Environment::empty(), NOW.parse().unwrap());
+    for (holds, said) in [
+        (None, "cannot be read"),
+        (Some("no certificate".to_owned()), "holds no certificate in PEM form"),
+        (Some(pem("bm90IG9uZQ==")), "holds what is no certificate"),
+        (Some(good.clone() + &pem("bm90IG9uZQ==")), "holds what is no certificate"),
+        (Some(pem("junk!")), "is not sound PEM"),
+        (Some(" ".repeat(16 * 1024 * 1024) + &good), "is over 16 MiB"),
+    ] {
+        if let Some(text) = holds {
+            fs::write(folder.path().join("ca.pem"), text).unwrap();
+        }
+        let faults = load().unwrap_err();
+        let place = format!("config.toml:1: upstream.ca_file: {}/ca.pem {said}", folder.path().display());
+        assert!(faults.len() == 1 && faults.to_string().contains(&place), "{faults}");
+        assert!(faults.to_string().contains("leave it out"), "{faults}");
+    }
+    fs::write(folder.path().join("ca.pem"), good).unwrap();
+    load().unwrap();
+}
+
+#[test]
 fn a_secret_file_that_is_no_good_is_a_fault() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &[u8]| fs::write(folder.path().join(name), text).unwrap();
@@ -461,6 +556,72 @@ fn a_broken_line_does_not_hide_other_faults() {
     let faults = read("[server]\nmax_body = 64 KiB\nlistn = 1\n[cache]\ncapacity = 64\n").unwrap_err();
     let lines: Vec<_> = faults.iter().filter_map(Fault::line).collect();
     assert!(lines.starts_with(&[2]) && lines.ends_with(&[3, 5]), "{faults}");
+    let text = "[server]\nmax_body = 64k\n[upstream]\nretries = 7\nmax_stretch = 500\nbase_url = \"ftp://x\"\n\
+                password_file = \"/nonexistent/password\"\n";
+    let faults = read(text).unwrap_err();
+    let lines: BTreeSet<_> = faults.iter().map(|fault| fault.line().unwrap()).collect();
+    assert_eq!(lines, (2..=7).filter(|line| *line != 3).collect(), "{faults}");
+    assert_eq!(faults.iter().filter(|fault| fault.line() > Some(2)).count(), 4, "{faults}");
+}
+
+#[test]
+fn of_what_a_broken_line_may_have_meant_nothing_is_told() {
+    let hash = hash('a');
+    for (text, line) in [
+        // What it lacks now.
+        ("[[callers]]\nname = \"a\"\nkey_hashes = [sha256:0]\nscopes = [\"queues\"]\n".to_owned(), 3),
+        (format!("[[callers]]\nname = wall board\nkey_hashes = [{hash:?}]\nscopes = [\"queues\"]\n"), 2),
+        (format!("[[callers]]\nname = \"a\"\nkey_hashes = [{hash:?}]\nexpires = tomorrow\n"), 4),
+        // What contradicts only a default.
+        ("[upstream]\ntry_timeout = \"30s\"\nrequest_timeout = 40 s\n".to_owned(), 3),
+        // What may have stood in another table.
+        ("[server\nlisten = \"127.0.0.1:1\"\n[upstream]\nretries = 7\n".to_owned(), 1),
+        // What may be defined on it.
+        (
+            format!(
+                "[[callers]]\nname = \"a\"\nkey_hashes = [{hash:?}]\nscopes = [\"reports\"]\n[[routes]]\n\
+                 path = \"/a/b\"\nttl = \"1m\"\nscope = reports\n"
+            ),
+            8,
+        ),
+    ] {
+        let faults = read(&text).expect_err(&text);
+        assert!(faults.iter().all(|fault| fault.line() == Some(line)), "{text}\n{faults}");
+    }
+}
+
+#[test]
+fn one_kind_of_header_for_the_other_is_told_as_such() {
+    for (text, place, remedy) in [
+        ("[callers]\nname = \"a\"", "callers: ", "write `[[callers]]`, in double brackets, above each"),
+        ("[routes]\npath = \"/a\"", "routes: ", "write `[[routes]]`, in double brackets, above each"),
+        ("[[server]]\nlisten = \"127.0.0.1:1\"", "server: ", "write `[server]`, in single brackets, and once"),
+        ("[[cache.surveys]]\nttl = \"1m\"", "cache.surveys: ", "write `[cache.surveys]`, in single brackets"),
+        ("[upstream.forward_query]\na = 1", "upstream.forward_query: ", "write a list in [ ]"),
+        ("[[callers]]\nname = \"a\"\nrate_limit = [1]", ".rate_limit: ", "write a table of settings"),
+    ] {
+        let faults = read(text).unwrap_err();
+        let said = faults.iter().map(ToString::to_string).find(|said| said.contains(place));
+        assert!(said.is_some_and(|said| said.contains(remedy)), "{faults}");
+    }
+}
+
+#[test]
+fn a_file_is_read_up_to_its_bound_and_must_be_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    let load = |path: &Path| load(path, &Environment::empty(), NOW.parse().unwrap());
+    let bound = usize::try_from(load::MAX_BYTES).unwrap();
+    fs::write(&file, " ".repeat(bound)).unwrap();
+    load(&file).unwrap();
+    fs::write(&file, " ".repeat(bound + 1)).unwrap();
+    for endless in [&file, Path::new("/dev/zero")] {
+        let faults = load(endless).unwrap_err().to_string();
+        assert!(faults.contains("is over 16 MiB; name the file"), "{faults}");
+    }
+    fs::write(&file, b"# one\nserver.listen = \"\xff\"\n").unwrap();
+    let faults = load(&file).unwrap_err().to_string();
+    assert!(faults.contains("config.toml:2: is not UTF-8 text; save the file as UTF-8"), "{faults}");
 }
 
 #[test]

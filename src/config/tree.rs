@@ -1,10 +1,13 @@
 //! What was written, and where: the settings of file and environment as one tree, before they have types.
 
+use std::collections::BTreeSet;
+
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
+use super::lines::Lines;
 use crate::model::CallerName;
 
 /// Where a setting was written.
@@ -23,6 +26,15 @@ pub enum Origin {
 pub(super) enum Step {
     Name(String),
     Index(usize),
+}
+
+impl Step {
+    pub(super) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Name(name) => Some(name),
+            Self::Index(_) => None,
+        }
+    }
 }
 
 /// How far a value can be trusted.
@@ -58,9 +70,9 @@ impl Node {
         Self { value, origin, state: State::Sound }
     }
 
-    /// The tree of a parsed file; `text` is what the spans point into.
-    pub(super) fn from_file(text: &str, table: &DeTable<'_>) -> Self {
-        Self::new(Self::table(table, &|offset| Origin::Line(line_of(text, offset))), Origin::Nowhere)
+    /// The tree of a parsed file; `lines` are those of what the spans point into.
+    pub(super) fn from_file(lines: &Lines, table: &DeTable<'_>) -> Self {
+        Self::new(Self::table(table, &|offset| Origin::Line(lines.at(offset))), Origin::Nowhere)
     }
 
     /// The tree of a value that stands in an environment variable.
@@ -150,6 +162,16 @@ impl Node {
         }
     }
 
+    /// Marks what stands on these lines.
+    pub(super) fn damage_lines(&mut self, lines: &BTreeSet<usize>) {
+        match (&mut self.value, &self.origin) {
+            (Value::Table(entries), _) => entries.iter_mut().for_each(|(_, node)| node.damage_lines(lines)),
+            (_, Origin::Line(line)) if lines.contains(line) => self.state = State::Damaged,
+            (Value::List(items), _) => items.iter_mut().for_each(|item| item.damage_lines(lines)),
+            _ => {}
+        }
+    }
+
     /// Whether a fault in this value or in anything below it is already reported.
     pub(super) fn is_damaged(&self) -> bool {
         self.state != State::Sound
@@ -205,9 +227,4 @@ impl Node {
 /// The steps of a dotted name such as `login.refresh_ahead`.
 pub(super) fn steps(dotted: &str) -> impl Iterator<Item = Step> + '_ {
     dotted.split('.').filter(|name| !name.is_empty()).map(|name| Step::Name(name.to_owned()))
-}
-
-/// The line, counted from 1, that a byte offset falls in.
-pub(super) fn line_of(text: &str, offset: usize) -> usize {
-    1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
 }

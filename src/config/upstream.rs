@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{
     BreakerConfig, DurationText, LoginConfig, RateLimit, Secret, Size,
     check::{Check, Purpose},
-    secret, web_address,
+    root_certificates, secret, web_address,
 };
 
 /// `[upstream]`: the vendor, how the gateway logs in there, and how it is spared.
@@ -169,10 +169,11 @@ impl UpstreamConfig {
     pub(super) fn validate(&self, check: &mut Check<'_>) {
         web_address::validate_vendor(&self.base_url, self.allow_http, check);
         if let Some(file) = self.ca_file.as_ref().filter(|_| check.purpose == Purpose::Start) {
-            let pem =
-                std::fs::read(file).is_ok_and(|text| String::from_utf8_lossy(&text).contains("BEGIN CERTIFICATE"));
-            let reason = format!("{} is not a readable file with certificates in PEM form", file.display());
-            check.that(pem, "ca_file", &reason, "name such a file, or leave it out for the system's own roots");
+            let unusable = root_certificates(file).err();
+            let reason = format!("{} {}", file.display(), unusable.as_deref().unwrap_or_default());
+            let remedy =
+                "name a readable file with root certificates in PEM form, or leave it out for the system's own";
+            check.that(unusable.is_none(), "ca_file", &reason, remedy);
         }
         if let Some(proxy) = &self.proxy {
             web_address::validate_proxy(proxy, check);

@@ -74,7 +74,7 @@ pub enum Refused {
     #[error(transparent)]
     Faults(#[from] Faults),
     /// Every caller would be gone: the file is half written, or not the right one.
-    #[error("it has no callers; nothing was changed")]
+    #[error("it has no callers; nothing was changed; to have none, restart the gateway with it")]
     NoCallers,
     /// The gateway could not log in any more: likewise.
     #[error("it lacks {0}; nothing was changed")]
@@ -185,8 +185,10 @@ impl Reloader {
                     service_manager::ready().await;
                 }
                 () = shared.clock.sleep(LOOK_EACH) => {
+                    let Some(last) = lock(&shared.read).clone() else { continue };
                     let source = source.clone();
-                    let Ok(now) = spawn_blocking(move || source.fingerprint()).await else { continue };
+                    let Ok(now) = spawn_blocking(move || source.fingerprint_after(&last)).await else { continue };
+                    // Again: it may have been read meanwhile.
                     let read = lock(&shared.read).clone();
                     if read.is_some_and(|read| settling.counts(now, &read)) {
                         self.reload_in_turn().await;
@@ -239,7 +241,7 @@ impl Reloader {
         // What an operator has set meanwhile stands until the file says something new.
         if taken.telemetry.log_filter != config.telemetry.log_filter {
             // It was checked with the rest; and a process without a log has no filter.
-            let _ = change_log_filter(&config.telemetry.log_filter);
+            let _ = change_log_filter(config.telemetry.log_filter.as_str());
         }
         events::reloaded(config.callers.len());
         let needs_restart = shared.started.waiting_for_restart(&config);

@@ -3,11 +3,9 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tracing::{Metadata, Subscriber};
-use tracing_subscriber::{
-    EnvFilter, Layer, Registry,
-    filter::{ParseError, filter_fn},
-    reload,
-};
+use tracing_subscriber::{EnvFilter, Layer, Registry, filter::filter_fn, reload};
+
+use crate::config::{InvalidLogFilter, LogFilter};
 
 /// A filter that others can take the place of. What it makes of an event is remembered where the event stands in the code,
 /// as it is of a filter that cannot change: one that is written, or never is, costs no more.
@@ -36,25 +34,22 @@ static CURRENT: OnceLock<Current> = OnceLock::new();
 #[derive(Debug, thiserror::Error)]
 pub enum FilterError {
     /// It is none.
-    #[error("this is not a filter such as \"info\" or \"info,wesal_gateway::access=warn\": {0}")]
-    Invalid(#[from] ParseError),
-    /// It says nothing.
-    #[error("this is empty; \"off\" silences the log")]
-    Empty,
+    #[error(transparent)]
+    Invalid(#[from] InvalidLogFilter),
     /// This process writes no log.
     #[error("this process writes no log")]
     NoLog,
 }
 
-/// A filter of this text, and what makes it the process's own.
-pub(super) fn changeable(text: &str) -> Result<(Changeable, impl FnOnce()), ParseError> {
-    let (layer, handle) = reload::Layer::new(EnvFilter::try_new(text)?);
-    let text = Mutex::new(text.to_owned());
+/// The filter as a layer, and what makes it the process's own.
+pub(super) fn changeable(filter: &LogFilter) -> (Changeable, impl FnOnce() + use<>) {
+    let (layer, handle) = reload::Layer::new(filter.layer());
+    let text = Mutex::new(filter.to_string());
     let keep = || {
         // Empty until now: a second subscriber would have been refused.
         let _ = CURRENT.set(Current { handle, text });
     };
-    Ok((layer, keep))
+    (layer, keep)
 }
 
 /// From now on the events that `text` names are written.
@@ -62,15 +57,11 @@ pub(super) fn changeable(text: &str) -> Result<(Changeable, impl FnOnce()), Pars
 /// # Errors
 /// It is no filter, or there is no log; then nothing changes.
 pub fn change_log_filter(text: &str) -> Result<(), FilterError> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(FilterError::Empty);
-    }
-    let filter = EnvFilter::try_new(text)?;
+    let filter: LogFilter = text.parse()?;
     let current = CURRENT.get().ok_or(FilterError::NoLog)?;
     let mut told = current.text.lock().unwrap_or_else(PoisonError::into_inner);
-    current.handle.reload(filter).map_err(|_| FilterError::NoLog)?;
-    text.clone_into(&mut told);
+    current.handle.reload(filter.layer()).map_err(|_| FilterError::NoLog)?;
+    filter.as_str().clone_into(&mut told);
     Ok(())
 }
 
@@ -116,7 +107,7 @@ mod tests {
     fn another_filter_holds_from_the_next_event_on_and_one_that_is_none_changes_nothing() {
         let paper = Paper::default();
         let (sink, writer) = Sink::open(paper.clone()).unwrap();
-        let (layer, keep) = changeable("info").unwrap();
+        let (layer, keep) = changeable(&LogFilter::default());
         keep();
         let lines = JsonLines::new(sink, SystemClock::shared());
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer).with(lines), || {
@@ -127,7 +118,7 @@ mod tests {
             change_log_filter(" debug ").unwrap();
             event(2);
             assert!(seen());
-            for none in ["", "  ", "debug=nothing=at=all"] {
+            for none in ["", "  ", "debug=nothing=at=all", "inof", "info,wesal_gateway::acess=warn"] {
                 assert!(change_log_filter(none).is_err(), "{none:?}");
             }
             assert_eq!(log_filter().as_deref(), Some("debug"));

@@ -3,7 +3,7 @@ use std::{
     sync::OnceLock,
 };
 
-use tracing_subscriber::{filter::ParseError, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use super::{
     events,
@@ -19,9 +19,6 @@ use crate::{
 /// Why events cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// `telemetry.log_filter` is not a filter.
-    #[error("telemetry.log_filter is not a filter such as \"info\" or \"info,wesal_gateway::access=warn\": {0}")]
-    Filter(#[from] ParseError),
     /// The machine gives no thread.
     #[error("the thread that writes the log cannot start: {0}")]
     Thread(#[from] io::Error),
@@ -30,7 +27,7 @@ pub enum StartError {
 /// Begins to write events to standard error, in the form that the configuration names, until the writer is dropped.
 /// Once a process; a second call changes nothing.
 pub fn start(config: &TelemetryConfig) -> Result<LogWriter, StartError> {
-    let (filter, keep_filter) = changeable(&config.log_filter)?;
+    let (filter, keep_filter) = changeable(&config.log_filter);
     // The default hook prints a panic's message, which can hold anything.
     std::panic::set_hook(Box::new(|panic| events::panicked(panic.location())));
     let terminal = io::stderr().is_terminal();

@@ -12,7 +12,7 @@ use reqwest::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{error::StartError, retry_after::retry_after, wire::RawAnswer};
-use crate::config::UpstreamConfig;
+use crate::config::{UpstreamConfig, root_certificates};
 
 /// Shorter than any sane server's, so that a pooled connection seldom dies under a request.
 const POOL_IDLE: Duration = Duration::from_secs(20);
@@ -74,13 +74,8 @@ impl Transport {
             None if config.proxy.is_none() && config.base_url.starts_with("http://") => builder.tls_certs_only([]),
             None => builder,
         };
-        // The certificates themselves are read only now.
-        let client = builder.build().map_err(|error| match &config.ca_file {
-            Some(file) => unusable(file, "holds what is no certificate".to_owned()),
-            None => error.into(),
-        })?;
         Ok(Self {
-            client,
+            client: builder.build()?,
             base_url: config.base_url.clone(),
             max_response: usize::try_from(config.max_response.bytes()).unwrap_or(usize::MAX),
             connections: Semaphore::new(config.max_connections.get()),
@@ -136,17 +131,9 @@ impl Transport {
     }
 }
 
-fn unusable(file: &Path, reason: String) -> StartError {
-    StartError::Certificates { file: file.to_owned(), reason }
-}
-
 fn certificates(file: &Path) -> Result<Vec<Certificate>, StartError> {
-    let text = std::fs::read(file).map_err(|error| unusable(file, format!("cannot be read: {error}")))?;
-    let certificates = Certificate::from_pem_bundle(&text).unwrap_or_default();
-    if certificates.is_empty() {
-        return Err(unusable(file, "holds no certificate in PEM form".to_owned()));
-    }
-    Ok(certificates)
+    let roots = root_certificates(file).map_err(|reason| StartError::Certificates { file: file.to_owned(), reason })?;
+    Ok(roots.iter().map(|root| Certificate::from_der(root)).collect::<Result<_, _>>()?)
 }
 
 fn why_unanswered(error: &reqwest::Error) -> SendError {

@@ -82,6 +82,10 @@ async fn a_filter_that_an_operator_sets_holds_for_the_lines_that_follow() {
     service.ask_as("/api/v1/queries/organization", "after").await;
     service.logs("\"after\"").await;
     assert!(!fs::read_to_string(service.log()).unwrap().contains("\"meanwhile\""));
+    let refused = json!({ "filter": "inof" }).to_string();
+    let told = service.operate("PUT", "/admin/log-filter", &refused).await;
+    assert!(told["detail"].as_str().unwrap().contains("neither a level nor a target"), "{told}");
+    assert_eq!(service.operate("GET", "/admin/log-filter", "").await["filter"], "info");
 }
 
 #[tokio::test]
@@ -89,12 +93,14 @@ async fn a_filter_that_an_operator_sets_holds_until_the_file_names_another() {
     let world = World::new().await;
     let service = Service::start(&world, "", None).await;
     let filter = async || service.operate("GET", "/admin/log-filter", "").await["filter"].clone();
-    service.operate("PUT", "/admin/log-filter", &json!({ "filter": "info,h2=off" }).to_string()).await;
+    service
+        .operate("PUT", "/admin/log-filter", &json!({ "filter": "info,wesal_gateway::access=off" }).to_string())
+        .await;
     let before = fs::read_to_string(service.config()).unwrap();
     fs::write(service.config(), before.replace("name = \"app\"", "name = \"wallboard\"")).unwrap();
     hang_up(&service).await;
     assert_eq!(callers_and_outcome(&service).await.1, json!("good"));
-    assert_eq!(filter().await, "info,h2=off", "the file says nothing new of it");
+    assert_eq!(filter().await, "info,wesal_gateway::access=off", "the file says nothing new of it");
     fs::write(service.config(), format!("telemetry.log_filter = \"warn\"\n{before}")).unwrap();
     hang_up(&service).await;
     assert_eq!(filter().await, "warn");

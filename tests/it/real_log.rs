@@ -58,7 +58,7 @@ fn settings(world: &World, folder: &Path, format: &str) -> String {
     format!(
         "server.listen = \"unix:{}\"\n[admin]\nlisten = \"unix:{}\"\ntoken = {ADMIN_TOKEN:?}\n\
          [sessions]\nsecret = {SESSION_SECRET:?}\n\
-         [telemetry]\nlog_format = {format:?}\nlog_filter = \"trace,h2=trace,hyper=trace,reqwest=trace,rustls=trace\"\n\
+         [telemetry]\nlog_format = {format:?}\nlog_filter = \"trace\"\n\
          [upstream]\nbase_url = \"http://{}/api/v1\"\nclient_id = {CLIENT_ID:?}\nemail = {EMAIL:?}\n\
          password = {PASSWORD:?}\nlogin.state_dir = {:?}\nlogin.fields = {{ company = {LOGIN_FIELD:?} }}\n\
          [[callers]]\nname = \"app\"\nkey_hashes = [\"{hash}\"]\n\
