@@ -27,13 +27,14 @@ impl Wesal {
         let deadline = self.clock.now().after(self.request_timeout);
         let mut effort = Effort::default();
         let once = async {
-            let pass = self.admit()?;
-            self.wait_out_pause(self.max_wait).await?;
+            // What comes of it says nothing of the others' calls, so it is no probe either.
+            self.heed_breaker()?;
+            self.wait_out_pause(route, self.max_wait).await?;
             self.take_from_budget(self.max_wait).await?;
-            self.wait_out_pause(self.max_wait).await?;
+            self.wait_out_pause(route, self.max_wait).await?;
             let own = self.own.load_full();
             let credential = Credential::ClientId(&own.client_id);
-            self.try_once(&request, credential, None, deadline, pass, &mut effort).await.map_err(
+            self.try_once(&request, credential, None, deadline, None, &mut effort).await.map_err(
                 |failure| match failure {
                     Failure::Passing(error) | Failure::Final(error) => error,
                     // There is no token on these routes: it is the client id that is refused.

@@ -16,7 +16,7 @@ pub struct VendorStanding {
     pub calls: CallsTold,
     /// The calls that may be made.
     pub budget: BudgetTold,
-    /// How long the vendor asked to be left alone yet, if it did.
+    /// How long the vendor asked to be left alone yet, if it did; logins and account routes apart.
     pub paused_for: Option<u64>,
     /// The routes that the vendor refuses to our account.
     pub barred: Vec<BarredTold>,
@@ -109,7 +109,7 @@ impl Wesal {
             outcome: failing.why,
         };
         let budget = self.budget();
-        let paused = lock(&self.paused_until).since(now);
+        let paused = lock(&self.pauses).of_data().since(now);
         let barred = lock(&self.barred).all(now);
         VendorStanding {
             login: LoginTold {
