@@ -93,6 +93,11 @@ impl Wesal {
         self.login.standing().setback
     }
 
+    /// Whether the vendor, which takes the login, lately refused what it brought on some route.
+    pub fn refuses_a_route(&self) -> bool {
+        lock(&self.barred).is_any_refused(self.clock.now())
+    }
+
     /// How the vendor's side stands now.
     pub fn standing(&self) -> VendorStanding {
         let now = self.clock.now();
