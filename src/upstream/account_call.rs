@@ -5,7 +5,7 @@ use super::{
     client::Request,
     failure::Failure,
     transport::Credential,
-    vendor::{Called, Effort},
+    vendor::{Called, Effort, Patience},
 };
 use crate::{clock::before, model::Route, telemetry::traces::TracePoint};
 
@@ -29,9 +29,10 @@ impl Wesal {
         let once = async {
             // What comes of it says nothing of the others' calls, so it is no probe either.
             self.heed_breaker()?;
-            self.wait_out_pause(route, self.max_wait).await?;
-            self.take_from_budget(self.max_wait).await?;
-            self.wait_out_pause(route, self.max_wait).await?;
+            let mut wait = self.max_wait;
+            self.wait_out_pause(route, &mut wait).await?;
+            self.take_from_budget(Patience::Waits, &mut wait).await?;
+            self.wait_out_pause(route, &mut wait).await?;
             let own = self.own.load_full();
             let credential = Credential::ClientId(&own.client_id);
             self.try_once(&request, credential, None, deadline, None, &mut effort).await.map_err(

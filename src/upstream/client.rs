@@ -135,7 +135,7 @@ impl Wesal {
         deadline: Moment,
         effort: &mut Effort,
     ) -> Result<Answer, UpstreamError> {
-        let for_budget = if patience == Patience::Waits { self.max_wait } else { Duration::ZERO };
+        let mut wait = self.max_wait;
         if let Some(retry_after) = lock(&self.barred).left(request.route, self.clock.now()) {
             return Err(UpstreamError::LoginFailed { retry_after });
         }
@@ -147,9 +147,9 @@ impl Wesal {
             let held = self.login.token().await.map_err(|unavailable| unavailable.error)?;
             // First, as a call that is not made must cost nothing of the budget; and last, as a pause may have begun
             // while this call waited for the others.
-            self.wait_out_pause(request.route, self.max_wait).await?;
-            self.take_from_budget(for_budget).await?;
-            self.wait_out_pause(request.route, self.max_wait).await?;
+            self.wait_out_pause(request.route, &mut wait).await?;
+            self.take_from_budget(patience, &mut wait).await?;
+            self.wait_out_pause(request.route, &mut wait).await?;
             let authorization = sensitive(&format!("{}{}", self.authorization_prefix, held.token.expose()))
                 .ok_or(UpstreamError::InvalidResponse("its access token cannot stand in a header"))?;
             let credential = Credential::Authorization(authorization);
@@ -171,10 +171,10 @@ impl Wesal {
                     }
                     token_replaced = true;
                 }
-                Err(Failure::Throttled(wait)) => {
+                Err(Failure::Throttled(retry_after)) => {
                     tried += 1;
-                    if tried > self.retries || wait > self.max_wait {
-                        return Err(UpstreamError::RateLimited { retry_after: wait });
+                    if tried > self.retries || retry_after > wait {
+                        return Err(UpstreamError::RateLimited { retry_after });
                     }
                 }
                 Err(Failure::Passing(error)) => {

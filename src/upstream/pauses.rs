@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Wesal, budget::Spent, client::lock, error::UpstreamError};
+use super::{Wesal, budget::Spent, client::lock, error::UpstreamError, vendor::Patience};
 use crate::{clock::Moment, model::Route};
 
 /// Until when the vendor asked us to wait. A 429 on a route of accounts is about that account as a rule, and must not
@@ -32,23 +32,30 @@ impl Pauses {
 
 impl Wesal {
     /// A 429 stops all calls of its kind, not only the one that met it. Another may lengthen the pause while this one waits.
-    pub(super) async fn wait_out_pause(&self, route: Route, max_wait: Duration) -> Result<(), UpstreamError> {
-        let give_up = self.clock.now().after(max_wait);
+    /// Of `wait`, which is how long the call may still wait in all its tries together, it takes what it has used.
+    pub(super) async fn wait_out_pause(&self, route: Route, wait: &mut Duration) -> Result<(), UpstreamError> {
         loop {
             let until = *lock(&self.pauses).of(route);
             let now = self.clock.now();
-            if until <= now {
+            let left = until.since(now);
+            if left.is_zero() {
                 return Ok(());
             }
-            if until > give_up {
-                return Err(UpstreamError::RateLimited { retry_after: until.since(now) });
+            if left > *wait {
+                return Err(UpstreamError::RateLimited { retry_after: left });
             }
             self.clock.sleep_until(until).await;
+            *wait = wait.saturating_sub(self.clock.now().since(now));
         }
     }
 
-    pub(super) async fn take_from_budget(&self, max_wait: Duration) -> Result<(), UpstreamError> {
+    /// Likewise.
+    pub(super) async fn take_from_budget(&self, patience: Patience, wait: &mut Duration) -> Result<(), UpstreamError> {
+        let most = if patience == Patience::Waits { *wait } else { Duration::ZERO };
+        let now = self.clock.now();
         let spent = |Spent { retry_after }| UpstreamError::BudgetExhausted { retry_after };
-        self.budget.take(max_wait).await.map_err(spent)
+        self.budget.take(most).await.map_err(spent)?;
+        *wait = wait.saturating_sub(self.clock.now().since(now));
+        Ok(())
     }
 }
