@@ -196,7 +196,7 @@ fn every_reason_not_to_be_ready_and_every_warning_is_explained() {
     // What is put together of two is looked for as it is told, or not found.
     let told = whole.filter(|text| text.contains(": ") && text != "certificate: {warning}");
     let all: BTreeSet<String> = told.chain(expiry).collect();
-    assert_eq!(all.len(), 11, "{all:#?}");
+    assert_eq!(all.len(), 12, "{all:#?}");
     for reason in all {
         assert!(page.contains(&format!("\n| `{reason}` |")), "docs/operating.md lacks: {reason}");
     }

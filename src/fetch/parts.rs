@@ -32,6 +32,8 @@ use crate::{
 const WHOLE_FOR: Duration = Duration::from_secs(60);
 /// Such shapes remembered at most.
 const MOST_WHOLE: usize = 1_000;
+/// Who waits for a call waits this much longer than it may take: at its end it says why there is no answer.
+const LAST_WORD: Duration = Duration::from_millis(100);
 
 /// Answers from parts: held, fetched once for all who wait, or served stale.
 pub struct Parts {
@@ -73,7 +75,7 @@ impl Parts {
             purges: Purges::default(),
             clock,
             max_queues_per_call: config.upstream.max_queues_per_call.get(),
-            patience: config.upstream.request_timeout,
+            patience: config.upstream.request_timeout.saturating_add(LAST_WORD),
             max_stretch: config.upstream.max_stretch,
             vendor,
             metrics,

@@ -32,8 +32,14 @@ pub(super) struct ShownCertificate {
 
 impl Concerns {
     /// What may be wrong, by the name that the metric has for it; and if it is, as `/readyz` tells it. That is for
-    /// everybody: no path, no date. `login` is what came of the last login while a token still works.
-    fn all(&self, now: Timestamp, login: Option<LoginState>) -> [(&'static str, Option<String>); 5] {
+    /// everybody: no path, no date. `login` is what came of the last login while a token still works, `route_refused` whether the vendor
+    /// refuses a route.
+    fn all(
+        &self,
+        now: Timestamp,
+        login: Option<LoginState>,
+        route_refused: bool,
+    ) -> [(&'static str, Option<String>); 6] {
         let reload_refused = self.reload_refused.load(Ordering::Relaxed);
         let shown = self.certificate.load();
         let shown = shown.as_deref();
@@ -56,6 +62,14 @@ impl Concerns {
                     "login: the last login at the vendor failed, and the token in use serves only until it ends; it is \
                      tried again",
                 ),
+            ),
+            (
+                "route_refused",
+                route_refused.then(|| {
+                    "route: the vendor takes the service login, and refuses a route to it; ask the vendor for the \
+                     account's rights"
+                        .to_owned()
+                }),
             ),
             (
                 "configuration_refused",
@@ -82,8 +96,8 @@ impl Concerns {
 
 impl App {
     /// What may be wrong now, by its name in the metric `warnings`, and as `/readyz` tells it if it is.
-    pub(super) fn warnings(&self) -> [(&'static str, Option<String>); 5] {
-        self.concerns.all(self.clock.wall(), self.wesal.login_setback())
+    pub(super) fn warnings(&self) -> [(&'static str, Option<String>); 6] {
+        self.concerns.all(self.clock.wall(), self.wesal.login_setback(), self.wesal.refuses_a_route())
     }
 
     /// Notes whether the last reload was refused.

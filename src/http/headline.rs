@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::app::Lifecycle;
-use crate::upstream::VendorStanding;
+use crate::upstream::{FailingTold, VendorStanding};
 
 /// How all stands.
 #[derive(Debug, PartialEq, Serialize)]
@@ -73,7 +73,9 @@ impl Health {
                 .flatten()
                 .collect();
         notes.extend([failures(facts), refusals(facts)].into_iter().flatten());
-        notes.extend(facts.warnings.iter().map(|warning| warning_of(warning)));
+        // What `barred` has said in more words.
+        let is_told = |warning: &&String| !facts.vendor.barred.is_empty() && warning.starts_with("route: ");
+        notes.extend(facts.warnings.iter().filter(|warning| !is_told(warning)).map(|warning| warning_of(warning)));
         // Among equals the order above stands.
         notes.sort_by_key(|note| std::cmp::Reverse(note.level));
         let (level, says) = match notes.first() {
@@ -131,7 +133,14 @@ fn meanwhile(facts: &Facts<'_>) -> &'static str {
 }
 
 fn calls(facts: &Facts<'_>) -> Option<Note> {
-    let (breaker, failing) = (&facts.vendor.breaker, facts.vendor.calls.failing);
+    let VendorStanding { breaker, paused_for, barred, .. } = facts.vendor;
+    // What `pause` and `barred` tell in better words.
+    let is_told = |failing: &FailingTold| match failing.outcome {
+        "rate_limited" => paused_for.is_some(),
+        "token_dead" => failing.calls < A_FEW && !barred.is_empty(),
+        _ => false,
+    };
+    let failing = facts.vendor.calls.failing.filter(|failing| !is_told(failing));
     let meanwhile = meanwhile(facts);
     let open = breaker.state != "closed";
     let Some(failing) = failing else {
@@ -228,6 +237,7 @@ fn warning_of(warning: &str) -> Note {
     let says = match what {
         "configuration" => "The configuration was not taken over",
         "login" => "Somebody should see to the service login",
+        "route" => "Wesal lately refused a route to the gateway's account",
         "certificate" => "Somebody should see to the certificate",
         other => other,
     };

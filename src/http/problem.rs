@@ -144,6 +144,11 @@ impl From<UpstreamError> for Problem {
                 problem
             }
             UpstreamError::Timeout => Self::new(Code::UpstreamTimeout, "Wesal did not answer in time. Try again."),
+            UpstreamError::Crowded => Self::new(
+                Code::Overloaded,
+                "The gateway's connections to Wesal are all in use, and none came free in time. Try again in a moment.",
+            )
+            .retry_after(Duration::from_secs(1)),
             UpstreamError::RateLimited { retry_after } => {
                 Self::new(Code::UpstreamRateLimited, "Wesal asks the gateway to wait. Try again after Retry-After.")
                     .retry_after(retry_after)

@@ -103,7 +103,7 @@ fn add<'l>(traffic: &mut Traffic, name: &str, label: impl Fn(&str) -> Option<&'l
         "vendor_calls_total" => {
             traffic.vendor_calls += count;
             // The words of `upstream`: in all others the vendor failed, and not we or a caller.
-            if !matches!(label("outcome"), Some("ok" | "rejected" | "token_dead" | "rate_limited")) {
+            if !matches!(label("outcome"), Some("ok" | "rejected" | "token_dead" | "rate_limited" | "cut_short")) {
                 traffic.vendor_failed += count;
             }
         }

@@ -5,7 +5,7 @@ use super::{
     client::Request,
     failure::Failure,
     transport::Credential,
-    vendor::{Called, Effort},
+    vendor::{Called, Effort, Patience},
 };
 use crate::{clock::before, model::Route, telemetry::traces::TracePoint};
 
@@ -27,13 +27,15 @@ impl Wesal {
         let deadline = self.clock.now().after(self.request_timeout);
         let mut effort = Effort::default();
         let once = async {
-            let pass = self.admit()?;
-            self.wait_out_pause(self.max_wait).await?;
-            self.take_from_budget(self.max_wait).await?;
-            self.wait_out_pause(self.max_wait).await?;
+            // What comes of it says nothing of the others' calls, so it is no probe either.
+            self.heed_breaker()?;
+            let mut wait = self.max_wait;
+            self.wait_out_pause(route, &mut wait).await?;
+            self.take_from_budget(Patience::Waits, &mut wait).await?;
+            self.wait_out_pause(route, &mut wait).await?;
             let own = self.own.load_full();
             let credential = Credential::ClientId(&own.client_id);
-            self.try_once(&request, credential, None, deadline, pass, &mut effort).await.map_err(
+            self.try_once(&request, credential, None, deadline, None, &mut effort).await.map_err(
                 |failure| match failure {
                     Failure::Passing(error) | Failure::Final(error) => error,
                     // There is no token on these routes: it is the client id that is refused.

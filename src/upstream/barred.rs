@@ -17,6 +17,9 @@ const LONGEST: Duration = Duration::from_secs(8);
 /// Between two logins for the sake of a route, where the token is good on others.
 const LONGEST_LOGIN: Duration = Duration::from_secs(300);
 
+/// How long a route that was asked for again by nobody counts as refused.
+const REMEMBERED: Duration = Duration::from_secs(300);
+
 /// Which routes are not asked for now. At most one entry a route.
 #[derive(Default)]
 pub(super) struct Barred {
@@ -98,6 +101,12 @@ impl Barred {
         all
     }
 
+    /// Whether a route was refused when it was last asked for, not too long ago. One document of a further route may be
+    /// refused for itself.
+    pub(super) fn is_any_refused(&self, now: Moment) -> bool {
+        self.bars.iter().any(|(route, bar)| !is_many(*route) && now.since(bar.until) < REMEMBERED)
+    }
+
     /// `route` was answered, and took the token of `generation`; `logged_in` says whether that was got for its sake.
     pub(super) fn lift(&mut self, route: Route, generation: u64, logged_in: bool) {
         if logged_in || !is_many(route) {
@@ -140,6 +149,19 @@ mod tests {
         assert_eq!([4, 8, 8].map(secs), [2, 6, 14].map(|now| barred.bar(Route::Surveys, "/x", 1, true, at(now))));
         barred.lift(Route::Surveys, 1, false);
         assert_eq!(barred.bar(Route::Surveys, "/x", 1, true, at(30)), secs(2));
+    }
+
+    #[test]
+    fn a_route_counts_as_refused_until_it_is_answered_or_nobody_has_asked_for_it_for_long() {
+        let mut barred = Barred::default();
+        assert!(!barred.is_any_refused(at(0)));
+        barred.bar(Route::Surveys, "/x", 1, true, at(0));
+        assert!([0, 2, 301].iter().all(|now| barred.is_any_refused(at(*now))));
+        assert!(!barred.is_any_refused(at(302)));
+        barred.lift(Route::Questions, 1, false);
+        assert!(barred.is_any_refused(at(3)));
+        barred.lift(Route::Surveys, 1, false);
+        assert!(!barred.is_any_refused(at(3)));
     }
 
     #[test]

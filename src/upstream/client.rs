@@ -9,19 +9,23 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 use reqwest::Method;
+use tokio::sync::SemaphorePermit;
 
 use super::{
     barred::Barred,
-    breaker::{Breaker, BreakerState, Pass},
-    budget::{CallBudget, Spent},
+    breaker::{Breaker, BreakerState},
+    budget::CallBudget,
     credentials::{Hidden, OwnAccount},
     error::{StartError, UpstreamError},
-    failure::{Failure, outcome},
+    failure::{CUT_SHORT, Failure, outcome},
     login::{Login, LoginRequest, LoginState},
+    pass::BreakerPass,
+    pauses::Pauses,
     retry::{self, RetryBudget},
     streak::Streak,
     transport::{Credential, SendError, Transport, sensitive},
     vendor::{Answer, Budget, Called, Effort, Patience, Vendor},
+    verdict::{Ended, Verdict},
     wire::{self, Meaning, RawAnswer},
 };
 use crate::{
@@ -34,6 +38,10 @@ use crate::{
     },
 };
 
+/// A try that had this share of `upstream.try_timeout` had all of it: where that is as long as the whole request may take,
+/// what goes before a try always leaves it a little less.
+const WHOLE: f64 = 0.9;
+
 /// The vendor, as the gateway sees it.
 pub struct Wesal {
     transport: Arc<Transport>,
@@ -44,8 +52,8 @@ pub struct Wesal {
     pub(super) streak: Mutex<Streak>,
     pub(super) budget: CallBudget,
     retry_budget: Mutex<RetryBudget>,
-    /// Until when the vendor asked all of us to wait.
-    pub(super) paused_until: Mutex<Moment>,
+    /// Until when the vendor asked us to wait.
+    pub(super) pauses: Mutex<Pauses>,
     pub(super) barred: Mutex<Barred>,
     pub(super) own: ArcSwap<OwnAccount>,
     authorization_prefix: String,
@@ -84,7 +92,7 @@ impl Wesal {
             streak: Mutex::default(),
             budget: CallBudget::new(&config.rate_limit, clock.clone()),
             retry_budget: Mutex::new(RetryBudget::new(config.retry_budget)),
-            paused_until: Mutex::default(),
+            pauses: Mutex::default(),
             barred: Mutex::default(),
             own: ArcSwap::from_pointee(own),
             authorization_prefix: if scheme.is_empty() { String::new() } else { format!("{scheme} ") },
@@ -127,7 +135,7 @@ impl Wesal {
         deadline: Moment,
         effort: &mut Effort,
     ) -> Result<Answer, UpstreamError> {
-        let for_budget = if patience == Patience::Waits { self.max_wait } else { Duration::ZERO };
+        let mut wait = self.max_wait;
         if let Some(retry_after) = lock(&self.barred).left(request.route, self.clock.now()) {
             return Err(UpstreamError::LoginFailed { retry_after });
         }
@@ -135,13 +143,13 @@ impl Wesal {
         let mut tried = 0;
         let mut token_replaced = false;
         loop {
-            let pass = self.admit()?;
+            let pass = Some(self.admit()?);
             let held = self.login.token().await.map_err(|unavailable| unavailable.error)?;
             // First, as a call that is not made must cost nothing of the budget; and last, as a pause may have begun
             // while this call waited for the others.
-            self.wait_out_pause(self.max_wait).await?;
-            self.take_from_budget(for_budget).await?;
-            self.wait_out_pause(self.max_wait).await?;
+            self.wait_out_pause(request.route, &mut wait).await?;
+            self.take_from_budget(patience, &mut wait).await?;
+            self.wait_out_pause(request.route, &mut wait).await?;
             let authorization = sensitive(&format!("{}{}", self.authorization_prefix, held.token.expose()))
                 .ok_or(UpstreamError::InvalidResponse("its access token cannot stand in a header"))?;
             let credential = Credential::Authorization(authorization);
@@ -163,10 +171,10 @@ impl Wesal {
                     }
                     token_replaced = true;
                 }
-                Err(Failure::Throttled(wait)) => {
+                Err(Failure::Throttled(retry_after)) => {
                     tried += 1;
-                    if tried > self.retries || wait > self.max_wait {
-                        return Err(UpstreamError::RateLimited { retry_after: wait });
+                    if tried > self.retries || retry_after > wait {
+                        return Err(UpstreamError::RateLimited { retry_after });
                     }
                 }
                 Err(Failure::Passing(error)) => {
@@ -188,18 +196,22 @@ impl Wesal {
         credential: Credential<'_>,
         token: Option<&str>,
         deadline: Moment,
-        pass: BreakerPass<'_>,
+        pass: Option<BreakerPass<'_>>,
         effort: &mut Effort,
     ) -> Result<Answer, Failure> {
-        let _connection = self.transport.connection().await;
+        let Some((_place, waited)) = self.place(deadline).await else {
+            return Err(Failure::Final(UpstreamError::Crowded));
+        };
         let (began, began_at) = (self.clock.now(), self.clock.wall());
         let span = request.under.begin();
         let tries_before = effort.calls;
         effort.calls += 1;
         let method = if request.body.is_some() { Method::POST } else { Method::GET };
         let sent = self.transport.send(method, request.target, credential, request.body.clone(), began_at);
+        let is_short = deadline.since(began) < self.try_timeout.mul_f64(WHOLE);
         let deadline = deadline.min(began.after(self.try_timeout));
         let sent = before(self.clock.as_ref(), deadline, sent).await;
+        let cut_short = is_short && sent.is_none();
         let time = self.clock.now().since(began);
         effort.time += time;
 
@@ -209,7 +221,12 @@ impl Wesal {
             Some(Err(SendError::NotSent | SendError::Cut | SendError::NotHttp)) | None => false,
         };
         let status = sent.as_ref().and_then(|sent| sent.as_ref().ok()).map(|answer| answer.status);
+        let body = sent.as_ref().and_then(|sent| sent.as_ref().ok()).map(|answer| answer.body.clone());
         let read = match sent {
+            // A password may have been changed by now, which a call that was never made has not.
+            None if cut_short && waited && !request.route.is_of_account() => {
+                Err(Failure::Final(UpstreamError::Crowded))
+            }
             None => Err(Failure::Final(UpstreamError::Timeout)),
             Some(Err(SendError::NotSent | SendError::Cut)) => Err(Failure::Passing(UpstreamError::Unreachable)),
             Some(Err(SendError::TooLarge)) => {
@@ -223,20 +240,27 @@ impl Wesal {
             }
             Some(Ok(answer)) => self.read(request.route, answer, token),
         };
-        let outcome = outcome(&read);
+        let outcome = if cut_short { CUT_SHORT } else { outcome(&read) };
         self.metrics.vendor_call(request.route, outcome, time);
         let (method, route) = (if request.body.is_some() { "POST" } else { "GET" }, request.route.template());
         span.end_call(&CallTold { method, route, status, outcome, tries_before });
-        let succeeded = match &read {
-            Ok(_) | Err(Failure::TokenDead | Failure::Throttled(_)) => true,
-            Err(Failure::Final(UpstreamError::Rejected(_))) => true,
-            // What a further route's documents are, nobody promised; one that is odd is no failing vendor.
-            Err(Failure::Final(_)) if matches!(request.route, Route::Further(_)) => answered,
-            Err(Failure::Passing(_) | Failure::Final(_)) => false,
-        };
-        lock(&self.streak).record((!succeeded).then_some(outcome), self.clock.now());
-        pass.record(succeeded);
+        let verdict = Verdict::of(request.route, &Ended { read: &read, answered, cut_short, body: body.as_ref() });
+        if let Some(good) = verdict.good {
+            lock(&self.streak).record((!good).then_some(outcome), self.clock.now());
+        }
+        if let Some((pass, works)) = pass.zip(verdict.works) {
+            pass.record(works);
+        }
         read.map(|body| Answer { body, began, began_at })
+    }
+
+    /// A place among the connections, and whether it had to be waited for; `None` once there is no time left to use it.
+    async fn place(&self, deadline: Moment) -> Option<(Option<SemaphorePermit<'_>>, bool)> {
+        if let Some(place) = self.transport.connection().now_or_never() {
+            return Some((place, false));
+        }
+        let place = before(self.clock.as_ref(), deadline, self.transport.connection()).await?;
+        (self.clock.now() < deadline).then_some((place, true))
     }
 
     fn read(&self, route: Route, answer: RawAnswer, token: Option<&str>) -> Result<Bytes, Failure> {
@@ -249,42 +273,13 @@ impl Wesal {
             Meaning::Success => Ok(answer.body),
             Meaning::TokenDead => Err(Failure::TokenDead),
             Meaning::Throttled(wait) => {
-                let mut paused_until = lock(&self.paused_until);
-                *paused_until = (*paused_until).max(self.clock.now().after(wait));
+                lock(&self.pauses).lengthen(route, self.clock.now().after(wait));
                 Err(Failure::Throttled(wait))
             }
             Meaning::Unavailable => Err(Failure::Passing(UpstreamError::Failed { code: None, said_no: false })),
             Meaning::Failed { code, said_no } => Err(Failure::Final(UpstreamError::Failed { code, said_no })),
             Meaning::Rejected(rejection) => Err(Failure::Final(UpstreamError::Rejected(rejection))),
             Meaning::Invalid(why) => Err(Failure::Final(UpstreamError::InvalidResponse(why))),
-        }
-    }
-
-    /// A 429 stops all calls, not only the one that met it. Another may lengthen the pause while this one waits.
-    pub(super) async fn wait_out_pause(&self, max_wait: Duration) -> Result<(), UpstreamError> {
-        let give_up = self.clock.now().after(max_wait);
-        loop {
-            let until = *lock(&self.paused_until);
-            let now = self.clock.now();
-            if until <= now {
-                return Ok(());
-            }
-            if until > give_up {
-                return Err(UpstreamError::RateLimited { retry_after: until.since(now) });
-            }
-            self.clock.sleep_until(until).await;
-        }
-    }
-
-    pub(super) async fn take_from_budget(&self, max_wait: Duration) -> Result<(), UpstreamError> {
-        let spent = |Spent { retry_after }| UpstreamError::BudgetExhausted { retry_after };
-        self.budget.take(max_wait).await.map_err(spent)
-    }
-
-    pub(super) fn admit(&self) -> Result<BreakerPass<'_>, UpstreamError> {
-        match lock(&self.breaker).admit(self.clock.now()) {
-            Ok(pass) => Ok(BreakerPass { wesal: self, pass: Some(pass) }),
-            Err(retry_after) => Err(UpstreamError::CircuitOpen { retry_after }),
         }
     }
 }
@@ -311,28 +306,6 @@ impl Vendor for Wesal {
 
     fn budget(&self) -> Budget {
         self.budget.left()
-    }
-}
-
-/// Gives the pass back also when the try never came to be sent.
-pub(super) struct BreakerPass<'a> {
-    wesal: &'a Wesal,
-    pass: Option<Pass>,
-}
-
-impl BreakerPass<'_> {
-    fn record(mut self, succeeded: bool) {
-        if let Some(pass) = self.pass.take() {
-            lock(&self.wesal.breaker).record(pass, succeeded, self.wesal.clock.now());
-        }
-    }
-}
-
-impl Drop for BreakerPass<'_> {
-    fn drop(&mut self) {
-        if let Some(pass) = self.pass.take() {
-            lock(&self.wesal.breaker).forfeit(pass, self.wesal.clock.now());
-        }
     }
 }
 

@@ -31,6 +31,9 @@ pub enum UpstreamError {
     /// Not in time.
     #[error("the vendor did not answer in time")]
     Timeout,
+    /// Our own connections to the vendor were all in use for so long that too little time, or none, was left for an answer.
+    #[error("all connections to the vendor were in use for too long")]
+    Crowded,
     /// The vendor asked us to wait, longer than a request may.
     #[error("the vendor asks the gateway to slow down")]
     RateLimited {

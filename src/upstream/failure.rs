@@ -12,6 +12,9 @@ pub(super) enum Failure {
     Throttled(Duration),
 }
 
+/// In the metrics' words, a try for which the request had less time left than a try may take, and that did not do with it.
+pub(super) const CUT_SHORT: &str = "cut_short";
+
 /// How a try ended, in the metrics' words.
 pub(super) fn outcome(read: &Result<Bytes, Failure>) -> &'static str {
     use UpstreamError as E;
@@ -25,7 +28,7 @@ pub(super) fn outcome(read: &Result<Bytes, Failure>) -> &'static str {
             E::InvalidResponse(_) => "invalid_response",
             E::Timeout => "timeout",
             E::Failed { .. } | E::LoginFailed { .. } | E::RateLimited { .. } => "failed",
-            E::BudgetExhausted { .. } | E::CircuitOpen { .. } => "not_sent",
+            E::Crowded | E::BudgetExhausted { .. } | E::CircuitOpen { .. } => "not_sent",
         },
     }
 }

@@ -15,7 +15,9 @@ mod error;
 mod failure;
 mod login;
 mod own_password;
+mod pass;
 mod password_file;
+mod pauses;
 #[cfg(any(test, fuzzing))]
 mod properties;
 mod retry;
@@ -25,6 +27,7 @@ mod status;
 mod streak;
 mod transport;
 mod vendor;
+mod verdict;
 mod wire;
 mod words;
 

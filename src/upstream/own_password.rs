@@ -61,6 +61,7 @@ impl Wesal {
                 | E::RateLimited { .. }
                 | E::BudgetExhausted { .. }
                 | E::CircuitOpen { .. }
+                | E::Crowded
                 | E::Failed { said_no: true, .. },
             ) => {
                 if let Some(pending) = pending {

@@ -16,7 +16,7 @@ pub struct VendorStanding {
     pub calls: CallsTold,
     /// The calls that may be made.
     pub budget: BudgetTold,
-    /// How long the vendor asked to be left alone yet, if it did.
+    /// How long the vendor asked to be left alone yet, if it did; logins and account routes apart.
     pub paused_for: Option<u64>,
     /// The routes that the vendor refuses to our account.
     pub barred: Vec<BarredTold>,
@@ -93,6 +93,11 @@ impl Wesal {
         self.login.standing().setback
     }
 
+    /// Whether the vendor, which takes the login, lately refused what it brought on some route.
+    pub fn refuses_a_route(&self) -> bool {
+        lock(&self.barred).is_any_refused(self.clock.now())
+    }
+
     /// How the vendor's side stands now.
     pub fn standing(&self) -> VendorStanding {
         let now = self.clock.now();
@@ -109,7 +114,7 @@ impl Wesal {
             outcome: failing.why,
         };
         let budget = self.budget();
-        let paused = lock(&self.paused_until).since(now);
+        let paused = lock(&self.pauses).of_data().since(now);
         let barred = lock(&self.barred).all(now);
         VendorStanding {
             login: LoginTold {

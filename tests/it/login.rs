@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use wesal_gateway::{config::Secret, simulator::Fault};
 
-use crate::harness::{Answer, Setup, World, secs, until};
+use crate::harness::{Act, Answer, FaultProxy, Setup, World, http, secs, until};
 
 /// Many callers, each with a question of its own, so that nothing but the login can be shared.
 async fn many_ask(world: &World, callers: u32) -> Vec<Answer> {
@@ -507,4 +507,45 @@ async fn a_route_that_refuses_even_a_new_token_is_barred_alone() {
     }
     let (logins, _) = world.logins();
     assert!(logins <= 4, "{logins} logins for a route that the account may not use");
+}
+
+#[tokio::test]
+async fn a_vendor_that_refuses_what_its_login_brought_is_told_though_callers_get_what_is_held() {
+    let mut setup = Setup::default();
+    setup.proxy = Some(FaultProxy::new().await);
+    let mut world = setup.start().await;
+    let mut proxy = world.proxy.take().unwrap();
+    world.logged_in().await;
+    let ask = async || {
+        let summary = format!(r#"{{"queues": ["{}"]}}"#, crate::harness::SALES);
+        world.post("/analytics/runtime/queues/summary", &summary).await.ok()
+    };
+    let warned = async || {
+        let text = world.get_admin("/metrics").await.text().to_owned();
+        let series = "wesal_gateway_warnings{about=\"route_refused\"} ";
+        text.lines().find_map(|line| line.strip_prefix(series)).map(str::to_owned)
+    };
+    let status = async || world.get_admin("/admin/status").await.json();
+    ask().await;
+    assert_eq!(warned().await.as_deref(), Some("0"), "known from zero");
+
+    proxy.always("summary", Act::say(http("401 Unauthorized", &[], "")));
+    for _ in 0..3 {
+        world.advance(secs(10));
+        assert!(ask().await.header("cache-status").ends_with("; detail=stale-if-error"));
+    }
+    assert_eq!(warned().await.as_deref(), Some("1"));
+    let ready = world.get_admin("/readyz").await;
+    assert_eq!(ready.status, 200);
+    assert!(ready.json()["warnings"][0].as_str().unwrap().starts_with("route: the vendor takes"), "{}", ready.text());
+    let told = status().await;
+    assert_eq!(told["vendor"]["calls"]["failing"]["outcome"], "token_dead");
+    assert!(told["vendor"]["calls"]["lastGoodFor"].as_f64().unwrap() >= 30.0, "{}", told["vendor"]);
+    assert_eq!(told["health"]["says"], "Wesal is failing: serving what is held");
+
+    proxy.mend().await;
+    world.advance(secs(10));
+    ask().await;
+    assert_eq!(warned().await.as_deref(), Some("0"));
+    assert!(status().await["vendor"]["calls"]["failing"].is_null());
 }

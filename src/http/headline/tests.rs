@@ -1,5 +1,5 @@
 use super::*;
-use crate::upstream::{BarredTold, BreakerTold, BudgetTold, CallsTold, FailingTold, LoginTold};
+use crate::upstream::{BarredTold, BreakerTold, BudgetTold, CallsTold, LoginTold};
 
 fn vendor() -> VendorStanding {
     VendorStanding {
@@ -123,12 +123,32 @@ fn what_somebody_should_see_to_is_a_warning() {
         ("configuration: the last reload was refused", "The configuration was not taken over"),
         ("certificate: it expires soon", "Somebody should see to the certificate"),
         ("login: the vendor refuses it", "Somebody should see to the service login"),
+        ("route: the vendor refuses one", "Wesal lately refused a route to the gateway's account"),
     ] {
         let refused = Facts { warnings: &[warning.to_owned()], ..facts(&vendor) };
         assert_eq!(says(&refused), (Level::Warning, told.to_owned()));
     }
+    let mut refusing = self::vendor();
+    refusing.barred = vec![BarredTold { route: "/queries/organization", seconds: 3 }];
+    let refused = Facts { warnings: &["route: the vendor refuses one".to_owned()], ..facts(&refusing) };
+    assert_eq!(Health::of(&refused).notes.len(), 1, "one thing is told once");
     let refused = Facts { warnings: &["certificate: it expires soon".to_owned()], ..facts(&vendor) };
     assert_eq!(Health::of(&refused).notes[0].more, "It expires soon.");
+}
+
+#[test]
+fn a_429_and_a_refused_route_are_told_as_what_they_are_and_a_vendor_that_takes_no_token_as_failing() {
+    let throttled = of_vendor(|vendor| (vendor.calls, vendor.paused_for) = (failing(4, 1.0, "rate_limited"), Some(9)));
+    assert_eq!(throttled.1, "Wesal asked to be left alone for 9 s more: serving what is held");
+    assert_eq!(of_vendor(|vendor| vendor.calls = failing(4, 1.0, "rate_limited")).0, Level::Bad);
+    let refused = |calls| {
+        of_vendor(|vendor| {
+            vendor.calls = failing(calls, 1.0, "token_dead");
+            vendor.barred = vec![BarredTold { route: "/queries/organization", seconds: 8 }];
+        })
+    };
+    assert_eq!(refused(2), (Level::Warning, "Wesal refuses 1 route to the gateway's account".to_owned()));
+    assert_eq!(refused(3), (Level::Bad, "Wesal is failing: serving what is held".to_owned()));
 }
 
 #[test]

@@ -137,6 +137,6 @@ pub const ABSENT: Fate = Fate { kept: Kept::Absence, ..ANSWERED };
 pub const ANSWERED_AFTER_A_FAILURE: Fate = Fate::answer(&[("failed", 1), ("ok", 1)]);
 pub const ANSWERED_AFTER_A_CUT: Fate = Fate::answer(&[("unreachable", 1), ("ok", 1)]);
 pub const ANSWERED_AFTER_A_LOGIN: Fate = Fate::answer(&[("token_dead", 1), ("ok", 1)]);
-/// A wait that fits into a request, twice.
-pub const THROTTLED_THREE_TIMES: Fate =
-    Fate { retry_after: Some(2), ..Fate::failure(503, "upstream_rate_limited", &[("rate_limited", 3)]) };
+/// A wait that fits into a request, once.
+pub const THROTTLED_TWICE: Fate =
+    Fate { retry_after: Some(2), ..Fate::failure(503, "upstream_rate_limited", &[("rate_limited", 2)]) };

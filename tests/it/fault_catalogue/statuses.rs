@@ -50,7 +50,7 @@ pub fn rows(elsewhere: &str) -> Vec<Row> {
             ANSWERED_AFTER_A_LOGIN,
         ),
         Row::always("answers 401 with a page of HTML", page("401 Unauthorized"), LOGIN_FAILED),
-        Row::always("answers 429 with `Retry-After: 2`", wait("retry-after: 2"), THROTTLED_THREE_TIMES),
+        Row::always("answers 429 with `Retry-After: 2`", wait("retry-after: 2"), THROTTLED_TWICE),
         Row::always("answers 429 with `Retry-After: 7`", wait("retry-after: 7"), Fate::throttled(7)),
         Row::always("answers 429 with `Retry-After: 7` and a body that ends early", cut, Fate::throttled(7)),
         Row::always("answers 429 without `Retry-After`", wait(""), Fate::throttled(5)),
