@@ -1,5 +1,6 @@
 //! The status line, and the headers that go with it.
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use jiff::SignedDuration;
 
@@ -61,7 +62,18 @@ pub fn rows(elsewhere: &str) -> Vec<Row> {
         let name = format!("answers {} with a page of HTML", &status[..3]);
         rows.push(Row::always(name.clone(), page(status), FAILED_THREE_TIMES));
         rows.push(Row::once(format!("{name}, once"), page(status), ANSWERED_AFTER_A_FAILURE));
+        let dead = || Act::say(http(status, &[], r#"{"success":false,"code":"X003"}"#));
+        let name = format!("answers {} with X003", &status[..3]);
+        rows.push(Row::always(name.clone(), dead(), LOGIN_FAILED));
+        rows.push(Row::once(format!("{name}, once"), dead(), ANSWERED_AFTER_A_LOGIN));
     }
+    let unended = |body: &str| Bytes::from(format!("HTTP/1.1 503 Wait\r\ncontent-length: 900\r\n\r\n{body}"));
+    let cut = Act::Write(unended("{\"succ"));
+    let silent = Act::say(unended("{\"succ"));
+    let long = Act::say(http("503 Wait", &[], format!("{{\"filler\":\"{}\"}}", "x".repeat(20 << 20))));
+    rows.push(Row::always("answers 503 with a body that ends early", cut, FAILED_THREE_TIMES));
+    rows.push(Row::always("answers 503 with a body that never ends", silent, FAILED_THREE_TIMES));
+    rows.push(Row::always("answers 503 with 20 MiB", long, FAILED_THREE_TIMES));
     for status in ["301 Moved", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"] {
         let body = r#"{"success":true}"#;
         let act = Act::say(http(status, &[&format!("location: {elsewhere}")], body));
