@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use reqwest::{
     Certificate, Client, Method, Proxy, Response,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER},
     redirect::Policy,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -127,8 +127,8 @@ impl Transport {
         }
         let response = request.send().await.map_err(|error| why_unanswered(&error))?;
         let status = response.status().as_u16();
-        let told = response.headers().get(RETRY_AFTER).map(|value| value.to_str().unwrap_or("?"));
-        let retry_after = retry_after(told, now);
+        let told = |name| response.headers().get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
+        let retry_after = retry_after(told(RETRY_AFTER), told(DATE), now);
         let body = match status {
             // Their status says all, and must not be lost to what becomes of their bodies.
             401 | 429 => Bytes::new(),

@@ -64,7 +64,7 @@ pub(super) fn meaning(route: Route, answer: &RawAnswer, secrets: &[&str]) -> Mea
         // The vendor's wish to be left alone is heeded first, whatever stands beside it.
         429 => return Meaning::Throttled(answer.retry_after),
         502..=504 => Some(Meaning::Unavailable),
-        300..=399 => Some(Meaning::Invalid("it is a redirect")),
+        205 | 206 | 300..=399 => Some(Meaning::Invalid(no_answer(answer.status))),
         _ => None,
     };
     if let Some(by_status) = by_status {
@@ -79,6 +79,16 @@ pub(super) fn meaning(route: Route, answer: &RawAnswer, secrets: &[&str]) -> Mea
         (200..=299, Some(envelope)) if envelope.verdict(route) == Some(true) => envelope.shape(route),
         (200..=299, None) => Meaning::Invalid("it is not a JSON object of the promised kind"),
         (status, envelope) => failure(route, status, envelope, &answer.body, secrets),
+    }
+}
+
+/// What an answer is that is none to a whole and unconditional request (RFC 9110, sections 15.3.6, 15.3.7 and 15.4).
+const fn no_answer(status: u16) -> &'static str {
+    match status {
+        205 => "it is a 205, which has no content",
+        206 => "it is a part of an answer, and no part was asked for",
+        304 => "it is a 304, and nothing was asked on a condition",
+        _ => "it is a redirect",
     }
 }
 
@@ -148,7 +158,9 @@ pub(super) fn login_meaning<T>(answer: &RawAnswer, token: impl Fn(&Value) -> Opt
     let says_no = |told: &Value| places(told).any(|place| place.get("success").and_then(Value::as_bool) == Some(false));
     match (answer.status, told) {
         (_, Some(told)) if find_code(&told).is_some() => LoginMeaning::Refused,
+        (304, _) => LoginMeaning::Invalid("its login answer is a 304"),
         (300..=399, _) => LoginMeaning::Invalid("its login answer is a redirect"),
+        (205 | 206, _) => LoginMeaning::Invalid("its login answer is a 205 or 206"),
         (200..=299, Some(told)) if says_no(&told) => LoginMeaning::Refused,
         (200..=299, Some(told)) => match token(&told) {
             Some(token) => LoginMeaning::Good(token),
@@ -408,6 +420,9 @@ mod tests {
             (503, r#"{"success":false,"message":"the token X003 is dead"}"#, Unavailable),
             (504, "{\"code\":\"X003\"", Unavailable),
             (302, ORGANIZATION, Invalid("it is a redirect")),
+            (304, "", Invalid("it is a 304, and nothing was asked on a condition")),
+            (205, ORGANIZATION, Invalid("it is a 205, which has no content")),
+            (206, ORGANIZATION, Invalid("it is a part of an answer, and no part was asked for")),
             (401, "", TokenDead),
             (401, "<html>", TokenDead),
             (403, "<html>", Failed { code: None, said_no: true }),
@@ -503,7 +518,9 @@ mod tests {
         assert!(matches!(read(200, r#"{"token":"t"}"#), Good(_)));
         assert!(matches!(read(200, r#"{"success":true}"#), Invalid(_)));
         assert!(matches!(read(200, "<html>"), Invalid(_)));
-        assert!(matches!(read(302, ""), Invalid(_)));
+        for status in [205, 206, 302, 304] {
+            assert!(matches!(read(status, r#"{"token":"t"}"#), Invalid(_)), "{status}");
+        }
     }
 
     proptest! {
