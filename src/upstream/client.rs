@@ -82,7 +82,7 @@ impl Wesal {
     /// Sets up the vendor's side; nothing is sent yet.
     pub fn new(config: &UpstreamConfig, clock: SharedClock, metrics: Arc<Metrics>) -> Result<Arc<Self>, StartError> {
         let own = OwnAccount::new(config)?;
-        let transport = Arc::new(Transport::new(config)?);
+        let transport = Arc::new(Transport::new(config, clock.clone())?);
         let request = LoginRequest::new(config, own.client_id.clone());
         let scheme = config.auth_scheme.as_str();
         Ok(Arc::new(Self {

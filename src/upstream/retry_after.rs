@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
-use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
+use jiff::{Timestamp, civil::DateTime, fmt::rfc2822::DateTimeParser, tz::TimeZone};
 
 const NONSENSE: Duration = Duration::from_secs(5);
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// How long to wait: from 1 to 300 seconds; 5 where the field is missing or makes no sense.
-pub(super) fn retry_after(field: Option<&str>, now: Timestamp) -> Duration {
+/// How long to wait: from 1 to 300 seconds; 5 where the field is missing or makes no sense. A date is one of the vendor's
+/// clock, which `date`, the answer's own, tells; `now` stands in where it does not.
+pub(super) fn retry_after(field: Option<&str>, date: Option<&str>, now: Timestamp) -> Duration {
+    let until = |text: &str| Some(wait(date.and_then(http_date).unwrap_or(now), http_date(text)?));
     field
         .map(str::trim)
-        .and_then(|text| seconds(text).or_else(|| until(text, now)))
+        .and_then(|text| seconds(text).or_else(|| until(text)))
         .unwrap_or(NONSENSE)
         .clamp(SHORTEST, LONGEST)
 }
@@ -23,9 +25,19 @@ fn seconds(text: &str) -> Option<Duration> {
     digits.then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
 }
 
-fn until(text: &str, now: Timestamp) -> Option<Duration> {
-    let then = DateTimeParser::new().parse_timestamp(text).ok()?;
-    Some(Duration::try_from(then.duration_since(now)).unwrap_or(Duration::ZERO))
+fn wait(from: Timestamp, until: Timestamp) -> Duration {
+    Duration::try_from(until.duration_since(from)).unwrap_or(Duration::ZERO)
+}
+
+/// A date in any of its three forms (RFC 9110, section 5.6.7).
+fn http_date(text: &str) -> Option<Timestamp> {
+    const OBSOLETE: [&str; 2] = ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+    let text = text.trim();
+    let obsolete = || {
+        let read = OBSOLETE.iter().find_map(|form| DateTime::strptime(form, text).ok())?;
+        Some(read.to_zoned(TimeZone::UTC).ok()?.timestamp())
+    };
+    DateTimeParser::new().parse_timestamp(text).ok().or_else(obsolete)
 }
 
 #[cfg(test)]
@@ -47,8 +59,28 @@ mod tests {
             (Some(""), 5),
             (Some("Sun, 22 Nov 2026 12:00:40 GMT"), 40),
             (Some("Sun, 22 Nov 2026 11:00:00 GMT"), 1),
+            (Some("Sunday, 22-Nov-26 12:00:40 GMT"), 40),
+            (Some("Sun Nov 22 12:00:40 2026"), 40),
+            (Some("Sun Nov 22 12:00:40"), 5),
         ] {
-            assert_eq!(retry_after(field, now), Duration::from_secs(wait), "{field:?}");
+            assert_eq!(retry_after(field, None, now), Duration::from_secs(wait), "{field:?}");
         }
+    }
+
+    #[test]
+    fn a_date_is_read_by_the_clock_of_who_wrote_it() {
+        let now: Timestamp = "2026-12-06T12:00:00Z".parse().unwrap();
+        for (date, wait) in [
+            (Some("Sun, 06 Dec 2026 12:05:00 GMT"), 2),
+            (Some("Sunday, 06-Dec-26 12:05:00 GMT"), 2),
+            (Some("Sun Dec  6 12:05:00 2026"), 2),
+            (Some("just now"), 300),
+            (None, 300),
+        ] {
+            let told = retry_after(Some("Sun, 06 Dec 2026 12:05:02 GMT"), date, now);
+            assert_eq!(told, Duration::from_secs(wait), "{date:?}");
+        }
+        let behind = retry_after(Some("Sun Dec  6 11:00:40 2026"), Some("Sun, 06 Dec 2026 11:00:00 GMT"), now);
+        assert_eq!(behind, Duration::from_secs(40));
     }
 }

@@ -6,24 +6,35 @@ use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use reqwest::{
     Certificate, Client, Method, Proxy, Response,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER},
     redirect::Policy,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{error::StartError, retry_after::retry_after, wire::RawAnswer};
-use crate::config::{UpstreamConfig, root_certificates};
+use super::{
+    error::StartError,
+    retry_after::retry_after,
+    wire::{MOST_ERROR_BYTES, RawAnswer},
+};
+use crate::{
+    clock::{SharedClock, before},
+    config::{UpstreamConfig, root_certificates},
+};
 
 /// Shorter than any sane server's, so that a pooled connection seldom dies under a request.
 const POOL_IDLE: Duration = Duration::from_secs(20);
 const HTTP2_PING: Duration = Duration::from_secs(15);
+/// How long the body of a failure may take whose status says nearly all.
+const FOR_ITS_WORDS: Duration = Duration::from_secs(1);
 
 /// Sends requests to the vendor and nowhere else: no redirect, no proxy but the configured one.
 pub(super) struct Transport {
     client: Client,
     base_url: String,
     max_response: usize,
+    for_its_words: Duration,
     connections: Semaphore,
+    clock: SharedClock,
 }
 
 /// Which of the vendor's two credentials goes along.
@@ -48,7 +59,7 @@ pub(super) enum SendError {
 }
 
 impl Transport {
-    pub(super) fn new(config: &UpstreamConfig) -> Result<Self, StartError> {
+    pub(super) fn new(config: &UpstreamConfig, clock: SharedClock) -> Result<Self, StartError> {
         let builder = Client::builder()
             .user_agent(concat!("wesal-gateway/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
@@ -78,7 +89,10 @@ impl Transport {
             client: builder.build()?,
             base_url: config.base_url.clone(),
             max_response: usize::try_from(config.max_response.bytes()).unwrap_or(usize::MAX),
+            // The try must not end while it waits for them.
+            for_its_words: FOR_ITS_WORDS.min(config.try_timeout / 4),
             connections: Semaphore::new(config.max_connections.get()),
+            clock,
         })
     }
 
@@ -108,20 +122,29 @@ impl Transport {
         }
         let response = request.send().await.map_err(|error| why_unanswered(&error))?;
         let status = response.status().as_u16();
-        let told = response.headers().get(RETRY_AFTER).map(|value| value.to_str().unwrap_or("?"));
-        let retry_after = retry_after(told, now);
+        let told = |name| response.headers().get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
+        let retry_after = retry_after(told(RETRY_AFTER), told(DATE), now);
         let body = match status {
             // Their status says all, and must not be lost to what becomes of their bodies.
-            401 | 429 | 502..=504 => Bytes::new(),
-            _ => self.read(response).await?,
+            401 | 429 => Bytes::new(),
+            // The same; but there may be a code in them.
+            403 | 423 | 502..=504 => self.words(response).await,
+            _ => self.read(response, self.max_response).await?,
         };
         Ok(RawAnswer { status, retry_after, body })
     }
 
-    async fn read(&self, mut response: Response) -> Result<Bytes, SendError> {
+    /// The body of a failure; nothing if there is no whole one soon, or none that a failure would be told in.
+    async fn words(&self, response: Response) -> Bytes {
+        let deadline = self.clock.now().after(self.for_its_words);
+        let read = self.read(response, MOST_ERROR_BYTES.min(self.max_response));
+        before(self.clock.as_ref(), deadline, read).await.and_then(Result::ok).unwrap_or_default()
+    }
+
+    async fn read(&self, mut response: Response, most: usize) -> Result<Bytes, SendError> {
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| why_cut(&error))? {
-            if body.len() + chunk.len() > self.max_response {
+            if body.len() + chunk.len() > most {
                 return Err(SendError::TooLarge);
             }
             body.extend_from_slice(&chunk);

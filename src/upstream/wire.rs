@@ -56,15 +56,20 @@ pub(super) enum Meaning {
 }
 
 /// No failure is told in more; a larger body is not taken apart for one.
-const MOST_ERROR_BYTES: usize = 64 * 1024;
+pub(super) const MOST_ERROR_BYTES: usize = 64 * 1024;
 
 /// Reads the answer to a call of `route`. `secrets` never appear in what a rejection says.
 pub(super) fn meaning(route: Route, answer: &RawAnswer, secrets: &[&str]) -> Meaning {
-    match answer.status {
+    let by_status = match answer.status {
+        // The vendor's wish to be left alone is heeded first, whatever stands beside it.
         429 => return Meaning::Throttled(answer.retry_after),
-        502..=504 => return Meaning::Unavailable,
-        300..=399 => return Meaning::Invalid("it is a redirect"),
-        _ => {}
+        502..=504 => Some(Meaning::Unavailable),
+        205 | 206 | 300..=399 => Some(Meaning::Invalid(no_answer(answer.status))),
+        _ => None,
+    };
+    if let Some(by_status) = by_status {
+        let code = told(&answer.body).as_ref().and_then(find_code);
+        return if code.is_some_and(VendorCode::is_of_credentials) { Meaning::TokenDead } else { by_status };
     }
     if matches!((route, answer.status), (Route::Further(_), 200..=299)) && is_a_document(&answer.body) {
         return Meaning::Success;
@@ -74,6 +79,16 @@ pub(super) fn meaning(route: Route, answer: &RawAnswer, secrets: &[&str]) -> Mea
         (200..=299, Some(envelope)) if envelope.verdict(route) == Some(true) => envelope.shape(route),
         (200..=299, None) => Meaning::Invalid("it is not a JSON object of the promised kind"),
         (status, envelope) => failure(route, status, envelope, &answer.body, secrets),
+    }
+}
+
+/// What an answer is that is none to a whole and unconditional request (RFC 9110, sections 15.3.6, 15.3.7 and 15.4).
+const fn no_answer(status: u16) -> &'static str {
+    match status {
+        205 => "it is a 205, which has no content",
+        206 => "it is a part of an answer, and no part was asked for",
+        304 => "it is a 304, and nothing was asked on a condition",
+        _ => "it is a redirect",
     }
 }
 
@@ -99,7 +114,8 @@ fn failure(route: Route, status: u16, envelope: Option<Envelope<'_>>, body: &[u8
     let told = told(body);
     let code = told.as_ref().and_then(find_code);
     match (status, code) {
-        (_, Some(VendorCode::X001 | VendorCode::X002 | VendorCode::X003)) | (401, _) => Meaning::TokenDead,
+        (_, Some(code)) if code.is_of_credentials() => Meaning::TokenDead,
+        (401, _) => Meaning::TokenDead,
         // A page is the word of something that stands before the vendor, and of no caller's making.
         (400 | 404 | 422, code) if told.is_some() => Meaning::Rejected(rejection(status, code, told.as_ref(), secrets)),
         (_, Some(code @ (VendorCode::X0000 | VendorCode::X004))) if status < 500 => {
@@ -139,13 +155,13 @@ pub(super) fn login_meaning<T>(answer: &RawAnswer, token: impl Fn(&Value) -> Opt
         return LoginMeaning::Throttled(answer.retry_after);
     }
     let told = told(&answer.body);
-    let refusing = |told: &Value| {
-        let says_no = places(told).any(|place| place.get("success").and_then(Value::as_bool) == Some(false));
-        find_code(told).is_some() || (says_no && answer.status < 500)
-    };
+    let says_no = |told: &Value| places(told).any(|place| place.get("success").and_then(Value::as_bool) == Some(false));
     match (answer.status, told) {
+        (_, Some(told)) if find_code(&told).is_some() => LoginMeaning::Refused,
+        (304, _) => LoginMeaning::Invalid("its login answer is a 304"),
         (300..=399, _) => LoginMeaning::Invalid("its login answer is a redirect"),
-        (_, Some(told)) if refusing(&told) => LoginMeaning::Refused,
+        (205 | 206, _) => LoginMeaning::Invalid("its login answer is a 205 or 206"),
+        (200..=299, Some(told)) if says_no(&told) => LoginMeaning::Refused,
         (200..=299, Some(told)) => match token(&told) {
             Some(token) => LoginMeaning::Good(token),
             None if told.get("success").and_then(Value::as_bool) == Some(true) => {
@@ -155,7 +171,11 @@ pub(super) fn login_meaning<T>(answer: &RawAnswer, token: impl Fn(&Value) -> Opt
             None => LoginMeaning::Refused,
         },
         (200..=299, None) => LoginMeaning::Invalid("its login answer is not a JSON object"),
-        (400 | 401 | 403 | 422, _) => LoginMeaning::Refused,
+        (400 | 401 | 403 | 422 | 423, _) => LoginMeaning::Refused,
+        // They are about the request's way here, or the moment.
+        (408 | 421 | 425, _) => LoginMeaning::Failed,
+        // A page is the word of something that stands before the vendor.
+        (402..=499, Some(_)) => LoginMeaning::Refused,
         _ => LoginMeaning::Failed,
     }
 }
@@ -230,8 +250,18 @@ fn places(told: &Value) -> impl Iterator<Item = &Value> {
 }
 
 fn find_code(told: &Value) -> Option<VendorCode> {
-    const POINTERS: [&str; 8] =
-        ["/code", "/errorCode", "/error/code", "/error/errorCode", "/errors/0/code", "/error", "/errors/0", "/message"];
+    const POINTERS: [&str; 10] = [
+        "/code",
+        "/errorCode",
+        "/error/code",
+        "/error/errorCode",
+        "/errors/0/code",
+        "/error",
+        "/errors/0",
+        "/message",
+        "/error/message",
+        "/errors/0/message",
+    ];
     places(told)
         .flat_map(|place| POINTERS.iter().filter_map(|pointer| place.pointer(pointer)?.as_str()))
         .find_map(VendorCode::leading)
@@ -268,6 +298,11 @@ impl VendorCode {
             Self::X003 => "X003",
             Self::X004 => "X004",
         }
+    }
+
+    /// Whether it is about the gateway's own credentials, and so never of a caller's making.
+    const fn is_of_credentials(self) -> bool {
+        matches!(self, Self::X001 | Self::X002 | Self::X003)
     }
 
     /// The code at the front of `text`, or behind a word such as "Error". Further on it may be the caller's own text
@@ -315,6 +350,8 @@ mod tests {
             r#"{"success":false,"error":{"code":"X004"}}"#,
             r#"{"success":false,"message":"Error X004: invalid"}"#,
             r#"{"success":false,"errors":[{"code":"X004"}]}"#,
+            r#"{"success":false,"error":{"message":"X004: invalid"}}"#,
+            r#"{"success":false,"errors":[{"message":"X004: invalid"}]}"#,
             r#"{"success":true,"data":{"success":false,"code":"X004"}}"#,
         ] {
             for status in [200, 400, 403] {
@@ -322,7 +359,7 @@ mod tests {
                 assert_eq!((told, code), (400, Some(VendorCode::X004)), "{status} {body}");
             }
             let dead = body.replace("004", "003");
-            for status in [200, 400, 500] {
+            for status in [200, 302, 400, 423, 500, 502, 503, 504] {
                 assert_eq!(read(Route::QueueSummary, status, &dead), Meaning::TokenDead, "{status} {dead}");
             }
         }
@@ -379,7 +416,13 @@ mod tests {
             (200, ORGANIZATION, Success),
             (500, ORGANIZATION, Failed { code: None, said_no: false }),
             (503, ORGANIZATION, Unavailable),
+            (503, r#"{"success":false,"code":"X004"}"#, Unavailable),
+            (503, r#"{"success":false,"message":"the token X003 is dead"}"#, Unavailable),
+            (504, "{\"code\":\"X003\"", Unavailable),
             (302, ORGANIZATION, Invalid("it is a redirect")),
+            (304, "", Invalid("it is a 304, and nothing was asked on a condition")),
+            (205, ORGANIZATION, Invalid("it is a 205, which has no content")),
+            (206, ORGANIZATION, Invalid("it is a part of an answer, and no part was asked for")),
             (401, "", TokenDead),
             (401, "<html>", TokenDead),
             (403, "<html>", Failed { code: None, said_no: true }),
@@ -438,8 +481,18 @@ mod tests {
             (200, r#"{"success":true,"data":{"success":false}}"#),
             (200, r#"{"error":"wrong password"}"#),
             (200, r#"{"success":false,"token":"t"}"#),
+            (302, r#"{"code":"X001"}"#),
+            (408, r#"{"code":"X001"}"#),
             (500, r#"{"success":false,"code":"X001"}"#),
+            (502, r#"{"error":{"message":"X001: unknown key"}}"#),
+            (503, r#"{"errors":[{"message":"X001: unknown key"}]}"#),
+            (504, r#"{"code":"X002"}"#),
             (404, r#"{"success":false}"#),
+            (404, r#"{"message":"no such user"}"#),
+            (409, r#"{"message":"disabled"}"#),
+            (418, "{}"),
+            (423, r#"{"message":"Account locked"}"#),
+            (423, "<html>"),
             (400, ""),
             (401, "<html>"),
             (403, "<html>"),
@@ -447,16 +500,27 @@ mod tests {
         ] {
             assert_eq!(read(status, body), Refused, "{status} {body}");
         }
-        for (status, body) in
-            [(404, "<html>"), (408, ""), (421, ""), (500, ""), (500, r#"{"success":false}"#), (503, "<html>")]
-        {
+        for (status, body) in [
+            (404, "<html>"),
+            (409, ""),
+            (408, ""),
+            (408, r#"{"success":false}"#),
+            (421, "{}"),
+            (425, r#"{"message":"too early"}"#),
+            (500, ""),
+            (500, r#"{"success":false}"#),
+            (503, "<html>"),
+            (503, r#"{"success":false,"message":"later"}"#),
+        ] {
             assert_eq!(read(status, body), Failed, "{status} {body}");
         }
         assert_eq!(read(429, r#"{"code":"X001"}"#), Throttled(Duration::from_secs(7)));
         assert!(matches!(read(200, r#"{"token":"t"}"#), Good(_)));
         assert!(matches!(read(200, r#"{"success":true}"#), Invalid(_)));
         assert!(matches!(read(200, "<html>"), Invalid(_)));
-        assert!(matches!(read(302, ""), Invalid(_)));
+        for status in [205, 206, 302, 304] {
+            assert!(matches!(read(status, r#"{"token":"t"}"#), Invalid(_)), "{status}");
+        }
     }
 
     proptest! {

@@ -351,14 +351,11 @@ async fn a_login_without_an_answer_ends_with_its_deadline() {
 
 #[tokio::test]
 async fn the_next_login_comes_ahead_of_expiry_and_holds_nobody_up() {
-    // A token that says how long it lives, and one of which only the settings know.
-    for token_says_it in [true, false] {
+    // A token that says how long it lives, one of which only the settings know, and one of which they know otherwise.
+    for (token_says, settings_say) in [(Some(secs(100)), secs(0)), (None, secs(100)), (Some(secs(100)), secs(1000))] {
         let mut setup = Setup::default();
-        if token_says_it {
-            setup.vendor.token_ttl = Some(secs(100));
-        } else {
-            setup.config.upstream.token_ttl = secs(100);
-        }
+        setup.vendor.token_ttl = token_says;
+        setup.config.upstream.token_ttl = settings_say;
         let world = setup.start().await;
         world.logged_in().await;
         let token =

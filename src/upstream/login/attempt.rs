@@ -100,7 +100,7 @@ fn read(request: &LoginRequest, answer: &RawAnswer, clock: &dyn Clock) -> Outcom
     };
     match login_meaning(answer, token) {
         LoginMeaning::Good(token) => {
-            let life = if request.token_ttl.is_zero() { token.life(clock.wall()) } else { Some(request.token_ttl) };
+            let life = token.life(clock.wall()).or((!request.token_ttl.is_zero()).then_some(request.token_ttl));
             Outcome::Good { token, life, refresh_ahead: request.refresh_ahead }
         }
         LoginMeaning::Refused => Outcome::Refused,

@@ -11,7 +11,8 @@ use super::{
 use crate::harness::{Act, http};
 
 /// Where a code may stand, in the document or in its `data`.
-pub const PLACES: [&str; 6] = ["code", "errorCode", "error", "error.code", "message", "errors[0].code"];
+pub const PLACES: [&str; 8] =
+    ["code", "errorCode", "error", "error.code", "error.message", "message", "errors[0].code", "errors[0].message"];
 
 /// Each code, and what comes of it.
 pub const CODES: [(&str, Fate); 5] = [
@@ -31,6 +32,8 @@ fn told(code: &str, place: &str, token: &str) -> Value {
         "error" => json!({"error": code, "description": words}),
         "error.code" => json!({"error": {"code": code, "message": words}}),
         "message" => json!({"message": format!("{code}: {words}")}),
+        "error.message" => json!({"error": {"message": format!("{code}: {words}")}}),
+        "errors[0].message" => json!({"errors": [{"message": format!("{code}: {words}")}]}),
         "errors[0].code" => json!({"errors": [{"code": code, "message": words}]}),
         other => panic!("no code stands at {other}"),
     }
@@ -58,7 +61,7 @@ pub fn rows() -> Vec<Row> {
 
 #[tokio::test]
 async fn a_code_is_heeded_wherever_it_stands() {
-    assert_eq!(rows().len(), 60);
+    assert_eq!(rows().len(), 80);
     live_through(rows()).await;
 }
 

@@ -51,6 +51,7 @@ pub fn rows() -> Vec<Row> {
     const INVALID: &str = "upstream_invalid_response";
     let no = r#"{"success":false,"message":"{all}"}"#;
     let cut = Bytes::from("HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{\"data\":");
+    let locked = Act::Write(Bytes::from("HTTP/1.1 423 Locked\r\ncontent-length: 900\r\n\r\n{\"mess"));
     let injected = r#"{"success":true,"data":{"access_token":"a\r\nx-more: b"}}"#;
     vec![
         Row { name: "has no address by its name", act: None, status: 502, code: "upstream_unreachable", wait: 1 },
@@ -67,10 +68,16 @@ pub fn rows() -> Vec<Row> {
         failing("refuses it with 200 and a code alone", says("200 OK", &[], r#"{"code":"X001"}"#), 503, REFUSED, 30),
         failing("refuses it with 200 and words alone", says("200 OK", &[], r#"{"error":"no"}"#), 503, REFUSED, 30),
         failing("refuses it with 500 and a code", says("500 Error", &[], no), 503, REFUSED, 30),
+        failing("refuses it with 503 and a code", says("503 Busy", &[], no), 503, REFUSED, 30),
+        failing("refuses it with 302 and a code", says("302 Found", &[], no), 503, REFUSED, 30),
+        failing("refuses it with 409 and words alone", says("409 No", &[], r#"{"message":"no"}"#), 503, REFUSED, 30),
+        failing("refuses it with 423 and a page of HTML", html("423 Locked"), 503, REFUSED, 30),
+        failing("refuses it with 423 and a body that ends early", locked, 503, REFUSED, 30),
+        failing("answers it with 408 and words alone", says("408 Late", &[], r#"{"message":"no"}"#), 502, ERROR, 1),
         failing("answers it with 500", says("500 Error", &[], r#"{"success":false}"#), 502, ERROR, 1),
         failing("answers it with 404 and a page of HTML", html("404 Not Found"), 502, ERROR, 1),
         failing("answers it with 503 and a page of HTML", html("503 Service Unavailable"), 502, ERROR, 1),
-        failing("redirects it", says("302 Found", &["location: http://127.0.0.1:1/"], no), 502, INVALID, 1),
+        failing("redirects it", says("302 Found", &["location: http://127.0.0.1:1/"], "{}"), 502, INVALID, 1),
         failing("answers it with a page of HTML", html("200 OK"), 502, INVALID, 1),
         failing("answers it with nothing", says("200 OK", &[], ""), 502, INVALID, 1),
         failing("answers it without a token", says("200 OK", &[], r#"{"success":true,"data":{}}"#), 502, INVALID, 1),

@@ -1,5 +1,6 @@
 //! The status line, and the headers that go with it.
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use jiff::SignedDuration;
 
@@ -7,6 +8,7 @@ use super::{
     Row,
     fate::*,
     story::{CANARY, elsewhere, live_through},
+    wire::good,
 };
 use crate::harness::{Act, http};
 
@@ -30,6 +32,12 @@ pub fn rows(elsewhere: &str) -> Vec<Row> {
         let date = (came.at + SignedDuration::from_secs(40)).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
         http("429 Too Many Requests", &[&format!("retry-after: {date}")], "")
     });
+    let ahead = Act::make(|came| {
+        let told = |ahead: i64| (came.at + SignedDuration::from_secs(3600 + ahead)).strftime("%a %b %e %H:%M:%S %Y");
+        let (date, until) = (format!("date: {}", told(0)), format!("retry-after: {}", told(40)));
+        http("429 Too Many Requests", &[&date, &until], "")
+    });
+    let good = |status| Act::say(http(status, &["content-type: application/json"], good()));
     let cut = Act::Write("HTTP/1.1 429 Wait\r\nretry-after: 7\r\ncontent-length: 900\r\n\r\n{\"succ".into());
     let mut rows = vec![
         Row::always("answers 500 with JSON", error(), FAILED),
@@ -43,6 +51,9 @@ pub fn rows(elsewhere: &str) -> Vec<Row> {
             Fate::rejected(404, None),
         ),
         Row::always("answers 204", Act::say("HTTP/1.1 204 No Content\r\n\r\n"), INVALID),
+        Row::always("answers 205 with a body", good("205 Reset Content"), INVALID),
+        Row::always("answers 206 with a whole answer", good("206 Partial Content"), INVALID),
+        Row::always("answers 304", Act::say("HTTP/1.1 304 Not Modified\r\n\r\n"), INVALID).shows("a 304"),
         Row::always("answers 401 without a body", Act::say(http("401 Unauthorized", &[], "")), LOGIN_FAILED),
         Row::once(
             "answers 401 without a body, once",
@@ -56,12 +67,28 @@ pub fn rows(elsewhere: &str) -> Vec<Row> {
         Row::always("answers 429 without `Retry-After`", wait(""), Fate::throttled(5)),
         Row::always("answers 429 with nonsense in `Retry-After`", wait("retry-after: soon"), Fate::throttled(5)),
         Row::always("answers 429 with a date in 40 s as `Retry-After`", date, Fate::throttled(40)),
+        Row::always(
+            "answers 429 with a date in 40 s by its own clock, an hour ahead, in the form of asctime",
+            ahead,
+            Fate::throttled(40),
+        ),
     ];
     for status in ["502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout"] {
         let name = format!("answers {} with a page of HTML", &status[..3]);
         rows.push(Row::always(name.clone(), page(status), FAILED_THREE_TIMES));
         rows.push(Row::once(format!("{name}, once"), page(status), ANSWERED_AFTER_A_FAILURE));
+        let dead = || Act::say(http(status, &[], r#"{"success":false,"code":"X003"}"#));
+        let name = format!("answers {} with X003", &status[..3]);
+        rows.push(Row::always(name.clone(), dead(), LOGIN_FAILED));
+        rows.push(Row::once(format!("{name}, once"), dead(), ANSWERED_AFTER_A_LOGIN));
     }
+    let unended = |body: &str| Bytes::from(format!("HTTP/1.1 503 Wait\r\ncontent-length: 900\r\n\r\n{body}"));
+    let cut = Act::Write(unended("{\"succ"));
+    let silent = Act::say(unended("{\"succ"));
+    let long = Act::say(http("503 Wait", &[], format!("{{\"filler\":\"{}\"}}", "x".repeat(20 << 20))));
+    rows.push(Row::always("answers 503 with a body that ends early", cut, FAILED_THREE_TIMES));
+    rows.push(Row::always("answers 503 with a body that never ends", silent, FAILED_THREE_TIMES));
+    rows.push(Row::always("answers 503 with 20 MiB", long, FAILED_THREE_TIMES));
     for status in ["301 Moved", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"] {
         let body = r#"{"success":true}"#;
         let act = Act::say(http(status, &[&format!("location: {elsewhere}")], body));
