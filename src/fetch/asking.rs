@@ -64,11 +64,11 @@ impl<'a> Asking<'a> {
         let mut slots: Vec<Slot> = ids.into_iter().map(|id| self.look(id)).collect();
         // Before anything is spent on the rest of a question that is refused all the same.
         refusal(self.query, &slots, self.effort)?;
-        if self.fetch(&mut slots, span).await? {
+        if self.fetch_unless_refused(&mut slots, span).await? {
             refusal(self.query, &slots, self.effort)?;
             // The wait took its time for what was held all along too.
             if self.judge_anew(&mut slots) {
-                self.fetch(&mut slots, span).await?;
+                self.fetch_unless_refused(&mut slots, span).await?;
                 self.judge_anew(&mut slots);
                 // A caller whose other parts take longer than these are good would wait for ever.
                 let error = self.error.take().unwrap_or(FetchError::Upstream(UpstreamError::Timeout));
@@ -127,6 +127,15 @@ impl<'a> Asking<'a> {
             any |= slot.must_be_fetched();
         }
         any
+    }
+
+    /// The same as [`Self::fetch`]; but that an id is refused is told before that others failed.
+    async fn fetch_unless_refused(&mut self, slots: &mut [Slot], span: &mut RequestSpan) -> Result<bool, Unanswered> {
+        let fetched = self.fetch(slots, span).await;
+        if fetched.is_err() {
+            refusal(self.query, slots, self.effort)?;
+        }
+        fetched
     }
 
     /// Fetches what must be fetched, and begins to refresh what may be served meanwhile. Gives whether it waited; then

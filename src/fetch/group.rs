@@ -68,11 +68,6 @@ impl Group {
         self.parts.get(part).is_some_and(|place| place.call.is_none_or(|(began, epoch)| takes(began, epoch)))
     }
 
-    /// Whether it has none of the parts that `other` has.
-    pub(super) fn is_apart_from(&self, other: &Self) -> bool {
-        !other.parts.keys().any(|part| self.has(part))
-    }
-
     /// One more request waits.
     pub(super) fn ticket(&mut self, leads: bool) -> Ticket {
         self.askers += 1;
@@ -92,8 +87,11 @@ impl Group {
         place.interest.note(now);
         if asker.size < place.asker.size {
             place.asker = asker;
-            if let (true, None, PartId::Queue(queue)) = (self.halves.are_asked(), place.call, part) {
-                self.halves.take_out(queue, asker);
+            if self.halves.are_asked() {
+                self.halves.allow(asker, now);
+                if let (None, PartId::Queue(queue)) = (place.call, part) {
+                    self.halves.take_out(queue, asker);
+                }
             }
         }
         false

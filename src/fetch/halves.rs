@@ -37,7 +37,13 @@ pub(super) struct Halves {
     probes: usize,
     /// Whether the vendor has answered any call of the group: then it does not mind the question.
     answered: bool,
+    /// The most ids that a call of the group was refused for: so many may be in one.
+    largest: usize,
+    /// How long calls are begun for who waits.
+    longest: Duration,
     until: Option<Moment>,
+    /// The last request that calls were allowed for.
+    allowed: usize,
 }
 
 /// What is to be done next.
@@ -68,10 +74,21 @@ impl Halves {
 
     /// A merged call for so many ids was refused. No more calls are begun when `longest` has passed since the first was.
     pub(super) fn begin(&mut self, ids: usize, now: Moment, longest: Duration) {
-        let depth = usize::try_from(ids.next_power_of_two().ilog2()).unwrap_or(0);
         self.most += MOST_CALLS - 1;
-        self.probes += depth + 4;
+        self.probes += depth(ids) + 4;
+        self.largest = self.largest.max(ids);
+        self.longest = longest;
         self.until.get_or_insert_with(|| now.after(longest));
+    }
+
+    /// A request has come with a smaller question. It has time and calls of its own, enough for one bad id: those who came
+    /// before may have used theirs up.
+    pub(super) fn allow(&mut self, asker: Asker, now: Moment) {
+        if self.allowed != asker.number {
+            self.allowed = asker.number;
+            self.most += 1 + 2 * depth(asker.size);
+            self.until = Some(now.after(self.longest));
+        }
     }
 
     /// Splits what was refused.
@@ -91,7 +108,8 @@ impl Halves {
             ids.retain(|(_, other)| other != id);
         }
         self.to_ask.retain(|ids| !ids.is_empty());
-        match self.to_ask.iter_mut().find(|ids| ids.iter().all(|(other, _)| *other == asker)) {
+        let is_its_own = |ids: &Vec<(Asker, QueueId)>| ids.iter().all(|(other, _)| *other == asker);
+        match self.to_ask.iter_mut().find(|ids| is_its_own(ids) && ids.len() < self.largest) {
             Some(ids) => ids.push((asker, id.clone())),
             None => self.to_ask.push(vec![(asker, id.clone())]),
         }
@@ -104,11 +122,15 @@ impl Halves {
     /// several wait it is not concluded, for one's many bad ids would refuse the others.
     pub(super) fn next(&mut self, under_way: usize, askers: usize, now: Moment) -> Next {
         let alone = askers <= 1 && !self.answered;
-        // What was good before shows best whether it is the question; else the smallest first.
-        let order =
-            |ids: &Vec<(Asker, QueueId)>| (alone && ids.iter().any(|(asker, _)| *asker != Asker::NOBODY), ids.len());
+        // What was good before shows best whether it is the question; else the smallest question's comes first, and its
+        // smallest piece.
+        let order = |ids: &Vec<(Asker, QueueId)>| {
+            let is_asked_for = ids.iter().any(|(asker, _)| *asker != Asker::NOBODY);
+            let question = ids.iter().map(|(asker, _)| asker.size).min();
+            (alone && is_asked_for, question, ids.len())
+        };
         let pieces = self.to_ask.iter().enumerate();
-        let Some((first, (_, len))) = pieces.map(|(i, ids)| (i, order(ids))).min_by_key(|(_, order)| *order) else {
+        let Some((first, (.., len))) = pieces.map(|(i, ids)| (i, order(ids))).min_by_key(|(_, order)| *order) else {
             return Next::Wait;
         };
         let late = self.until.is_some_and(|until| until <= now);
@@ -131,6 +153,11 @@ impl Halves {
         self.calls += 1;
         Next::Ask(self.to_ask.remove(first).into_iter().map(|(_, id)| id).collect())
     }
+}
+
+/// How often so many ids can be halved.
+fn depth(ids: usize) -> usize {
+    usize::try_from(ids.next_power_of_two().ilog2()).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -255,6 +282,38 @@ mod tests {
         assert_eq!(halves.next(1, 2, Moment::default()), Next::Ask(vec![queue(7), queue(33)]));
         let Next::Ask(rest) = halves.next(2, 2, Moment::default()) else { panic!() };
         assert_eq!(rest.len(), 19, "without it");
+    }
+
+    #[test]
+    fn no_call_is_for_more_ids_than_those_that_were_refused() {
+        let mut halves = Halves::default();
+        for first in [0, 10] {
+            halves.begin(10, Moment::default(), LONGEST);
+            halves.split(asked(1, first..first + 10));
+        }
+        let narrow = Asker { size: 19, number: 2 };
+        (0..19).for_each(|n| halves.take_out(&queue(n), narrow));
+        let mut sizes = Vec::new();
+        while let Next::Ask(ids) = halves.next(0, 2, Moment::default()) {
+            sizes.push(ids.len());
+        }
+        assert_eq!(sizes, [1, 9, 10]);
+    }
+
+    #[test]
+    fn who_comes_when_calls_or_time_are_used_up_has_both() {
+        for (calls, passed) in [(MOST_CALLS - 1, Duration::ZERO), (0, LONGEST)] {
+            let mut halves = Halves::default();
+            halves.begin(100, Moment::default(), LONGEST);
+            halves.split(asked(1, 0..100));
+            halves.calls += calls;
+            let now = Moment::default().after(passed);
+            assert_eq!(halves.next(1, 2, now), Next::Wait, "the end of what is under way");
+            let narrow = Asker { size: 1, number: 2 };
+            halves.allow(narrow, now);
+            halves.take_out(&queue(7), narrow);
+            assert_eq!(halves.next(1, 2, now), Next::Ask(vec![queue(7)]));
+        }
     }
 
     #[test]

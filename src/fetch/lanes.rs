@@ -85,11 +85,10 @@ impl Lane {
         group.map(|group| group.is_aside = true).is_some()
     }
 
-    /// Whether nothing may take off: a group is in flight, or one that is taken apart has a part of what gathers in a call
-    /// that somebody does not take, for no part is in two calls at once.
+    /// Whether nothing may take off, since a group is in flight. Beside those that are taken apart the next may: it has a part
+    /// of theirs only if somebody does not take the call that brings that, and of two answers the later one is kept.
     fn is_held(&self) -> bool {
-        let apart = |(next, ..): &Gathering| self.groups.iter().all(|group| group.is_apart_from(next));
-        self.groups.iter().any(|group| !group.is_aside) || !self.gathering.as_ref().is_none_or(apart)
+        self.groups.iter().any(|group| !group.is_aside)
     }
 }
 
@@ -397,22 +396,6 @@ mod tests {
         lane.groups.remove(0);
         let third = lane.groups[1].number;
         assert!(lane.put_aside(third) && !lane.is_held(), "now there is room");
-    }
-
-    #[test]
-    fn nothing_takes_off_with_a_part_that_is_in_a_group_put_aside() {
-        let mut lane = Lane::new(Arc::default());
-        ask(&mut lane, &["a", "b"]);
-        let number = take_off(&mut lane);
-        refuse(&mut lane, number, &["a", "b"]);
-        assert!(lane.put_aside(number));
-        ask(&mut lane, &["c"]);
-        assert!(!lane.is_held());
-        // As who demands a fresher one than comes with the call that is under way.
-        ask(&mut lane, &["b"]);
-        assert!(lane.is_held());
-        lane.group(number).unwrap().landed([PartId::Queue(queue("b"))].iter());
-        assert!(!lane.is_held());
     }
 
     #[test]

@@ -31,8 +31,6 @@ use crate::{
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long a login that is under way has to end, after everything else has.
 const LOGIN_ENDS: Duration = Duration::from_secs(5);
-/// How long the start waits for a service manager that does not read what it is told.
-const HEARD: Duration = Duration::from_secs(1);
 /// How long the collector of traces has to take the last of them.
 const LAST_SPANS: Duration = Duration::from_secs(2);
 /// How long an end may take beside `server.drain_delay` and `server.drain_timeout`: what comes after them, one after the other,
@@ -226,7 +224,7 @@ impl Gateway {
         let (draining, is_draining) = watch::channel(false);
         let watchdog = move || service_manager::feed_the_watchdog(doors.clone(), is_draining.clone(), clock.clone());
         house.keep("watchdog", watchdog);
-        before(real_time.as_ref(), real_time.now().after(HEARD), service_manager::ready()).await;
+        before(real_time.as_ref(), real_time.now().after(service_manager::HEARD), service_manager::ready()).await;
         // After that, and not into the drain: the service manager is told of one thing after the other.
         let reloader = self.reloader;
         let following = house.keep("reload", move || reloader.clone().watch());

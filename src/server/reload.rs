@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{service_manager, settling::Settling};
 use crate::{
-    clock::SharedClock,
+    clock::{SharedClock, before},
     config::{Config, Faults, Fingerprint, Loaded, Source},
     http::App,
     telemetry::{Metrics, change_log_filter, events},
@@ -172,6 +172,12 @@ impl Reloader {
         lock(&self.0.standing).clone()
     }
 
+    /// A service manager that does not read what it is told is not waited for.
+    async fn heard(&self, told: impl Future<Output = ()>) {
+        let clock = self.0.clock.as_ref();
+        before(clock, clock.now().after(service_manager::HEARD), told).await;
+    }
+
     /// Reads the files again when they change, and when somebody asks for it. For ever: to be run as one task.
     pub(super) async fn watch(self) {
         let shared = &self.0;
@@ -180,9 +186,9 @@ impl Reloader {
         loop {
             tokio::select! {
                 () = shared.asked.notified() => {
-                    service_manager::reloading().await;
+                    self.heard(service_manager::reloading()).await;
                     self.reload_in_turn().await;
-                    service_manager::ready().await;
+                    self.heard(service_manager::ready()).await;
                 }
                 () = shared.clock.sleep(LOOK_EACH) => {
                     let Some(last) = lock(&shared.read).clone() else { continue };

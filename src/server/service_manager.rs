@@ -1,5 +1,7 @@
 //! What the service manager is told (sd_notify(3)), where there is one that asked to be.
 
+use std::time::Duration;
+
 use sd_notify::NotifyState;
 use tokio::{sync::watch, task::spawn_blocking};
 
@@ -8,6 +10,9 @@ use crate::{
     clock::{SharedClock, before},
     telemetry::events,
 };
+
+/// How long one waits for a service manager that does not read what it is told.
+pub(super) const HEARD: Duration = Duration::from_secs(1);
 
 /// It listens. Whether the vendor took the login is not waited for: a vendor that is down is no reason to end or restart the
 /// gateway, which may have answers to give, and logs in by itself as soon as it can.

@@ -276,7 +276,7 @@ impl Wesal {
                 lock(&self.pauses).lengthen(route, self.clock.now().after(wait));
                 Err(Failure::Throttled(wait))
             }
-            Meaning::Unavailable => Err(Failure::Passing(UpstreamError::Failed { code: None, said_no: false })),
+            Meaning::Unavailable(code) => Err(Failure::Passing(UpstreamError::Failed { code, said_no: false })),
             Meaning::Failed { code, said_no } => Err(Failure::Final(UpstreamError::Failed { code, said_no })),
             Meaning::Rejected(rejection) => Err(Failure::Final(UpstreamError::Rejected(rejection))),
             Meaning::Invalid(why) => Err(Failure::Final(UpstreamError::InvalidResponse(why))),

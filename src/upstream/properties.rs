@@ -33,7 +33,7 @@ pub(crate) fn answer_means(route: Route, status: u16, body: &Bytes) -> &'static 
         }
         Meaning::TokenDead => "token-dead",
         Meaning::Throttled(_) => "throttled",
-        Meaning::Unavailable => "unavailable",
+        Meaning::Unavailable(_) => "unavailable",
         Meaning::Failed { .. } => "failed",
         Meaning::Invalid(_) => "invalid",
     }

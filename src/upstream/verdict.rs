@@ -32,16 +32,18 @@ impl Verdict {
         if ended.cut_short {
             return Self { works: None, good: None };
         }
-        // Who answers in JSON works, whatever it says: a no may be about what one caller asked. A page is the word of
-        // something that stands before it.
-        let in_json = || ended.answered && ended.body.is_some_and(|body| is_json(body));
+        // Who says no, in JSON or by a status alone, works: it may be about what one caller asked. A page is the word of something
+        // that stands before it.
+        let said_no = || matches!(ended.read, Err(Failure::Final(UpstreamError::Failed { said_no: true, .. })));
+        let is_its_own = |body: &Bytes| is_json(body) || body.is_empty() && said_no();
+        let in_its_own_words = || ended.answered && ended.body.is_some_and(is_its_own);
         let (works, good) = match ended.read {
             Ok(_) | Err(Failure::Final(UpstreamError::Rejected(_))) => (true, true),
             // That no token is good, or that it has enough of us, is no vendor to give a pause; but no good call.
             Err(Failure::TokenDead | Failure::Throttled(_)) => (true, false),
             // What a further route's documents are, nobody promised; one that is odd is no failing vendor.
             Err(Failure::Final(_)) if matches!(route, Route::Further(_)) => (ended.answered, ended.answered),
-            Err(Failure::Final(_)) => (in_json(), false),
+            Err(Failure::Final(_)) => (in_its_own_words(), false),
             Err(Failure::Passing(_)) => (false, false),
         };
         if route.is_of_account() {
@@ -88,6 +90,9 @@ mod tests {
     #[test]
     fn a_vendor_that_says_no_in_json_works_and_a_page_before_it_says_otherwise() {
         assert_eq!(of(Route::Organization, failed(true), true, NO), (Some(true), Some(false)));
+        assert_eq!(of(Route::Organization, failed(true), true, ""), (Some(true), Some(false)));
+        let empty = Err(Failure::Final(UpstreamError::InvalidResponse("it is not a JSON object")));
+        assert_eq!(of(Route::Organization, empty, true, ""), (Some(false), Some(false)));
         assert_eq!(of(Route::Organization, failed(true), true, "<html>"), (Some(false), Some(false)));
         assert_eq!(of(Route::Organization, failed(true), true, "{\"success\":"), (Some(false), Some(false)));
         assert_eq!(of(Route::Organization, failed(false), false, NO), (Some(false), Some(false)));

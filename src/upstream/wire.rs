@@ -42,7 +42,7 @@ pub(super) enum Meaning {
     /// 429.
     Throttled(Duration),
     /// 502, 503, 504: worth another try.
-    Unavailable,
+    Unavailable(Option<VendorCode>),
     /// Any other failure of the vendor's.
     Failed {
         code: Option<VendorCode>,
@@ -60,16 +60,17 @@ pub(super) const MOST_ERROR_BYTES: usize = 64 * 1024;
 
 /// Reads the answer to a call of `route`. `secrets` never appear in what a rejection says.
 pub(super) fn meaning(route: Route, answer: &RawAnswer, secrets: &[&str]) -> Meaning {
-    let by_status = match answer.status {
-        // The vendor's wish to be left alone is heeded first, whatever stands beside it.
-        429 => return Meaning::Throttled(answer.retry_after),
-        502..=504 => Some(Meaning::Unavailable),
-        205 | 206 | 300..=399 => Some(Meaning::Invalid(no_answer(answer.status))),
-        _ => None,
-    };
-    if let Some(by_status) = by_status {
+    // The vendor's wish to be left alone is heeded first, whatever stands beside it.
+    if answer.status == 429 {
+        return Meaning::Throttled(answer.retry_after);
+    }
+    if let 205 | 206 | 300..=399 | 502..=504 = answer.status {
         let code = told(&answer.body).as_ref().and_then(find_code);
-        return if code.is_some_and(VendorCode::is_of_credentials) { Meaning::TokenDead } else { by_status };
+        return match answer.status {
+            _ if code.is_some_and(VendorCode::is_of_credentials) => Meaning::TokenDead,
+            502..=504 => Meaning::Unavailable(code),
+            status => Meaning::Invalid(no_answer(status)),
+        };
     }
     if matches!((route, answer.status), (Route::Further(_), 200..=299)) && is_a_document(&answer.body) {
         return Meaning::Success;
@@ -415,10 +416,10 @@ mod tests {
         for (status, body, meaning) in [
             (200, ORGANIZATION, Success),
             (500, ORGANIZATION, Failed { code: None, said_no: false }),
-            (503, ORGANIZATION, Unavailable),
-            (503, r#"{"success":false,"code":"X004"}"#, Unavailable),
-            (503, r#"{"success":false,"message":"the token X003 is dead"}"#, Unavailable),
-            (504, "{\"code\":\"X003\"", Unavailable),
+            (503, ORGANIZATION, Unavailable(None)),
+            (503, r#"{"success":false,"code":"X004"}"#, Unavailable(Some(VendorCode::X004))),
+            (503, r#"{"success":false,"message":"the token X003 is dead"}"#, Unavailable(None)),
+            (504, "{\"code\":\"X003\"", Unavailable(None)),
             (302, ORGANIZATION, Invalid("it is a redirect")),
             (304, "", Invalid("it is a 304, and nothing was asked on a condition")),
             (205, ORGANIZATION, Invalid("it is a 205, which has no content")),

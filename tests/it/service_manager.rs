@@ -52,6 +52,8 @@ async fn a_service_manager_that_does_not_read_holds_up_nobody() {
     while began.elapsed() < secs(1) {
         assert!(in_time(service.ask("/livez")).await.ends_with("alive\n"));
     }
+    service.signal("HUP");
+    service.logs("the configuration was reloaded").await;
     service.signal("TERM");
     assert_eq!(service.code().await, Some(0));
 }
