@@ -1,14 +1,10 @@
 //! Of which queue it is not known which row is its: who asks for that one learns so, and nobody else.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::harness::{Answer, SALES, SUPPORT, Setup, World, in_time, secs};
+use crate::harness::{Answer, SALES, SUPPORT, Setup, World, asking, in_time, secs};
 
 const ACTIVITY: &str = "/analytics/runtime/queues/activity";
-
-fn asking(ids: &[&str]) -> String {
-    json!({ "queues": ids }).to_string()
-}
 
 fn row(id: &str, n: u32) -> String {
     json!({"success": true, "queueId": id, "n": n}).to_string()
@@ -22,11 +18,6 @@ fn answer(rows: &[String]) -> String {
 fn told(answer: &Answer) -> Vec<u64> {
     let answer = answer.json();
     answer["data"]["result"].as_array().unwrap().iter().map(|row| row["n"].as_u64().unwrap()).collect()
-}
-
-fn asked_last(world: &World) -> Vec<String> {
-    let body: Value = serde_json::from_slice(&world.vendor.requests("activity").last().unwrap().body).unwrap();
-    body["queues"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect()
 }
 
 /// One app that sees all, and two that see a queue each.
@@ -64,7 +55,7 @@ async fn a_doubled_row_of_one_app_fails_no_other_app() {
     first.await.unwrap().ok();
     assert_eq!(told(&of_support.await.unwrap().ok()), [2], "its row is in no doubt");
     assert_eq!(of_sales.await.unwrap().problem(), "upstream_invalid_response");
-    let mut together = asked_last(&world);
+    let mut together = world.queues_asked("activity").pop().unwrap();
     together.sort();
     assert_eq!((world.vendor_calls("activity"), together), (3, vec![SALES.to_owned(), SUPPORT.to_owned()]));
     let held = world.post_as(&support, ACTIVITY, &asking(&[SUPPORT])).await.ok();
@@ -103,7 +94,7 @@ async fn who_may_see_all_gets_all_rows_as_they_came_and_clear_ones_are_shared() 
     world.vendor.set_answer("activity", odd.clone());
     let question = asking(&[&third, SALES, SUPPORT]);
     assert_eq!(world.post(ACTIVITY, &question).await.ok().text(), odd);
-    assert_eq!(asked_last(&world), [&third, SALES, SUPPORT], "in the order asked");
+    assert_eq!(world.queues_asked("activity").pop().unwrap(), [&third, SALES, SUPPORT], "in the order asked");
     assert_eq!(world.vendor_calls("activity"), 2, "once in parts, once whole");
     assert_eq!(world.post(ACTIVITY, &question).await.ok().text(), odd);
     let clear = world.post_as(&support, ACTIVITY, &asking(&[SUPPORT])).await.ok();

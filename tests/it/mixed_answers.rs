@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::task::JoinHandle;
 use wesal_gateway::{config::FreshnessConfig, simulator::Fault};
 
-use crate::harness::{Answer, SALES, SUPPORT, Setup, World, in_time, secs};
+use crate::harness::{Answer, SALES, SUPPORT, Setup, World, asking, in_time, secs};
 
 const ACTIVITY: &str = "/analytics/runtime/queues/activity";
 
@@ -21,21 +20,8 @@ fn setup([ttl, revalidate, if_error]: Windows) -> Setup {
     setup
 }
 
-fn asking(ids: &[&str]) -> String {
-    serde_json::json!({ "queues": ids }).to_string()
-}
-
 fn cache_status(answer: &Answer) -> &str {
     answer.header("cache-status").strip_prefix("wesal-gateway; ").unwrap()
-}
-
-fn asked_of_the_vendor(world: &World) -> Vec<Vec<String>> {
-    let asked = |body: Value| {
-        let ids = body["queues"].as_array().unwrap().clone();
-        ids.iter().map(|id| id.as_str().unwrap().to_owned()).collect()
-    };
-    let requests = world.vendor.requests("activity").into_iter();
-    requests.map(|request| asked(serde_json::from_slice(&request.body).unwrap())).collect()
 }
 
 /// `SALES` was fetched so long ago, and `SUPPORT`, which is not held, is asked for with it: that call is under way for
@@ -58,7 +44,7 @@ async fn what_ends_while_another_part_is_waited_for_is_fetched_too() {
     for windows in [[6, 0, 0], [6, 0, 60]] {
         let world = setup(windows).start().await;
         let answer = waits(&world, Duration::from_millis(4800), secs(5), || {}).await.await.unwrap().ok();
-        assert_eq!(asked_of_the_vendor(&world), [[SALES], [SUPPORT], [SALES]]);
+        assert_eq!(world.queues_asked("activity"), [[SALES], [SUPPORT], [SALES]]);
         assert_eq!((cache_status(&answer), answer.header("age")), ("fwd=uri-miss; ttl=1; stored", "5"));
         let rows = answer.json()["data"]["result"].as_array().unwrap().clone();
         assert_eq!(rows.iter().map(|row| row["queueId"].as_str().unwrap()).collect::<Vec<_>>(), [SALES, SUPPORT]);
@@ -76,7 +62,7 @@ async fn what_ends_meanwhile_and_cannot_be_fetched_fails_as_any_part() {
     let fails = || world.vendor.script("activity", Fault::Error);
     let answer = waits(&world, secs(4), secs(2), fails).await.await.unwrap();
     assert_eq!(answer.problem(), "upstream_error");
-    assert_eq!(asked_of_the_vendor(&world), [[SALES], [SUPPORT], [SALES]]);
+    assert_eq!(world.queues_asked("activity"), [[SALES], [SUPPORT], [SALES]]);
 }
 
 #[tokio::test]
@@ -95,14 +81,14 @@ async fn what_may_be_served_while_it_is_refreshed_is_told_as_stale_and_refreshed
     let status = "fwd=uri-miss; ttl=1; stored; detail=\"hit=0 stale=1 fetched=1\"";
     assert_eq!((cache_status(&answer), answer.header("age")), (status, "9"));
     in_time(world.vendor.arrived("activity", 3)).await;
-    assert_eq!(asked_of_the_vendor(&world), [[SALES], [SUPPORT], [SALES]]);
+    assert_eq!(world.queues_asked("activity"), [[SALES], [SUPPORT], [SALES]]);
 }
 
 #[tokio::test]
 async fn a_refresh_that_has_come_meanwhile_is_taken() {
     let world = setup([3, 30, 0]).start().await;
     let answer = waits(&world, secs(4), secs(2), || {}).await.await.unwrap().ok();
-    let mut together = asked_of_the_vendor(&world).swap_remove(1);
+    let mut together = world.queues_asked("activity").swap_remove(1);
     together.sort();
     assert_eq!(together, [SALES, SUPPORT]);
     let status = "fwd=uri-miss; ttl=1; stored; detail=\"hit=1 stale=0 fetched=1\"";
@@ -124,7 +110,7 @@ async fn a_stale_part_that_ends_meanwhile_is_fetched_too() {
     world.advance(secs(2));
     hold.release();
     let answer = in_time(asked).await.unwrap().ok();
-    assert_eq!(asked_of_the_vendor(&world).swap_remove(2), [SALES]);
+    assert_eq!(world.queues_asked("activity").swap_remove(2), [SALES]);
     assert_eq!((cache_status(&answer), answer.header("age")), ("fwd=uri-miss; ttl=1; stored", "2"));
 }
 
@@ -162,7 +148,7 @@ async fn there_is_no_third_wait() {
     world.advance(secs(1));
     again.release();
     assert_eq!(in_time(asked).await.unwrap().problem(), "upstream_timeout");
-    assert_eq!(asked_of_the_vendor(&world), [[first], [second], [third], [first]]);
+    assert_eq!(world.queues_asked("activity"), [[first], [second], [third], [first]]);
 }
 
 /// A demand is about what is held when it is made, and no reason to wait once more.
@@ -175,7 +161,7 @@ async fn a_demand_for_a_young_answer_is_met_as_it_was_made() {
     world.post(ACTIVITY, &asking(&[SALES])).await.ok();
     world.advance(secs(4));
     for (max_age, calls, age) in [("max-age=5", vec![vec![SUPPORT]], "7"), ("max-age=3", vec![vec![SALES]], "3")] {
-        let before = asked_of_the_vendor(&world).len();
+        let before = world.queues_asked("activity").len();
         let hold = world.vendor.hold("activity");
         let ids: &[&str] = if max_age == "max-age=5" { &[SALES, SUPPORT] } else { &[SALES] };
         let request = world.request("POST", ACTIVITY).header("authorization", &key).header("cache-control", max_age);
@@ -185,6 +171,6 @@ async fn a_demand_for_a_young_answer_is_met_as_it_was_made() {
         hold.release();
         let answer = in_time(asked).await.unwrap().ok();
         assert_eq!(answer.header("age"), age, "{max_age}");
-        assert_eq!(asked_of_the_vendor(&world).split_off(before), calls, "{max_age}");
+        assert_eq!(world.queues_asked("activity").split_off(before), calls, "{max_age}");
     }
 }

@@ -3,29 +3,14 @@
 use serde_json::Value;
 use wesal_gateway::simulator::Fault;
 
-use crate::harness::{SALES, SUPPORT, Setup, World, secs, until};
+use crate::harness::{SALES, SUPPORT, Setup, World, asking, secs, until};
 
 const SUMMARY: &str = "/analytics/runtime/queues/summary";
 const ACTIVITY: &str = "/analytics/runtime/queues/activity";
 
-fn asking(ids: &[&str]) -> String {
-    serde_json::json!({ "queues": ids }).to_string()
-}
-
 fn ids(answer: &Value, member: &str) -> Vec<String> {
     let rows = answer["data"]["result"].as_array().unwrap();
     rows.iter().map(|row| row[member].as_str().unwrap().to_owned()).collect()
-}
-
-/// The ids that the vendor was asked for, call by call.
-fn asked_of_the_vendor(world: &World, route: &str) -> Vec<Vec<String>> {
-    let bodies = world.vendor.requests(route).into_iter().map(|request| request.body);
-    bodies
-        .map(|body| {
-            let body: Value = serde_json::from_slice(&body).unwrap();
-            body["queues"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect()
-        })
-        .collect()
 }
 
 #[tokio::test]
@@ -47,7 +32,7 @@ async fn a_row_that_somebody_asked_for_is_there_for_all() {
     );
     assert_eq!(mixed.header("age"), "1", "the oldest part's");
     assert_eq!(ids(&mixed.json(), "id"), [c, b, a]);
-    assert_eq!(asked_of_the_vendor(&world, "summary"), [vec![a, b], vec![c]]);
+    assert_eq!(world.queues_asked("summary"), [vec![a, b], vec![c]]);
 }
 
 #[tokio::test]
@@ -73,7 +58,7 @@ async fn what_is_missing_at_the_same_time_travels_together_and_a_hit_never_waits
     for answer in gathered {
         answer.await.unwrap().ok();
     }
-    let calls = asked_of_the_vendor(&world, "activity");
+    let calls = world.queues_asked("activity");
     assert_eq!(calls.len(), 3, "{calls:?}");
     assert_eq!(calls[2].len(), 11, "each id once: {calls:?}");
 }
@@ -91,7 +76,7 @@ async fn a_large_question_is_several_calls_side_by_side() {
     world.vendor.arrived("summary", 4).await;
     hold.release();
     assert_eq!(ids(&asked.await.unwrap().ok().json(), "id"), all);
-    let mut sizes: Vec<_> = asked_of_the_vendor(&world, "summary").iter().map(Vec::len).collect();
+    let mut sizes: Vec<_> = world.queues_asked("summary").iter().map(Vec::len).collect();
     sizes.sort_unstable();
     assert_eq!(sizes, [10, 30, 30, 30]);
 }
@@ -134,7 +119,7 @@ async fn an_absent_queue_is_remembered_as_absent() {
         assert_eq!(ids(&answer.json(), "queueId"), [SALES]);
         world.advance(secs(4));
     }
-    let calls = asked_of_the_vendor(&world, "activity");
+    let calls = world.queues_asked("activity");
     assert_eq!(calls.iter().filter(|ids| ids.contains(&unknown.to_owned())).count(), 1, "{calls:?}");
     world.advance(secs(30));
     assert_eq!(ids(&world.post(ACTIVITY, &asking(&[unknown])).await.ok().json(), "queueId"), Vec::<String>::new());
@@ -241,7 +226,7 @@ async fn an_id_that_was_refused_before_goes_alone() {
     world.advance(secs(31));
     let mixed = world.post(SUMMARY, &asking(&[SALES, "no-such-id", SUPPORT])).await;
     assert_eq!(mixed.pointers(), ["/queues/1"]);
-    let mut calls = asked_of_the_vendor(&world, "summary");
+    let mut calls = world.queues_asked("summary");
     calls.drain(..1);
     calls.sort_by_key(Vec::len);
     assert_eq!(calls, [vec!["no-such-id"], vec![SALES, SUPPORT]], "no call of others was refused");

@@ -1,16 +1,10 @@
 //! Calls that the vendor refuses for some of the ids in them: who else waits neither for them, nor is refused with them.
 
-use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use crate::harness::{Act, Answer, FaultProxy, SALES, SUPPORT, Setup, World, in_time, secs};
+use crate::harness::{Act, Answer, FaultProxy, SALES, SUPPORT, Setup, World, asking, in_time, secs};
 
 const SUMMARY: &str = "/analytics/runtime/queues/summary";
-
-fn asking<S: AsRef<str>>(ids: &[S]) -> String {
-    let ids: Vec<&str> = ids.iter().map(AsRef::as_ref).collect();
-    serde_json::json!({ "queues": ids }).to_string()
-}
 
 fn bad(number: usize) -> Vec<String> {
     (0..number).map(|i| format!("bad-{i}")).collect()
@@ -19,15 +13,6 @@ fn bad(number: usize) -> Vec<String> {
 fn ids(answer: &Answer) -> Vec<String> {
     let answer = answer.json();
     answer["data"]["result"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
-}
-
-/// The ids in each call that came through to the vendor.
-fn asked_of_the_vendor(world: &World) -> Vec<Vec<String>> {
-    let ids = |body: &[u8]| {
-        let body: Value = serde_json::from_slice(body).unwrap();
-        body["queues"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect()
-    };
-    world.vendor.requests("summary").iter().map(|request| ids(&request.body)).collect()
 }
 
 fn begin_as(world: &World, key: &str, body: &str) -> JoinHandle<Answer> {
@@ -128,7 +113,7 @@ async fn who_asks_for_a_part_of_a_refused_call_gets_it_as_soon_as_it_is_there_an
     assert_eq!(ids(&good), [SALES]);
     assert!(good.header("cache-status").contains("; collapsed"), "{}", good.header("cache-status"));
     assert!(!all.is_finished());
-    let calls = asked_of_the_vendor(&world);
+    let calls = world.queues_asked("summary");
     assert!(calls.contains(&vec![SALES.to_owned()]), "{calls:?}");
     // The refused one, and the one that found it good.
     assert_eq!(calls.iter().filter(|ids| ids.iter().any(|id| id == SALES)).count(), 2, "{calls:?}");
@@ -169,7 +154,7 @@ async fn what_goes_along_in_a_refused_call_is_refreshed_all_the_same() {
         world.advance(secs(seconds));
     }
     assert_eq!(world.post(SUMMARY, &asking(&bad(20))).await.problem(), "upstream_rejected");
-    let calls = asked_of_the_vendor(&world);
+    let calls = world.queues_asked("summary");
     assert!(calls[2].len() == 50, "they went along: {calls:?}");
     world.advance(secs(2));
     let held = world.post(SUMMARY, &hot).await.ok();

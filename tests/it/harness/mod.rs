@@ -31,7 +31,7 @@ pub use log::log;
 #[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
 pub use odd_clock::OddClock;
 #[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
-pub use routes::{AUTH, DATA, Mirrored};
+pub use routes::{AUTH, DATA, Mirrored, asking};
 #[allow(unused_imports, reason = "each test binary uses its own part of the harness")]
 pub use setup::{Running, Setup, rate, run, run_by, text_of};
 use tokio::{
@@ -270,6 +270,15 @@ impl World {
     pub fn vendor_calls_in_all(&self) -> u64 {
         let stats = self.vendor.stats();
         stats.total_calls() - stats.calls("login") + stats.unknown
+    }
+
+    /// The queues that the vendor was asked for, call by call.
+    pub fn queues_asked(&self, route: &str) -> Vec<Vec<String>> {
+        let queues = |body: &[u8]| {
+            let body: serde_json::Value = serde_json::from_slice(body).unwrap();
+            serde_json::from_value(body["queues"].clone()).unwrap()
+        };
+        self.vendor.requests(route).iter().map(|request| queues(&request.body)).collect()
     }
 
     /// Logins that the vendor got, good ones and refused ones.

@@ -42,3 +42,9 @@ pub const AUTH: [Mirrored; 5] = [
     Mirrored::get("logout", "/auth/logout"),
     Mirrored::get("logout", "/auth/reset_pwd"),
 ];
+
+/// The body that asks about these queues.
+pub fn asking<S: AsRef<str>>(ids: &[S]) -> String {
+    let ids: Vec<&str> = ids.iter().map(AsRef::as_ref).collect();
+    serde_json::json!({ "queues": ids }).to_string()
+}
