@@ -20,7 +20,7 @@ use crate::{
     clock::{Moment, SharedClock},
     model::{Interval, PartId, PartKey, QueueId, Shape},
     telemetry::{Metrics, Traces, events, traces::TracePoint},
-    upstream::{Answer, Budget, Called, Effort, Patience, Rejection, UpstreamError, Vendor},
+    upstream::{Answer, Budget, Called, Effort, Patience, Rejection, UpstreamError, Vendor, VendorCall},
 };
 
 /// How a part's fetch ended.
@@ -231,7 +231,7 @@ impl Errand {
             let miss = self.failed(error, Effort::default());
             return Landed { outcomes: HashMap::from([(part, Err(miss))]), ..Landed::default() };
         }
-        let Called { result, effort } = calls.vendor.call(&self.shape, queues, self.patience, &self.trace).await;
+        let Called { result, effort, .. } = calls.vendor.call(self.call(queues)).await;
         let outcome = match result {
             Ok(answer) => {
                 let phase = calls.policies.load().phase(self.interval, answer.began_at);
@@ -244,10 +244,14 @@ impl Errand {
         Landed { outcomes: HashMap::from([(part, outcome)]), effort, ..Landed::default() }
     }
 
+    fn call<'a>(&'a self, queues: &'a [QueueId]) -> VendorCall<'a> {
+        VendorCall { shape: &self.shape, queues, patience: self.patience, caller: None, under: &self.trace }
+    }
+
     /// Asks for `queues` in one call.
     async fn rows(&self, queues: Vec<QueueId>) -> Brought {
         let epoch = self.calls.purges.epoch();
-        let Called { result, effort } = self.calls.vendor.call(&self.shape, &queues, self.patience, &self.trace).await;
+        let Called { result, effort, .. } = self.calls.vendor.call(self.call(&queues)).await;
         let answered = result.is_ok();
         let mut landed = Landed { effort, ..Landed::default() };
         let mut refused = None;

@@ -125,7 +125,7 @@ impl From<UpstreamError> for Problem {
     fn from(error: UpstreamError) -> Self {
         match error {
             UpstreamError::Rejected(rejection) => rejection.into(),
-            UpstreamError::LoginFailed { retry_after } => Self::new(
+            UpstreamError::LoginFailed { retry_after } | UpstreamError::TargetRefused { retry_after } => Self::new(
                 Code::UpstreamLoginFailed,
                 "Wesal does not accept the gateway's own login. Callers cannot mend this; tell who runs the gateway.",
             )

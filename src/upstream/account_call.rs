@@ -24,7 +24,8 @@ impl Wesal {
     pub async fn call_account(&self, request: AccountRequest, under: TracePoint) -> Called {
         let AccountRequest { route, target, body } = request;
         let request = Request { route, target: &target, body: Some(body), under: &under };
-        let deadline = self.clock.now().after(self.request_timeout);
+        let began = self.clock.now();
+        let deadline = began.after(self.request_timeout);
         let mut effort = Effort::default();
         let once = async {
             // What comes of it says nothing of the others' calls, so it is no probe either.
@@ -45,6 +46,6 @@ impl Wesal {
             )
         };
         let done = before(self.clock.as_ref(), deadline, once).await;
-        Called { result: done.unwrap_or(Err(UpstreamError::Timeout)), effort }
+        Called { result: done.unwrap_or(Err(UpstreamError::Timeout)), began, effort }
     }
 }

@@ -24,7 +24,7 @@ use super::{
     retry::{self, RetryBudget},
     streak::Streak,
     transport::{Credential, SendError, Transport, sensitive},
-    vendor::{Answer, Budget, Called, Effort, Patience, Vendor},
+    vendor::{Answer, Budget, Called, Effort, Patience, TargetState, Vendor, VendorCall},
     verdict::{Ended, Verdict},
     wire::{self, Meaning, RawAnswer},
 };
@@ -286,22 +286,22 @@ impl Wesal {
 
 impl Vendor for Wesal {
     /// Tries again if that may help, within `upstream.request_timeout`.
-    fn call<'a>(
-        &'a self,
-        shape: &'a Shape,
-        queues: &'a [QueueId],
-        patience: Patience,
-        under: &'a TracePoint,
-    ) -> BoxFuture<'a, Called> {
+    fn call<'a>(&'a self, call: VendorCall<'a>) -> BoxFuture<'a, Called> {
         async move {
+            let VendorCall { shape, queues, patience, under, .. } = call;
             let request = Request { route: shape.route(), target: shape.target(), body: shape.body(queues), under };
-            let deadline = self.clock.now().after(self.request_timeout);
+            let began = self.clock.now();
+            let deadline = began.after(self.request_timeout);
             let mut effort = Effort::default();
             let tries = self.tries(&request, patience, deadline, &mut effort);
             let done = before(self.clock.as_ref(), deadline, tries).await;
-            Called { result: done.unwrap_or(Err(UpstreamError::Timeout)), effort }
+            Called { result: done.unwrap_or(Err(UpstreamError::Timeout)), began, effort }
         }
         .boxed()
+    }
+
+    fn queue_target(&self, _: &Shape, _: &QueueId) -> TargetState {
+        TargetState::Allowed
     }
 
     fn budget(&self) -> Budget {

@@ -14,6 +14,13 @@ pub enum UpstreamError {
         /// When the gateway will try it again.
         retry_after: Duration,
     },
+    /// The vendor refuses our credentials for this target (7.6): a company, a queue or a path. For a call with several
+    /// queues it is not known which.
+    #[error("the vendor refuses the gateway's credentials for this target")]
+    TargetRefused {
+        /// When the target may be tried again.
+        retry_after: Duration,
+    },
     /// No connection, or it was cut.
     #[error("the vendor cannot be reached")]
     Unreachable,

@@ -27,7 +27,7 @@ pub(super) fn outcome(read: &Result<Bytes, Failure>) -> &'static str {
             E::Unreachable => "unreachable",
             E::InvalidResponse(_) => "invalid_response",
             E::Timeout => "timeout",
-            E::Failed { .. } | E::LoginFailed { .. } | E::RateLimited { .. } => "failed",
+            E::Failed { .. } | E::LoginFailed { .. } | E::TargetRefused { .. } | E::RateLimited { .. } => "failed",
             E::Crowded | E::BudgetExhausted { .. } | E::CircuitOpen { .. } => "not_sent",
         },
     }

@@ -37,7 +37,8 @@ impl Wesal {
             wesal.settle(&called, pending, password).await;
             Ok(called)
         });
-        let lost = Called { result: Err(UpstreamError::Unreachable), effort: Effort::default() };
+        let lost =
+            Called { result: Err(UpstreamError::Unreachable), began: self.clock.now(), effort: Effort::default() };
         change.await.unwrap_or(Ok(lost))
     }
 
@@ -58,6 +59,7 @@ impl Wesal {
             Err(
                 E::Rejected(_)
                 | E::LoginFailed { .. }
+                | E::TargetRefused { .. }
                 | E::RateLimited { .. }
                 | E::BudgetExhausted { .. }
                 | E::CircuitOpen { .. }

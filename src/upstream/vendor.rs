@@ -7,24 +7,46 @@ use jiff::Timestamp;
 use super::UpstreamError;
 use crate::{
     clock::Moment,
-    model::{QueueId, Shape},
+    model::{CallerName, QueueId, Shape},
     telemetry::traces::TracePoint,
 };
 
 /// What fetching needs of the vendor, whoever plays it.
 pub trait Vendor: Send + Sync + 'static {
-    /// Asks for the document of `shape`, or for its rows of `queues`; the spans of it stand below `under`. Must come to an
-    /// end by itself.
-    fn call<'a>(
-        &'a self,
-        shape: &'a Shape,
-        queues: &'a [QueueId],
-        patience: Patience,
-        under: &'a TracePoint,
-    ) -> BoxFuture<'a, Called>;
+    /// Makes one call, retries included. Ends by itself.
+    fn call<'a>(&'a self, call: VendorCall<'a>) -> BoxFuture<'a, Called>;
 
-    /// What is left of the calls that we allow ourselves.
+    /// Returns whether the vendor refused our credentials for one queue of `shape` lately.
+    fn queue_target(&self, shape: &Shape, queue: &QueueId) -> TargetState;
+
+    /// Returns what is left of the call budget.
     fn budget(&self) -> Budget;
+}
+
+/// One call to the vendor: the document of `shape`, or its rows of `queues`.
+#[derive(Clone, Copy)]
+pub struct VendorCall<'a> {
+    /// All of the request but the ids.
+    pub shape: &'a Shape,
+    /// The ids; empty for a document.
+    pub queues: &'a [QueueId],
+    /// Whether it may wait for the call budget.
+    pub patience: Patience,
+    /// The caller whose share of the budget it uses; `None` for refresh-ahead.
+    pub caller: Option<&'a CallerName>,
+    /// The parent of its spans.
+    pub under: &'a TracePoint,
+}
+
+/// Whether our credentials are good for a target: a company, a queue or a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetState {
+    /// No refusal is remembered.
+    Allowed,
+    /// It was refused, and its backoff is over: the next call probes it, and must not include other targets.
+    Suspect,
+    /// It was refused: no call for it before this long.
+    Backoff(Duration),
 }
 
 /// What may be asked of the vendor at once, now and at best (`upstream.rate_limit`).
@@ -77,6 +99,8 @@ impl AddAssign for Effort {
 pub struct Called {
     /// The answer, or why there is none.
     pub result: Result<Answer, UpstreamError>,
+    /// When its last try began, or the call itself if none did.
+    pub began: Moment,
     /// What it cost.
     pub effort: Effort,
 }

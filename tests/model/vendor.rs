@@ -11,8 +11,7 @@ use wesal_gateway::{
     cache::Stretch,
     clock::{Clock, ManualClock, Moment},
     model::{QueueId, Route, Shape},
-    telemetry::traces::TracePoint,
-    upstream::{Answer, Budget, Called, Effort, Patience, Rejection, UpstreamError, Vendor},
+    upstream::{Answer, Budget, Called, Effort, Rejection, TargetState, UpstreamError, Vendor, VendorCall},
 };
 
 /// Queues that there may be, and one more that the vendor refuses.
@@ -168,14 +167,13 @@ impl Model {
 }
 
 impl Vendor for Model {
-    fn call<'a>(
-        &'a self,
-        shape: &'a Shape,
-        queues: &'a [QueueId],
-        _: Patience,
-        _: &'a TracePoint,
-    ) -> BoxFuture<'a, Called> {
+    fn queue_target(&self, _: &Shape, _: &QueueId) -> TargetState {
+        TargetState::Allowed
+    }
+
+    fn call<'a>(&'a self, call: VendorCall<'a>) -> BoxFuture<'a, Called> {
         async move {
+            let VendorCall { shape, queues, .. } = call;
             let (began, began_at) = (self.clock.now(), self.clock.wall());
             let quick = Plan { latency: Duration::from_millis(100), outcome: Outcome::Good };
             let (plan, call) = {
@@ -193,7 +191,7 @@ impl Vendor for Model {
                 Outcome::Fails => Err(UpstreamError::Unreachable),
                 Outcome::Panics => panic!("planned"),
             };
-            Called { result, effort: Effort { calls: 1, time: landed.since(began) } }
+            Called { result, began, effort: Effort { calls: 1, time: landed.since(began) } }
         }
         .boxed()
     }

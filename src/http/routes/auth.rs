@@ -232,7 +232,7 @@ async fn call_account(
     let is_own = |email: &str| app.wesal.is_own_email(email);
     let AccountCall { body, own_password } = account_call(form, fields, &app.settings.forward_fields, is_own)?;
     let request = AccountRequest { route: form.route, target, body };
-    let Called { result, effort } = match own_password {
+    let Called { result, effort, .. } = match own_password {
         None => app.wesal.call_account(request, line.span.point()).await,
         Some(password) => app.wesal.change_own_password(request, password, line.span.point()).await?,
     };
