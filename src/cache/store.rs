@@ -1,7 +1,11 @@
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
-use moka::{ops::compute::Op, policy::EvictionPolicy, sync::Cache};
+use moka::{
+    ops::compute::{CompResult, Op},
+    policy::EvictionPolicy,
+    sync::Cache,
+};
 
 use super::{Entry, Weigh};
 use crate::{clock::Moment, model::PartKey};
@@ -33,17 +37,21 @@ impl<T: Weigh + Send + Sync + 'static> Store<T> {
         self.parts.get(key)
     }
 
-    /// Holds `entry`, unless what is held began later.
-    pub fn put(&self, key: &PartKey, entry: Arc<Entry<T>>) {
-        self.parts.entry_by_ref(key).and_compute_with(|held| match held {
+    /// Holds `entry`, unless what is held began later. Gives what is held then.
+    pub fn put(&self, key: &PartKey, entry: Arc<Entry<T>>) -> Arc<Entry<T>> {
+        let result = self.parts.entry_by_ref(key).and_compute_with(|held| match held {
             Some(held) if held.value().began > entry.began => Op::Nop,
             Some(held) => {
                 // Before the newer one can be seen: else an answer made of the older could follow one made of it.
                 held.value().leave();
-                Op::Put(entry)
+                Op::Put(Arc::clone(&entry))
             }
-            None => Op::Put(entry),
+            None => Op::Put(Arc::clone(&entry)),
         });
+        match result {
+            CompResult::Unchanged(held) => held.into_value(),
+            _ => entry,
+        }
     }
 
     /// Drops what `of_use` says no of. To be called now and then, so that a store that nobody asks gives memory back.

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::{
-    calls::Calls,
     part::{Kept, Part},
-    rows::put_together,
+    rows::{join_restricted, join_rows},
     served::{Forwarded, Found, Served, Tally},
+    upstream_fetch::PartFetcher,
 };
 use crate::{cache::Freshness, model::PartKey, upstream::Effort};
 
@@ -37,11 +37,6 @@ pub(super) enum Way {
     InsteadOfError { past: Duration },
 }
 
-impl Way {
-    /// Held, and fresh when it was looked for; how it stands is judged after the wait.
-    pub(super) const HELD: Self = Self::Hit { left: Duration::ZERO, stretched: false };
-}
-
 impl Slot {
     /// Whether the answer has to wait for it.
     pub(super) fn must_be_fetched(&self) -> bool {
@@ -60,11 +55,11 @@ impl Slot {
 }
 
 /// Puts the answer together. `None` only if a part is not there, which is a bug.
-pub(super) fn assemble(calls: &Calls, slots: &[Slot], effort: Effort) -> Option<Served> {
-    let now = calls.clock.now();
+pub(super) fn assemble(fetcher: &PartFetcher, slots: &[Slot], effort: Effort) -> Option<Served> {
+    let now = fetcher.clock.now();
     let kept: Vec<&Kept> = slots.iter().map(|slot| slot.kept.as_ref()).collect::<Option<_>>()?;
-    let (body, etag) = match kept.first().map(|kept| &kept.content)? {
-        Part::Document { body, etag, .. } => (body.clone(), Some(etag.clone())),
+    let (body, restricted, etag) = match kept.first().map(|kept| &kept.content)? {
+        Part::Document { body, etag, .. } => (body.clone(), None, Some(etag.clone())),
         Part::Refused(_) => return None,
         Part::Row { .. } | Part::Absent { .. } => {
             // The newest call's envelope: whatever else the vendor says in it is the latest.
@@ -73,11 +68,20 @@ pub(super) fn assemble(calls: &Calls, slots: &[Slot], effort: Effort) -> Option<
                 Part::Row { body, .. } => Some(body),
                 _ => None,
             });
-            (put_together(newest.content.frame()?, rows), None)
+            let envelope = newest.content.envelope()?;
+            (join_rows(envelope, rows.clone()), join_restricted(envelope, rows), None)
         }
     };
     let oldest = kept.iter().map(|kept| kept.began).min()?;
-    Some(Served { body, etag, age: now.since(oldest), found: found(calls, slots), parts: tally(slots), effort })
+    Some(Served {
+        body,
+        restricted,
+        etag,
+        age: now.since(oldest),
+        found: found(fetcher, slots),
+        parts: tally(slots),
+        effort,
+    })
 }
 
 fn tally(slots: &[Slot]) -> Tally {
@@ -120,7 +124,7 @@ fn graver(a: Forwarded, b: Forwarded) -> Forwarded {
 }
 
 /// The least fresh of the parts' ways, with the least time left or the most time past.
-fn found(calls: &Calls, slots: &[Slot]) -> Found {
+fn found(fetcher: &PartFetcher, slots: &[Slot]) -> Found {
     let mut left = Duration::MAX;
     let mut any_stretched = false;
     let mut revalidating = None;
@@ -136,7 +140,7 @@ fn found(calls: &Calls, slots: &[Slot]) -> Found {
             Way::Revalidating { past } => revalidating = revalidating.max(Some(past)),
             Way::InsteadOfError { past } => instead = instead.max(Some(past)),
             Way::Fetched { led, why } => {
-                match slot.kept.as_ref().map(|kept| calls.judge(&slot.key, kept)) {
+                match slot.kept.as_ref().map(|kept| fetcher.judge(&slot.key, kept)) {
                     Some(Freshness::Fresh { left: this, .. }) => left = left.min(this),
                     _ => stored = false,
                 }
@@ -151,7 +155,7 @@ fn found(calls: &Calls, slots: &[Slot]) -> Found {
     match (instead, fetched, revalidating) {
         (Some(past), _, _) => Found::StaleIfError { past },
         (_, Some((forwarded, any_led)), _) => {
-            let keeps = |slot: &Slot| slot.kept.as_ref().is_some_and(|kept| calls.keeps(&slot.key.shape, kept));
+            let keeps = |slot: &Slot| slot.kept.as_ref().is_some_and(|kept| fetcher.keeps(&slot.key.shape, kept));
             let kept = slots.iter().all(keeps);
             let forwarded = if kept { forwarded } else { Forwarded::Bypass };
             Found::Fetched { forwarded, collapsed: !any_led, stored: stored.then_some(left) }

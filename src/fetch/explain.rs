@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Parts,
     ids::parts_of,
+    own_calls::is_suspect,
     part::{Kept, Part},
 };
 use crate::{
@@ -77,53 +78,53 @@ const HOT_TTLS: u32 = 3;
 impl Parts {
     /// What would become of `query` if it were asked now. Looks at all that is held: not for a thread that answers.
     pub fn explain(&self, query: &Query) -> Explained {
-        let (calls, shape) = (&self.calls, query.shape());
-        let ids = parts_of(query, self.is_whole(&shape));
+        let (fetcher, shape) = (&self.fetcher, query.shape());
+        let ids = parts_of(query, fetcher.in_whole_mode(&shape));
         let held = self.held_of(ids.iter().map(|id| shape.part(id.clone())).collect());
-        let coming = self.lanes.under_way(&shape, &ids);
+        let coming = self.batcher.in_progress(&shape, &ids);
         let mut waits = false;
         let (mut together, mut alone) = (Vec::new(), Vec::new());
         let mut parts = Vec::new();
         for id in ids {
             let key = shape.part(id.clone());
             let kept = held.get(&key);
-            let judged = kept.map_or(Freshness::Gone, |kept| calls.judge(&key, kept));
+            let judged = kept.map_or(Freshness::Gone, |kept| fetcher.judge(&key, kept));
             let (freshness, reason) = in_words(judged, kept.is_some());
             let fetched = !matches!(judged, Freshness::Fresh { .. });
             waits |= matches!(judged, Freshness::StaleIfError { .. } | Freshness::Gone);
             let under_way = coming.contains(&id);
             if fetched && !under_way {
-                match kept.map(|kept| &kept.content) {
-                    // It would have everybody's call refused.
-                    Some(Part::Refused(_)) => alone.push(vec![name(&id)]),
+                match &id {
+                    // It would have the others' call rejected.
+                    PartId::Queue(queue) if is_suspect(fetcher, &shape, queue) => alone.push(id.clone()),
                     _ => together.push(id.clone()),
                 }
             }
             parts.push(PartExplained {
                 part: name(&id),
                 held: kept.map(|kept| what(&kept.content)),
-                age: kept.map(|kept| calls.clock.now().since(kept.began).as_secs_f64()),
+                age: kept.map(|kept| fetcher.clock.now().since(kept.began).as_secs_f64()),
                 freshness,
                 reason,
                 purged: kept.is_some_and(|kept| kept.purged().is_some()),
                 under_way,
             });
         }
-        let chunks = together.chunks(calls.max_queues_per_call);
-        let calls = chunks.map(|chunk| chunk.iter().map(name).collect()).chain(alone).collect();
+        let chunks = together.chunks(fetcher.max_queues_per_call).chain(alone.chunks(fetcher.max_queues_per_call));
+        let calls = chunks.map(|chunk| chunk.iter().map(name).collect()).collect();
         Explained { route: query.route().template(), asks: asks(query), parts, calls, waits }
     }
 
     /// The queues that are asked for steadily. Only those that the vendor knows: another id is what a caller wrote, which
     /// may be anything, its own key included. Looks at all that is held: not for a thread that answers.
     pub fn hot_queues(&self) -> HotQueues {
-        let (calls, now) = (&self.calls, self.calls.clock.now());
+        let (fetcher, now) = (&self.fetcher, self.fetcher.clock.now());
         let mut worst = Vec::new();
-        calls.store.look(|key, kept| {
+        fetcher.store.look(|key, kept| {
             let (PartId::Queue(queue), Part::Row { succeeded: true, .. }) = (&key.part, &kept.content) else { return };
-            let ttl = calls.policy(&key.shape, kept).ttl;
+            let ttl = fetcher.policy(&key.shape, kept).ttl;
             if kept.interest.is_steady(now, ttl.saturating_mul(HOT_TTLS)) {
-                let judged = calls.judge(key, kept);
+                let judged = fetcher.judge(key, kept);
                 let queue = HotQueue {
                     route: key.shape.route().template(),
                     queue: queue.as_str().to_owned(),
@@ -148,7 +149,7 @@ impl Parts {
     /// By looking at all, as to get one by its key would be a use of it.
     fn held_of(&self, keys: HashSet<PartKey>) -> HashMap<PartKey, Kept> {
         let mut held = HashMap::new();
-        self.calls.store.look(|key, kept| {
+        self.fetcher.store.look(|key, kept| {
             if keys.contains(key) {
                 held.insert(key.clone(), Kept::clone(kept));
             }

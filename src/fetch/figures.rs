@@ -41,12 +41,12 @@ impl Watched {
 impl Parts {
     /// The figures of those queues whose row may still be served.
     pub fn figures(&self, watched: &Watched) -> Vec<QueueFigures> {
-        let now = self.calls.clock.now();
+        let now = self.fetcher.clock.now();
         let of = |queue: &QueueId| {
             let key = watched.shape.part(PartId::Queue(queue.clone()));
-            let kept = self.calls.store.get(&key)?;
+            let kept = self.fetcher.store.get(&key)?;
             let Part::Row { body, succeeded: true, .. } = &kept.content else { return None };
-            if self.calls.judge(&key, &kept) == Freshness::Gone {
+            if self.fetcher.judge(&key, &kept) == Freshness::Gone {
                 return None;
             }
             let row: Map<String, Value> = serde_json::from_slice(body.as_ref()).ok()?;

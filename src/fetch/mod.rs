@@ -1,21 +1,22 @@
 //! Where the cache meets the vendor: held and good enough, or one fetch for all who wait, or what may be
 //! served stale.
 
-mod ahead;
-mod asking;
 mod assemble;
-mod calls;
+mod batch;
+mod batch_task;
+mod batcher;
+mod bisect;
 mod demand;
 mod explain;
 mod figures;
-mod flight;
-mod group;
-mod halves;
 mod ids;
-mod lanes;
+mod keyed_permits;
+mod lookup;
+mod own_calls;
 mod part;
 mod parts;
 mod policies;
+mod prefetch;
 #[cfg(any(test, fuzzing))]
 mod properties;
 mod purges;
@@ -24,12 +25,14 @@ mod readiness;
 mod rows;
 mod served;
 mod together;
-mod unanswered;
+mod upstream_fetch;
+mod waiting;
+mod whole_mode;
 
+pub use batcher::{Full, Lost};
 pub use demand::Demand;
 pub use explain::{Explained, HotQueue, HotQueues};
 pub use figures::{QueueFigures, Watched};
-pub use lanes::{Full, Lost};
 pub use parts::{Held, Parts};
 pub use policies::Policies;
 #[cfg(any(test, fuzzing))]

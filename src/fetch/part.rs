@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::rows::Frame;
+use super::rows::Envelope;
 use crate::{
     cache::{Entry, Interest, Phase, Policy, Stretch, Weigh, entity_tag},
     clock::Moment,
@@ -28,14 +28,14 @@ pub(super) enum Part {
         /// The vendor's bytes.
         body: Bytes,
         /// What stood around the row.
-        frame: Arc<Frame>,
+        envelope: Arc<Envelope>,
         /// Whether the row says of itself that it succeeded.
         succeeded: bool,
     },
     /// The vendor's answer had no row for this queue.
     Absent {
         /// What stood around the rows of others.
-        frame: Arc<Frame>,
+        envelope: Arc<Envelope>,
     },
     /// The vendor refuses this id.
     Refused(Rejection),
@@ -74,9 +74,9 @@ impl Part {
     }
 
     /// What stands around the rows, if this is one part of many.
-    pub(super) fn frame(&self) -> Option<&Arc<Frame>> {
+    pub(super) fn envelope(&self) -> Option<&Arc<Envelope>> {
         match self {
-            Self::Row { frame, .. } | Self::Absent { frame } => Some(frame),
+            Self::Row { envelope, .. } | Self::Absent { envelope } => Some(envelope),
             Self::Document { .. } | Self::Refused(_) => None,
         }
     }
@@ -86,9 +86,9 @@ impl Weigh for Part {
     fn weight(&self) -> usize {
         match self {
             Self::Document { body, etag, .. } => body.len() + etag.len(),
-            // The frame is shared by the rows of one call; it is counted with each, for a bound that surely holds.
-            Self::Row { body, frame, .. } => body.len() + frame.weight(),
-            Self::Absent { frame } => frame.weight(),
+            // The envelope is shared by the rows of one call; it is counted with each, for a bound that surely holds.
+            Self::Row { body, envelope, .. } => body.len() + envelope.weight(),
+            Self::Absent { envelope } => envelope.weight(),
             Self::Refused(rejection) => rejection.words.len(),
         }
     }

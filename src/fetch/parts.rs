@@ -1,6 +1,5 @@
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    sync::{Arc, Mutex, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -8,39 +7,36 @@ use arc_swap::ArcSwap;
 
 use super::{
     Policies,
-    asking::Asking,
-    calls::Calls,
+    batcher::{Batcher, max_shapes},
     demand::Demand,
     ids::{parts_of, whole},
-    lanes::{Lanes, most_lanes},
+    lookup::{Lookup, LookupError},
+    own_calls::OwnCalls,
+    prefetch::Prefetcher,
     purges::Purges,
     question::{Question, Questions},
-    served::{Failure, Found, Served},
+    served::{Failure, FetchError, Found, Served},
     together::Together,
-    unanswered::{Unanswered, lost},
+    upstream_fetch::PartFetcher,
 };
 use crate::{
     cache::{Freshness, Store},
-    clock::{Moment, SharedClock},
+    clock::SharedClock,
     config::Config,
-    model::{PartId, Query, Shape},
+    model::{CallerName, PartId, Query},
     telemetry::{Metrics, Traces, traces::RequestSpan},
-    upstream::Vendor,
+    upstream::{Effort, Vendor},
 };
 
-/// How long a shape is asked for as a whole after an answer could not be taken apart.
-const WHOLE_FOR: Duration = Duration::from_secs(60);
-/// Such shapes remembered at most.
-const MOST_WHOLE: usize = 1_000;
 /// Who waits for a call waits this much longer than it may take: at its end it says why there is no answer.
 const LAST_WORD: Duration = Duration::from_millis(100);
 
 /// Answers from parts: held, fetched once for all who wait, or served stale.
 pub struct Parts {
-    pub(super) calls: Arc<Calls>,
-    pub(super) lanes: Arc<Lanes>,
+    pub(super) fetcher: Arc<PartFetcher>,
+    pub(super) batcher: Arc<Batcher>,
+    prefetcher: Arc<Prefetcher>,
     questions: Questions,
-    whole: Mutex<HashMap<Shape, Moment>>,
 }
 
 /// What is held now.
@@ -68,7 +64,7 @@ impl Parts {
     ) -> Self {
         let policies = Policies::new(config);
         let capacity = config.cache.capacity.bytes();
-        let calls = Arc::new(Calls {
+        let fetcher = Arc::new(PartFetcher {
             store: Store::new(capacity - capacity / SHARE_OF_QUESTIONS),
             policies: ArcSwap::from_pointee(policies),
             policies_number: AtomicU64::new(0),
@@ -80,45 +76,57 @@ impl Parts {
             vendor,
             metrics,
             traces,
+            whole_mode: Mutex::default(),
         });
         let questions = Questions::new(capacity / SHARE_OF_QUESTIONS);
-        Self { lanes: Lanes::new(Arc::clone(&calls), most_lanes(config)), calls, questions, whole: Mutex::default() }
+        let prefetcher = Arc::new(Prefetcher::default());
+        let own_calls = OwnCalls::new(Arc::clone(&fetcher), Arc::clone(&prefetcher));
+        let batcher = Batcher::new(Arc::clone(&fetcher), own_calls, Arc::clone(&prefetcher), max_shapes(config));
+        Self { fetcher, batcher, prefetcher, questions }
     }
 
     /// From now on the freshness and the limits of `config` hold, also for what is held.
     pub fn take_over(&self, config: &Config) {
-        self.lanes.set_most(most_lanes(config));
+        self.batcher.set_max_shapes(max_shapes(config));
         let policies = Policies::new(config);
-        if **self.calls.policies.load() != policies {
-            self.calls.set_policies(policies);
-            self.lanes.wake_all();
+        if **self.fetcher.policies.load() != policies {
+            self.fetcher.set_policies(policies);
+            self.prefetcher.wake();
         }
+    }
+
+    /// Keeps hot parts fresh, for ever. To be run as one task.
+    pub async fn refresh_ahead(&self) {
+        Arc::clone(&self.batcher).refresh_ahead().await;
     }
 
     /// The question that is asked in these words; `read` makes it of them where they were not heard lately.
     pub fn question<E>(&self, words: &[u8], read: impl FnOnce() -> Result<Query, E>) -> Result<Arc<Question>, E> {
-        self.questions.get(words, self.calls.clock.now(), read)
+        self.questions.get(words, self.fetcher.clock.now(), read)
     }
 
-    /// The answer to `question`. Whether the caller may have it must have been decided before.
+    /// The answer to `question`, which `caller` asks. Whether it may have it must have been decided before.
     ///
-    /// `may_be_whole` says whether rows that cannot be told apart may be passed on together: not to a caller that may see
-    /// some queues only. `span` is the request's: the fetches that it asks for or waits for are told there.
+    /// `sees_all` says whether the caller may see all queues: then it may get rows together that cannot be split, and all
+    /// members of the envelope. `span` is the request's: the fetches that it starts or waits for are noted there.
     pub async fn get(
         &self,
         question: &Arc<Question>,
         demand: Demand,
-        may_be_whole: bool,
+        (caller, sees_all): (&CallerName, bool),
         span: &mut RequestSpan,
     ) -> Result<Served, Failure> {
-        let known = if demand == Demand::default() { question.answer(&self.calls) } else { None };
-        let served = match known {
+        let known = if demand == Demand::default() { question.answer(&self.fetcher) } else { None };
+        let mut served = match known {
             Some(served) => served,
             // Boxed, so that the future of an answer from memory is small.
-            None => Box::pin(self.find(question, demand, may_be_whole, span)).await?,
+            None => Box::pin(self.find(question, demand, (caller, sees_all), span)).await?,
         };
+        if let Some(restricted) = served.restricted.take().filter(|_| !sees_all) {
+            served.body = restricted;
+        }
         let saved = served.effort.calls == 0;
-        self.calls.metrics.answer(question.shape.route(), served.parts.counts(), saved);
+        self.fetcher.metrics.answer(question.shape.route(), served.parts.counts(), saved);
         Ok(served)
     }
 
@@ -126,49 +134,55 @@ impl Parts {
         &self,
         question: &Arc<Question>,
         demand: Demand,
-        may_be_whole: bool,
+        caller: (&CallerName, bool),
         span: &mut RequestSpan,
     ) -> Result<Served, Failure> {
         let Question { query, shape, .. } = question.as_ref();
-        let ids = parts_of(query, may_be_whole && self.is_whole(shape));
-        let answered = match self.answer(question, ids, demand, may_be_whole, span).await {
-            Err(Unanswered::NotTakenApart) => {
-                self.make_whole(shape.clone());
-                self.answer(question, vec![whole(query)], demand, may_be_whole, span).await
+        let ids = parts_of(query, caller.1 && self.fetcher.in_whole_mode(shape));
+        let answered = match self.answer(question, ids, demand, caller, span).await {
+            Err(LookupError::Unsplittable { of_shape }) => {
+                if of_shape {
+                    self.fetcher.whole_mode().turn_on(shape, self.fetcher.clock.now());
+                }
+                self.answer(question, vec![whole(query)], demand, caller, span).await
             }
             other => other,
         };
-        answered.map_err(|unanswered| match unanswered {
-            Unanswered::Failed(failure) => failure,
-            Unanswered::NotTakenApart => lost(),
+        answered.map_err(|error| match error {
+            LookupError::Failed(failure) => failure,
+            // A whole answer is not split.
+            LookupError::Unsplittable { .. } => {
+                Failure { error: FetchError::Lost(super::Lost), effort: Effort::default() }
+            }
         })
     }
 
     /// Whether anything is held that may be served, at least if the vendor fails.
     pub fn holds_servable(&self) -> bool {
-        let calls = &self.calls;
-        calls.store.any(|key, kept| !matches!(calls.judge(key, kept), Freshness::Gone))
+        let fetcher = &self.fetcher;
+        fetcher.store.any(|key, kept| !matches!(fetcher.judge(key, kept), Freshness::Gone))
     }
 
     /// What the parts that are held take, in bytes, and how many there are; and how far `ttl`s stretch now.
     pub fn held(&self) -> Held {
-        let (bytes, parts) = self.calls.store.size();
-        Held { bytes: bytes + self.questions.bytes(), parts, stretch: self.calls.stretch().times() }
+        let (bytes, parts) = self.fetcher.store.size();
+        Held { bytes: bytes + self.questions.bytes(), parts, stretch: self.fetcher.stretch().times() }
     }
 
     /// Gives memory back. To be called about each second.
     pub fn tidy(&self) {
-        let now = self.calls.clock.now();
-        self.calls.store.tidy();
+        let now = self.fetcher.clock.now();
+        self.fetcher.store.tidy();
         self.questions.tidy();
-        self.whole().retain(|_, until| now < *until);
+        self.fetcher.whole_mode().tidy(now);
+        self.batcher.own_calls.tidy();
     }
 
     /// Drops what may not be served any more, not even if the vendor fails. Looks at all that is held: to be called
     /// about each minute.
     pub fn sweep(&self) {
-        self.calls.store.sweep(|key, kept| !matches!(self.calls.judge(key, kept), Freshness::Gone));
-        self.questions.sweep(&self.calls);
+        self.fetcher.store.sweep(|key, kept| !matches!(self.fetcher.judge(key, kept), Freshness::Gone));
+        self.questions.sweep(&self.fetcher);
         self.tidy();
     }
 
@@ -177,36 +191,30 @@ impl Parts {
         question: &Arc<Question>,
         ids: Vec<PartId>,
         demand: Demand,
-        may_be_whole: bool,
+        (caller, sees_all): (&CallerName, bool),
         span: &mut RequestSpan,
-    ) -> Result<Served, Unanswered> {
-        let now = self.calls.clock.now();
-        let asking = Asking::new(&self.calls, &self.lanes, question, demand, may_be_whole);
-        let (served, slots) = asking.answer(ids, span).await?;
-        // Rows that cannot be told apart are not for everybody who asks this.
-        let apart = !slots.iter().any(|slot| matches!(slot.key.part, PartId::Set(_)));
-        if let (Found::Hit { .. }, true) = (served.found, apart)
-            && let Some(together) = Together::new(&self.calls, &served, slots, now)
+    ) -> Result<Served, LookupError> {
+        let now = self.fetcher.clock.now();
+        let lookup = Lookup {
+            fetcher: &self.fetcher,
+            batcher: &self.batcher,
+            shape: &question.shape,
+            interval: question.query.interval(),
+            queues: question.query.queues(),
+            caller,
+            demand,
+            sees_all,
+            since: now,
+            effort: Effort::default(),
+        };
+        let (served, slots) = lookup.answer(ids, span).await?;
+        // Rows that cannot be split are not for everybody who asks this.
+        let is_split = !slots.iter().any(|slot| matches!(slot.key.part, PartId::Set(_)));
+        if let (Found::Hit { .. }, true) = (served.found, is_split)
+            && let Some(together) = Together::new(&self.fetcher, &served, slots, now)
         {
             self.questions.answered(question, together);
         }
         Ok(served)
-    }
-
-    pub(super) fn is_whole(&self, shape: &Shape) -> bool {
-        let now = self.calls.clock.now();
-        self.whole().get(shape).is_some_and(|until| now < *until)
-    }
-
-    fn make_whole(&self, shape: Shape) {
-        let until = self.calls.clock.now().after(WHOLE_FOR);
-        let mut whole = self.whole();
-        if whole.len() < MOST_WHOLE {
-            whole.insert(shape, until);
-        }
-    }
-
-    fn whole(&self) -> std::sync::MutexGuard<'_, HashMap<Shape, Moment>> {
-        self.whole.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

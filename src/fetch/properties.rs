@@ -7,10 +7,10 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use super::rows::{Row, TakenApart, no_row_failed, put_together, take_apart};
+use super::rows::{Row, SplitResponse, join_rows, no_row_failed, split_rows};
 use crate::{
     callers::only_companies,
-    model::{CompanyId, QueueId, Route},
+    model::{CompanyId, Json, QueueId, Route},
     upstream::answer_means,
 };
 
@@ -25,6 +25,14 @@ pub(crate) fn vendor_answer(route: Route, status: u16, body: Bytes) -> &'static 
     }
 }
 
+/// A row's text without the white space and the order of its members; as it is if it cannot be read.
+fn canonical(row: &str) -> String {
+    let Ok(json) = Json::parse(row.as_bytes()) else { return row.to_owned() };
+    let mut text = String::new();
+    json.write(&mut text);
+    text
+}
+
 /// What is taken apart is put together again to the same JSON, byte for byte but for the space around rows; each row
 /// goes to who asked for it and to nobody else.
 fn in_parts(route: Route, member: &str, body: &Bytes) -> &'static str {
@@ -35,25 +43,29 @@ fn in_parts(route: Route, member: &str, body: &Bytes) -> &'static str {
     let nobodys = ["nobody's".to_owned()];
     let asked =
         once_each(exact.iter().cloned().chain(respelled.chain(nobodys).filter_map(|id| QueueId::try_from(id).ok())));
-    let Some(TakenApart { frame, rows, doubtful, .. }) = take_apart(route, body, &asked) else { return "whole" };
+    let Some(SplitResponse { envelope, rows, ambiguous, .. }) = split_rows(route, body, &asked) else { return "whole" };
 
     assert!(rows.keys().all(|id| asked.contains(id)), "a row that nobody asked for");
-    let (mut of_id, mut alike) = (HashMap::<&str, HashSet<&str>>::new(), HashMap::<String, HashSet<&str>>::new());
+    let mut of_id = HashMap::<&str, Vec<&str>>::new();
     for (id, row) in named.iter().filter_map(|(id, row)| Some((id.as_deref()?, *row))) {
-        of_id.entry(id).or_default().insert(row);
-        alike.entry(id.to_ascii_lowercase()).or_default().insert(row);
+        of_id.entry(id).or_default().push(row);
     }
+    let differ = |rows: &[&str]| rows.iter().map(|row| canonical(row)).collect::<HashSet<_>>().len() > 1;
+    let is_claimed = |spelling: &str| asked.iter().any(|id| id.as_str() == spelling);
     for id in &asked {
-        let meant = of_id.get(id.as_str()).or_else(|| alike.get(&id.as_str().to_ascii_lowercase()));
-        let meant = meant.filter(|rows| rows.len() == 1).and_then(|rows| rows.iter().next());
-        assert_eq!(rows.get(id).map(|row| &row.body[..]), meant.map(|row| row.as_bytes()), "of {id}");
-        let is_twice = |spelling: &str| of_id.get(spelling).is_some_and(|rows| rows.len() > 1);
-        let alike = of_id.keys().filter(|other| other.eq_ignore_ascii_case(id.as_str()));
-        let is_doubtful = match of_id.get(id.as_str()) {
-            Some(_) => is_twice(id.as_str()),
-            None => alike.into_iter().any(|other| is_twice(other)),
+        // Its own spelling, else the one other spelling that no other id claims.
+        let others = || of_id.iter().filter(|(other, _)| other.eq_ignore_ascii_case(id.as_str()) && !is_claimed(other));
+        let meant: Vec<_> = match of_id.get_key_value(id.as_str()) {
+            Some(own) => vec![own],
+            None => others().collect(),
         };
-        assert_eq!(doubtful.contains(id), is_doubtful, "of {id}");
+        let is_ambiguous = meant.iter().any(|(_, rows)| differ(rows));
+        let row = match &meant[..] {
+            [(_, rows)] if !is_ambiguous => rows.first(),
+            _ => None,
+        };
+        assert_eq!(rows.get(id).map(|row| &row.body[..]), row.map(|row| row.as_bytes()), "of {id}");
+        assert_eq!(ambiguous.contains(id), is_ambiguous, "of {id}");
     }
     for row in rows.values() {
         assert!(!row.succeeded || !says_it_failed(&row.body), "{row:?}");
@@ -63,22 +75,22 @@ fn in_parts(route: Route, member: &str, body: &Bytes) -> &'static str {
 
     let of = |ids: &[QueueId]| {
         let bodies: Vec<&Bytes> = ids.iter().filter_map(|id| rows.get(id)).map(|row: &Row| &row.body).collect();
-        put_together(&frame, bodies.into_iter())
+        join_rows(&envelope, bodies.into_iter())
     };
     let again = of(&exact);
     let clear: Vec<_> = named
         .iter()
-        .map(|(id, row)| (id.clone().filter(|id| of_id.get(id.as_str()).is_none_or(|rows| rows.len() == 1)), *row))
+        .map(|(id, row)| (id.clone().filter(|id| of_id.get(id.as_str()).is_none_or(|rows| !differ(rows))), *row))
         .collect();
     assert_same_but_for_missing_rows(body, &again, &clear);
     let backwards: Vec<QueueId> = exact.iter().rev().cloned().collect();
     for ids in [&exact[..], &backwards[..], exact.get(..1).unwrap_or_default(), &[]] {
         let answer = of(ids);
         assert_eq!(answer_means(route, 200, &answer), "success", "put together again");
-        let taken = take_apart(route, &answer, ids);
+        let taken = split_rows(route, &answer, ids);
         assert!(taken.is_some(), "what was put together cannot be taken apart");
         let Some(taken) = taken else { continue };
-        assert!(taken.frame == frame, "another envelope");
+        assert!(taken.envelope == envelope, "another envelope");
         assert!(ids.iter().all(|id| taken.rows.get(id) == rows.get(id)), "another row");
     }
     "in-parts"

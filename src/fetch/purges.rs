@@ -117,9 +117,9 @@ impl Parts {
     /// Purges what `purge` means, also what is on its way from the vendor. Gives how many parts were held of it. Looks at
     /// all that is held: not for a thread that answers.
     pub fn purge(&self, purge: &Purge) -> u64 {
-        let now = self.calls.clock.now();
-        self.calls.purges.note(purge.clone(), now);
-        self.calls.store.purge(|key| purge.means(key), (!purge.hard).then_some(now))
+        let now = self.fetcher.clock.now();
+        self.fetcher.purges.note(purge.clone(), now);
+        self.fetcher.store.purge(|key| purge.means(key), (!purge.hard).then_some(now))
     }
 }
 

@@ -4,9 +4,9 @@ use std::{
 };
 
 use super::{
-    calls::Calls,
     served::Served,
     together::{Since, Together},
+    upstream_fetch::PartFetcher,
 };
 use crate::{
     cache::{Kept, Memo, Weigh},
@@ -49,8 +49,8 @@ impl Question {
     }
 
     /// Its answer as it was last put together, if that still holds.
-    pub(super) fn answer(&self, calls: &Calls) -> Option<Served> {
-        self.together().as_ref()?.serve(calls)
+    pub(super) fn answer(&self, fetcher: &PartFetcher) -> Option<Served> {
+        self.together().as_ref()?.serve(fetcher)
     }
 
     fn together(&self) -> MutexGuard<'_, Option<Together>> {
@@ -95,8 +95,8 @@ impl Questions {
     }
 
     /// Forgets questions that nobody asks any more, and answers that do not hold any more.
-    pub(super) fn sweep(&self, calls: &Calls) {
-        let (now, stretch, policies) = (calls.clock.now(), calls.stretch(), calls.policies_number());
+    pub(super) fn sweep(&self, fetcher: &PartFetcher) {
+        let (now, stretch, policies) = (fetcher.clock.now(), fetcher.stretch(), fetcher.policies_number());
         self.0.sweep(|question| {
             if question.asked.was_before(FORGET_AFTER, now) {
                 return Kept::No;

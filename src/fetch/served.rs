@@ -2,13 +2,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::lanes::{Full, Lost};
+use super::batcher::{Full, Lost};
 use crate::upstream::{Effort, Rejection, UpstreamError};
 
 /// An answer, where it came from, and what it cost.
 pub struct Served {
     /// The bytes.
     pub body: Bytes,
+    /// What a restricted caller gets in their place, if that is not the same.
+    pub(super) restricted: Option<Bytes>,
     /// The entity tag of a whole answer, with its quotes; one that was put together from rows has none.
     pub etag: Option<Bytes>,
     /// How old the oldest part is: since its vendor call began.

@@ -7,9 +7,9 @@ use bytes::Bytes;
 
 use super::{
     assemble::Slot,
-    calls::Calls,
     part::Kept,
     served::{Found, Served, Tally},
+    upstream_fetch::PartFetcher,
 };
 use crate::{
     cache::{Stretch, Weigh},
@@ -26,6 +26,7 @@ const TOUCH_EACH: Duration = Duration::from_secs(1);
 /// An answer as it was put together, for those who ask the same again before any of its parts changes.
 pub(super) struct Together {
     body: Bytes,
+    restricted: Option<Bytes>,
     etag: Option<Bytes>,
     parts: Vec<(PartKey, Kept)>,
     tally: Tally,
@@ -43,14 +44,14 @@ pub(super) struct Together {
 
 impl Together {
     /// Remembers an answer all of whose parts are held and fresh.
-    pub(super) fn new(calls: &Calls, served: &Served, slots: Vec<Slot>, now: Moment) -> Option<Self> {
+    pub(super) fn new(fetcher: &PartFetcher, served: &Served, slots: Vec<Slot>, now: Moment) -> Option<Self> {
         let parts: Vec<_> = slots.into_iter().filter_map(|slot| Some((slot.key, slot.kept?))).collect();
         // Before they are read: those that come meanwhile have another number.
-        let policies = calls.policies_number();
-        let stretch = calls.stretch();
+        let policies = fetcher.policies_number();
+        let stretch = fetcher.stretch();
         let until = |stretch: &dyn Fn(&Kept) -> Stretch| {
             let end = |(key, kept): &(PartKey, Kept)| {
-                kept.began.after(calls.policy(&key.shape, kept).fresh_for(stretch(kept)))
+                kept.began.after(fetcher.policy(&key.shape, kept).fresh_for(stretch(kept)))
             };
             parts.iter().map(end).min()
         };
@@ -61,6 +62,7 @@ impl Together {
             stretch,
             policies,
             body: served.body.clone(),
+            restricted: served.restricted.clone(),
             etag: served.etag.clone(),
             parts,
             tally: served.parts,
@@ -70,9 +72,9 @@ impl Together {
     }
 
     /// The answer, if it still is what would be put together now. Notes the interest in its parts.
-    pub(super) fn serve(&self, calls: &Calls) -> Option<Served> {
-        let now = calls.clock.now();
-        if !self.holds(now, calls.stretch(), calls.policies_number()) {
+    pub(super) fn serve(&self, fetcher: &PartFetcher) -> Option<Served> {
+        let now = fetcher.clock.now();
+        if !self.holds(now, fetcher.stretch(), fetcher.policies_number()) {
             return None;
         }
         if self.noted.is_over(NOTE_EACH, now) {
@@ -80,10 +82,11 @@ impl Together {
         }
         if self.touched.is_over(TOUCH_EACH, now) {
             // Else a flood would push them out: the store drops what was asked for the longest ago.
-            self.parts.iter().for_each(|(key, _)| drop(calls.store.get(key)));
+            self.parts.iter().for_each(|(key, _)| drop(fetcher.store.get(key)));
         }
         Some(Served {
             body: self.body.clone(),
+            restricted: self.restricted.clone(),
             etag: self.etag.clone(),
             age: now.since(self.oldest),
             found: Found::Hit { left: self.fresh_until.since(now), stretched: now >= self.ttl_until },
@@ -104,7 +107,10 @@ impl Together {
 impl Weigh for Together {
     fn weight(&self) -> usize {
         // The parts too, for they may have left the store meanwhile.
-        self.body.len() + self.parts.iter().map(|(key, part)| key.weight() + part.weight()).sum::<usize>() + 256
+        self.body.len()
+            + self.restricted.as_ref().map_or(0, Bytes::len)
+            + self.parts.iter().map(|(key, part)| key.weight() + part.weight()).sum::<usize>()
+            + 256
     }
 }
 

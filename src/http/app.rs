@@ -227,6 +227,11 @@ impl App {
         let _ = self.lifecycle.subscribe().wait_for(|now| *now == Lifecycle::Ended).await;
     }
 
+    /// Keeps hot parts fresh, for ever. To be run as one task.
+    pub async fn refresh_ahead(self: Arc<Self>) {
+        self.parts.refresh_ahead().await;
+    }
+
     /// Gives memory back. To be called about each second.
     pub fn tidy(&self) {
         self.parts.tidy();

@@ -25,4 +25,4 @@ pub use queue_id::{InvalidQueueId, QueueId};
 pub use route::{Further, Route};
 pub use route_path::{BadParameter, COMPANY_PARAMETER, FilledPath, InvalidRoutePath, RoutePath};
 pub use scope::{Scope, UnknownScope};
-pub use splice::{Spliced, members_named, only_member, splice};
+pub use splice::{Spliced, members_named, object_members, only_member, splice};

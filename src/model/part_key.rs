@@ -99,13 +99,19 @@ impl PartKey {
     /// Bytes that it takes in memory. A shape is counted whole for each of its parts: which of them share it is not
     /// known here.
     pub fn weight(&self) -> usize {
+        self.shape.weight() + self.part.weight()
+    }
+}
+
+impl PartId {
+    /// Bytes that it takes in memory.
+    pub fn weight(&self) -> usize {
         let id = |id: &QueueId| id.as_str().len() + ALLOCATION;
-        let ids = match &self.part {
-            PartId::Document => 0,
-            PartId::Queue(queue) => id(queue),
-            PartId::Set(queues) => queues.iter().map(id).sum(),
-        };
-        self.shape.weight() + ids
+        match self {
+            Self::Document => 0,
+            Self::Queue(queue) => id(queue),
+            Self::Set(queues) => queues.iter().map(id).sum(),
+        }
     }
 }
 

@@ -35,10 +35,17 @@ pub fn only_member<'a>(object: &'a RawValue, name: &str) -> Option<&'a RawValue>
     found.next().is_none().then_some(value)
 }
 
+/// Returns the members of an object in their order; none if it is not an object.
+pub fn object_members(object: &RawValue) -> Vec<(Cow<'_, str>, &RawValue)> {
+    serde_json::from_str(object.get()).map(|Members(members)| members).unwrap_or_default()
+}
+
 /// The values of all members `name` of an object, in their order; none if it is no object.
 pub fn members_named<'a>(object: &'a RawValue, name: &str) -> impl Iterator<Item = &'a RawValue> {
-    let members = serde_json::from_str(object.get()).map(|Members(members)| members).unwrap_or_default();
-    members.into_iter().filter(move |(member, _): &(Cow<'_, str>, _)| member == name).map(|(_, value)| value)
+    object_members(object)
+        .into_iter()
+        .filter(move |(member, _): &(Cow<'_, str>, _)| member == name)
+        .map(|(_, value)| value)
 }
 
 impl Spliced<'_> {

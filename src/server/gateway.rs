@@ -204,6 +204,8 @@ impl Gateway {
         let mut house = House::new(Arc::clone(&self.metrics), real_time.clone());
         let (wesal, app, clock) = (Arc::clone(&self.wesal), Arc::clone(&self.app), self.clock.clone());
         let keeping_logged_in = house.keep("login", move || Arc::clone(&wesal).keep_logged_in());
+        let refreshed = Arc::clone(&app);
+        house.keep("refresh_ahead", move || Arc::clone(&refreshed).refresh_ahead());
         house.keep("tidy", move || tidy(Arc::clone(&app), clock.clone()));
         let (live, operator) = (Arc::clone(&self.live), self.operator);
         house.keep("live", move || Arc::clone(&live).produce(Arc::clone(&operator)));

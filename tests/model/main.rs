@@ -22,7 +22,7 @@ use wesal_gateway::{
     clock::{Clock, ManualClock, Moment},
     config::{Config, FreshnessConfig},
     fetch::{Demand, Failure, FetchError, Found, Parts, Question, Served},
-    model::{CompanyId, Figures, Forwarded, Interval, Query, QueuesQuery, Route, Subject},
+    model::{CallerName, CompanyId, Figures, Forwarded, Interval, Query, QueuesQuery, Route, Subject},
     telemetry::{Metrics, Traces, traces::RequestSpan},
     upstream::UpstreamError,
 };
@@ -137,6 +137,8 @@ impl Day {
         let shared: Arc<ManualClock> = Arc::new(clock.clone());
         let parts =
             Arc::new(Parts::new(&config(), vendor.clone(), shared, Arc::new(Metrics::new()), Traces::default()));
+        let refreshed = Arc::clone(&parts);
+        tokio::spawn(async move { refreshed.refresh_ahead().await });
         Self { clock, vendor, parts, waiting: Vec::new(), newest: HashMap::new(), hits: 0, answers: 0 }
     }
 
@@ -166,7 +168,8 @@ impl Day {
         let words = format!("{asked:?}");
         let question: Result<Arc<Question>, ()> = parts.question(words.as_bytes(), || Ok(asked.query()));
         let answer = async move {
-            let answer = parts.get(&question.unwrap(), demand, true, &mut RequestSpan::default()).await;
+            let caller = CallerName::try_from("app".to_owned()).unwrap();
+            let answer = parts.get(&question.unwrap(), demand, (&caller, true), &mut RequestSpan::default()).await;
             (answer, clock.now())
         };
         let since = self.clock.now();
@@ -218,10 +221,12 @@ impl Day {
         }
     }
 
-    /// Nobody waits while nothing is fetched: from the question to the answer some call of the route was under way.
+    /// No request waits while nothing is fetched: from the request to the answer some call of the route was in progress. A
+    /// rejected request may wait for the bisection of another, whatever its route.
     fn check_wait(&self, asked: &Asked, since: Moment, at: Moment) {
         let mut calls = self.vendor.landings();
-        calls.retain(|landing| landing.route == asked.route && landing.landed >= since);
+        let is_rejected = asked.queues.contains(&REFUSED);
+        calls.retain(|landing| (landing.route == asked.route || is_rejected) && landing.landed >= since);
         calls.sort_by_key(|landing| landing.began);
         let mut covered = since;
         for call in calls {

@@ -153,7 +153,7 @@ async fn find(
 ) -> Result<Served, Problem> {
     caller.may_ask(question.query())?;
     let demand = if caller.may_refresh { demand(&head.headers) } else { Demand::default() };
-    match app.parts.get(question, demand, caller.sees_all_queues(), &mut line.span).await {
+    match app.parts.get(question, demand, (&caller.name, caller.sees_all_queues()), &mut line.span).await {
         Ok(served) => {
             line.served(&served);
             Ok(served)

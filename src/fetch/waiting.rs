@@ -1,0 +1,103 @@
+//! A request that waits for parts: where the calls that fetch them deliver what they brought.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tokio::sync::watch;
+
+use super::{
+    bisect::max_calls,
+    demand::Demand,
+    upstream_fetch::{MissReason, Outcome, RejectedCall},
+};
+use crate::{
+    clock::Moment,
+    model::{CallerName, PartId, QueueId},
+    telemetry::traces::TracePoint,
+    upstream::{Effort, Patience},
+};
+
+/// What was delivered to a request.
+#[derive(Clone, Default)]
+pub(super) struct Delivered {
+    /// With whether a call that this request began brought it.
+    pub(super) outcomes: HashMap<PartId, (Outcome, bool)>,
+    /// The cost of the calls that it began.
+    pub(super) effort: Effort,
+    /// The fetches that it waited for.
+    pub(super) traces: Vec<TracePoint>,
+}
+
+/// One request, as long as any part of it is being fetched.
+pub(super) struct WaitingRequest {
+    pub(super) caller: CallerName,
+    pub(super) patience: Patience,
+    pub(super) demand: Demand,
+    pub(super) since: Moment,
+    /// When it stops waiting.
+    pub(super) deadline: Moment,
+    pub(super) trace: TracePoint,
+    /// How many parts it waits for.
+    size: usize,
+    /// Calls that were made for its ids alone.
+    own_calls: AtomicUsize,
+    sender: watch::Sender<Delivered>,
+}
+
+/// What makes one request differ from another, for those who fetch.
+pub(super) struct RequestContext {
+    pub(super) caller: CallerName,
+    pub(super) patience: Patience,
+    pub(super) demand: Demand,
+    pub(super) since: Moment,
+    pub(super) deadline: Moment,
+    pub(super) trace: TracePoint,
+}
+
+impl WaitingRequest {
+    /// Waits for `size` parts; the receiver sees what is delivered, and closes when nothing more will be.
+    pub(super) fn new(context: RequestContext, size: usize) -> (Arc<Self>, watch::Receiver<Delivered>) {
+        let RequestContext { caller, patience, demand, since, deadline, trace } = context;
+        let (sender, receiver) = watch::channel(Delivered::default());
+        let own_calls = AtomicUsize::new(0);
+        (Arc::new(Self { caller, patience, demand, since, deadline, trace, size, own_calls, sender }), receiver)
+    }
+
+    /// Delivers what a call brought. The first outcome of a part stays: a later failure takes nothing away. `own` is the
+    /// cost of the call, if this request began it.
+    pub(super) fn deliver(&self, outcomes: Vec<(PartId, Outcome)>, own: Option<Effort>, trace: &TracePoint) {
+        self.sender.send_modify(|so_far| {
+            for (part, outcome) in outcomes {
+                so_far.outcomes.entry(part).or_insert((outcome, own.is_some()));
+            }
+            so_far.effort += own.unwrap_or_default();
+            so_far.traces.push(trace.clone());
+        });
+    }
+
+    /// Delivers the same miss for `queues`.
+    pub(super) fn fail(&self, queues: impl IntoIterator<Item = QueueId>, miss: &MissReason) {
+        let outcomes = queues.into_iter().map(|queue| (PartId::Queue(queue), Err(miss.clone()))).collect();
+        self.deliver(outcomes, None, &TracePoint::default());
+    }
+
+    /// Delivers that a call with these queues was rejected, which of them are bad not being known.
+    pub(super) fn reject(&self, rejected: RejectedCall) {
+        self.fail(rejected.queues, &MissReason::Upstream(rejected.error));
+    }
+
+    /// Whether the client has left.
+    pub(super) fn is_gone(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Counts one more call for its ids alone; false if it has had all that it may cause (5.8).
+    pub(super) fn count_own_call(&self) -> bool {
+        self.own_calls.fetch_add(1, Ordering::Relaxed) < max_calls(self.size)
+    }
+}

@@ -1,0 +1,109 @@
+//! Shapes whose answers cannot be cached row by row (5.13). Pure: `now` is an argument.
+
+use std::{
+    collections::{HashMap, hash_map::RandomState},
+    hash::BuildHasher,
+    time::Duration,
+};
+
+use crate::{
+    clock::Moment,
+    model::{QueueId, Shape},
+};
+
+/// How long a shape is cached as whole documents after an answer could not be split.
+pub(super) const WHOLE_MODE_TTL: Duration = Duration::from_secs(60);
+/// Shapes that are remembered, of each kind.
+pub(super) const MAX_SHAPES: usize = 1_000;
+
+/// Which shapes are cached as whole documents, and the envelopes by which that is found out.
+#[derive(Default)]
+pub(super) struct WholeMode {
+    until: HashMap<Shape, Moment>,
+    /// The last envelope of a shape whose envelopes have members of their own.
+    envelopes: HashMap<Shape, Observed>,
+    hasher: RandomState,
+}
+
+/// Hashes only: the members of an envelope are the vendor's data.
+struct Observed {
+    queues: u64,
+    extras: u64,
+    at: Moment,
+}
+
+impl WholeMode {
+    pub(super) fn is_on(&self, shape: &Shape, now: Moment) -> bool {
+        self.until.get(shape).is_some_and(|until| now < *until)
+    }
+
+    pub(super) fn turn_on(&mut self, shape: &Shape, now: Moment) {
+        if self.until.len() < MAX_SHAPES {
+            self.until.insert(shape.clone(), now.after(WHOLE_MODE_TTL));
+        }
+    }
+
+    /// Learns the further envelope members of an answer for `queues`, `extras` being their text. Where they differ from
+    /// those of the last call, which was for other ids, they depend on the ids: whole mode is turned on, and this gives true.
+    pub(super) fn observe(&mut self, shape: &Shape, queues: &[QueueId], extras: &str, now: Moment) -> bool {
+        if extras.is_empty() && !self.envelopes.contains_key(shape) {
+            return false;
+        }
+        let observed = Observed { queues: self.hasher.hash_one(queues), extras: self.hasher.hash_one(extras), at: now };
+        if self.envelopes.len() >= MAX_SHAPES && !self.envelopes.contains_key(shape) {
+            self.envelopes.clear();
+        }
+        let last = self.envelopes.insert(shape.clone(), observed);
+        let last = last.filter(|last| now.since(last.at) < WHOLE_MODE_TTL);
+        let differs = last
+            .zip(self.envelopes.get(shape))
+            .is_some_and(|(last, observed)| last.queues != observed.queues && last.extras != observed.extras);
+        if differs {
+            self.turn_on(shape, now);
+        }
+        differs
+    }
+
+    /// Forgets what is over. To be called about each second.
+    pub(super) fn tidy(&mut self, now: Moment) {
+        self.until.retain(|_, until| now < *until);
+        self.envelopes.retain(|_, observed| now.since(observed.at) < WHOLE_MODE_TTL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Figures, Forwarded, Query, QueuesQuery, Subject};
+
+    fn queues(ids: &[&str]) -> Vec<QueueId> {
+        ids.iter().map(|id| QueueId::try_from((*id).to_owned()).unwrap()).collect()
+    }
+
+    fn shape() -> Shape {
+        let query = QueuesQuery { figures: Figures::Summary, queues: queues(&["a"]).into(), extended: None };
+        Query { subject: Subject::Queues(query), forwarded: Forwarded::default() }.shape()
+    }
+
+    #[test]
+    fn envelope_that_differs_with_the_ids_turns_whole_mode_on() {
+        let (mut mode, now) = (WholeMode::default(), Moment::default().after(Duration::from_secs(9)));
+        let (one, two) = (queues(&["a"]), queues(&["a", "b"]));
+        assert!(!mode.observe(&shape(), &one, "total:1", now));
+        assert!(!mode.observe(&shape(), &one, "total:2", now), "the same ids: it is the time that differs");
+        assert!(!mode.observe(&shape(), &two, "total:2", now), "other ids, the same members");
+        assert!(!mode.is_on(&shape(), now));
+        assert!(mode.observe(&shape(), &one, "total:1", now));
+        assert!(mode.is_on(&shape(), now) && !mode.is_on(&shape(), now.after(WHOLE_MODE_TTL)));
+    }
+
+    #[test]
+    fn envelope_without_other_members_is_not_remembered() {
+        let (mut mode, now) = (WholeMode::default(), Moment::default());
+        assert!(!mode.observe(&shape(), &queues(&["a"]), "", now));
+        assert!(mode.envelopes.is_empty());
+        mode.observe(&shape(), &queues(&["a"]), "x", now);
+        mode.tidy(now.after(WHOLE_MODE_TTL));
+        assert!(mode.envelopes.is_empty());
+    }
+}
