@@ -87,7 +87,7 @@ impl Lookup<'_> {
         let Some(first) = envelopes().next() else { return false };
         let differ = envelopes().any(|envelope| !Arc::ptr_eq(envelope, first) && envelope.extras() != first.extras());
         let has_extras = || envelopes().any(|envelope| !envelope.extras().is_empty());
-        differ || has_extras() && self.fetcher.in_whole_mode(self.shape)
+        differ || has_extras() && self.fetcher.whole_mode().is_on(self.shape, self.now())
     }
 
     fn now(&self) -> Moment {

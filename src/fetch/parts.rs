@@ -138,7 +138,7 @@ impl Parts {
         span: &mut RequestSpan,
     ) -> Result<Served, Failure> {
         let Question { query, shape, .. } = question.as_ref();
-        let ids = parts_of(query, caller.1 && self.fetcher.in_whole_mode(shape));
+        let ids = parts_of(query, caller.1 && self.fetcher.in_whole_mode(shape, query.queues()));
         let answered = match self.answer(question, ids, demand, caller, span).await {
             Err(LookupError::Unsplittable { of_shape }) => {
                 if of_shape {

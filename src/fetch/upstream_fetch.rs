@@ -161,9 +161,9 @@ impl PartFetcher {
         !self.policy(shape, kept).ttl.is_zero()
     }
 
-    /// Whether the answers of `shape` are cached as whole documents for now.
-    pub(super) fn in_whole_mode(&self, shape: &Shape) -> bool {
-        self.whole_mode().is_on(shape, self.clock.now())
+    /// Whether a request for these queues of `shape` is answered as a whole document for now.
+    pub(super) fn in_whole_mode(&self, shape: &Shape, queues: &[QueueId]) -> bool {
+        self.whole_mode().is_on_for(shape, queues, self.clock.now())
     }
 
     pub(super) fn whole_mode(&self) -> MutexGuard<'_, WholeMode> {
@@ -301,6 +301,7 @@ impl FetchContext {
             let part = PartId::Queue(queue.clone());
             let content = match rows.remove(queue) {
                 _ if ambiguous.contains(queue) => {
+                    fetcher.whole_mode().add_ambiguous(&self.shape, queue, fetcher.clock.now());
                     result.outcomes.insert(part, Err(MissReason::Ambiguous));
                     continue;
                 }

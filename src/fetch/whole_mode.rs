@@ -13,13 +13,15 @@ use crate::{
 
 /// How long a shape is cached as whole documents after an answer could not be split.
 pub(super) const WHOLE_MODE_TTL: Duration = Duration::from_secs(60);
-/// Shapes that are remembered, of each kind.
+/// Shapes that are remembered, and queues with two different rows.
 pub(super) const MAX_SHAPES: usize = 1_000;
 
 /// Which shapes are cached as whole documents, and the envelopes by which that is found out.
 #[derive(Default)]
 pub(super) struct WholeMode {
     until: HashMap<Shape, Moment>,
+    /// Queues for which there were two different rows: requests that name one are answered as whole documents.
+    ambiguous: HashMap<(Shape, QueueId), Moment>,
     /// The last envelope of a shape whose envelopes have members of their own.
     envelopes: HashMap<Shape, Observed>,
     hasher: RandomState,
@@ -35,6 +37,22 @@ struct Observed {
 impl WholeMode {
     pub(super) fn is_on(&self, shape: &Shape, now: Moment) -> bool {
         self.until.get(shape).is_some_and(|until| now < *until)
+    }
+
+    /// Whether a request for these queues is answered as a whole document, to callers that may see all.
+    pub(super) fn is_on_for(&self, shape: &Shape, queues: &[QueueId], now: Moment) -> bool {
+        let is_ambiguous = |queue: &QueueId| {
+            let until = self.ambiguous.get(&(shape.clone(), queue.clone()));
+            until.is_some_and(|until| now < *until)
+        };
+        self.is_on(shape, now) || !self.ambiguous.is_empty() && queues.iter().any(is_ambiguous)
+    }
+
+    /// Remembers that there were two different rows for `queue`.
+    pub(super) fn add_ambiguous(&mut self, shape: &Shape, queue: &QueueId, now: Moment) {
+        if self.ambiguous.len() < MAX_SHAPES {
+            self.ambiguous.insert((shape.clone(), queue.clone()), now.after(WHOLE_MODE_TTL));
+        }
     }
 
     pub(super) fn turn_on(&mut self, shape: &Shape, now: Moment) {
@@ -67,6 +85,7 @@ impl WholeMode {
     /// Forgets what is over. To be called about each second.
     pub(super) fn tidy(&mut self, now: Moment) {
         self.until.retain(|_, until| now < *until);
+        self.ambiguous.retain(|_, until| now < *until);
         self.envelopes.retain(|_, observed| now.since(observed.at) < WHOLE_MODE_TTL);
     }
 }
@@ -95,6 +114,15 @@ mod tests {
         assert!(!mode.is_on(&shape(), now));
         assert!(mode.observe(&shape(), &one, "total:1", now));
         assert!(mode.is_on(&shape(), now) && !mode.is_on(&shape(), now.after(WHOLE_MODE_TTL)));
+    }
+
+    #[test]
+    fn ambiguous_queue_affects_requests_that_name_it() {
+        let (mut mode, now) = (WholeMode::default(), Moment::default());
+        let (one, other) = (queues(&["a", "b"]), queues(&["c"]));
+        mode.add_ambiguous(&shape(), &one[1], now);
+        assert!(mode.is_on_for(&shape(), &one, now) && !mode.is_on_for(&shape(), &other, now));
+        assert!(!mode.is_on_for(&shape(), &one, now.after(WHOLE_MODE_TTL)));
     }
 
     #[test]

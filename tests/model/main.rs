@@ -10,6 +10,8 @@
     unreachable_pub
 )]
 
+mod rejecting;
+mod rejections;
 mod vendor;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};

@@ -143,8 +143,7 @@ impl Story {
     async fn recover(&mut self) {
         self.proxy.mend().await;
         self.later(BEYOND).await;
-        // Queues that were refused are asked for alone the next time.
-        let calls: Calls = if self.row.fate.kept == Kept::Refusal { &[("ok", 2)] } else { &[("ok", 1)] };
+        let calls: Calls = &[("ok", 1)];
         self.situation = "after the trouble";
         let next = self.asked(calls).await.ok();
         assert_eq!(next.header("cache-status"), "wesal-gateway; fwd=uri-miss; ttl=3; stored", "{}", self.at());

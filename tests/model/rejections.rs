@@ -1,0 +1,323 @@
+//! One caller's bad ids hurt no other caller (CONTRACT 5.2 to 5.12), in exact time.
+
+use std::{collections::HashSet, time::Duration};
+
+use wesal_gateway::clock::{Clock, Moment};
+
+use crate::rejecting::{LATENCY, Scene, ids, oldest, rejected};
+
+const TTL: Duration = Duration::from_secs(3);
+
+fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+#[tokio::test]
+async fn rejection_reaches_only_requests_for_its_ids() {
+    let scene = Scene::new();
+    // Two requests of two callers gather while a third is fetched, and one is bad.
+    let first = scene.ask("first", &ids("other", 1));
+    scene.settle().await;
+    let innocent = scene.ask("innocent", &ids("good", 2));
+    let hostile = scene.ask("hostile", &ids("bad", 2));
+    scene.settle().await;
+    assert!(scene.end(first).await.0.is_ok());
+    let (answer, took) = scene.end(innocent).await;
+    assert!(answer.is_ok());
+    assert!(took <= LATENCY * 3 + ms(20), "in flight, rejected, on its own: {took:?}");
+    let (places, words) = rejected(scene.end(hostile).await.0);
+    assert_eq!(places, [0, 1]);
+    assert!(!words.contains("good"), "{words}");
+    let merged = scene.vendor.calls().into_iter().filter(|call| call.queues.len() == 4).count();
+    assert_eq!(merged, 1, "it was merged, and dissolved once");
+}
+
+#[tokio::test]
+async fn hot_ids_do_not_appear_in_the_words_of_a_rejection() {
+    let scene = Scene::new();
+    let watched = ids("watched", 5);
+    for _ in 0..8 {
+        drop(scene.end(scene.ask("wallboard", &watched)).await);
+        scene.pass(ms(400)).await;
+    }
+    let hostile = scene.ask("hostile", &["bad-1".to_owned(), "fine".to_owned()]);
+    let (places, words) = rejected(scene.end(hostile).await.0);
+    assert_eq!((places, words.as_str()), (vec![0], "in a call with bad-1"));
+    let (answer, took) = scene.end(scene.ask("wallboard", &watched)).await;
+    assert!(answer.is_ok() && took == Duration::ZERO);
+}
+
+/// 499 bad ids and a good one, again and again, three requests at any time.
+#[tokio::test]
+async fn bad_requests_delay_no_other_caller() {
+    for same_ids in [true, false] {
+        let scene = Scene::new();
+        let watched = ids("watched", 20);
+        drop(scene.end(scene.ask("wallboard", &watched)).await);
+        let mut hostile = Vec::new();
+        let mut sent = 0;
+        let mut asked = Vec::new();
+        for step in 0..3000_u64 {
+            while hostile.len() < 3 {
+                let prefix = if same_ids { "bad".to_owned() } else { format!("bad-{sent}") };
+                let mut queues = ids(&prefix, 499);
+                queues.push("watched-0".to_owned());
+                hostile.push(scene.ask("hostile", &queues));
+                sent += 1;
+            }
+            if step % 10 == 0 {
+                let (answer, took) = scene.end(scene.ask("wallboard", &watched)).await;
+                let now = scene.clock.now().since(Moment::default());
+                let age = now - ms(oldest(&answer.unwrap_or_else(|failure| panic!("{:?}", failure.error))));
+                assert!(age <= TTL + LATENCY, "{age:?} old at step {step}");
+                assert!(took <= ms(2000), "{took:?}");
+            }
+            if step % 50 == 7 {
+                asked.push(scene.ask("another", &[format!("once-{step}")]));
+            }
+            scene.pass(ms(10)).await;
+            let (ended, running): (Vec<_>, Vec<_>) = hostile.into_iter().partition(|asked| asked.is_finished());
+            hostile = running;
+            for ended in ended {
+                let (_, words) = rejected(ended.await.unwrap().0);
+                assert!(!words.contains("once") && !words.contains("watched-1"), "{words}");
+            }
+        }
+        for asked in asked {
+            let (answer, took) = scene.end(asked).await;
+            assert!(answer.is_ok());
+            assert!(took <= ms(2000), "{took:?}");
+        }
+        assert!(sent > 3, "{sent}");
+    }
+}
+
+#[tokio::test]
+async fn ids_rejected_before_cost_a_bounded_number_of_calls() {
+    let scene = Scene::new();
+    let bad = ids("bad", 500);
+    for queue in &bad {
+        // Each alone, by another caller, so that all are known.
+        let asked = scene.ask(&format!("caller-{}", queue.len()), std::slice::from_ref(queue));
+        scene.settle().await;
+        drop(asked);
+    }
+    scene.pass(Duration::from_secs(31)).await;
+    let before = scene.vendor.calls().len();
+    let (places, _) = rejected(scene.end(scene.ask("app", &bad)).await.0);
+    assert!(!places.is_empty());
+    let calls = scene.vendor.calls().len() - before;
+    assert!(calls <= 21, "2 x log2 of 500, and 4: {calls}");
+    // What was found is remembered.
+    let before = scene.vendor.calls().len();
+    rejected(scene.end(scene.ask("app", &bad)).await.0);
+    assert_eq!(scene.vendor.calls().len(), before);
+}
+
+#[tokio::test]
+async fn slow_rejection_does_not_replace_a_newer_row() {
+    let scene = Scene::new();
+    let queue = ids("queue", 1);
+    scene.vendor.gone.lock().unwrap().extend(queue.clone());
+    scene.vendor.latencies.lock().unwrap().push(Duration::from_secs(9));
+    let slow = scene.ask("first", &queue);
+    scene.pass(Duration::from_secs(1)).await;
+    scene.vendor.gone.lock().unwrap().clear();
+    // After a purge no request waits for the call that began before it.
+    scene.parts.purge(&wesal_gateway::fetch::Purge::default());
+    let second = scene.ask("second", &[queue[0].clone(), "another".to_owned()]);
+    scene.pass(Duration::from_secs(8)).await;
+    drop(scene.end(slow).await);
+    assert!(scene.end(second).await.0.is_ok());
+    assert!(scene.end(scene.ask("third", &queue)).await.0.is_ok(), "the newer row was replaced");
+}
+
+#[tokio::test]
+async fn innocent_requests_share_few_calls_of_their_own() {
+    let scene = Scene::new();
+    let first = scene.ask("first", &ids("other", 1));
+    scene.settle().await;
+    let hostile = scene.ask("hostile", &ids("bad", 3));
+    let innocent: Vec<_> =
+        (0..50).map(|n| scene.ask(&format!("wallboard-{n}"), &ids("good", 20).split_off(n % 10))).collect();
+    scene.settle().await;
+    drop(scene.end(first).await);
+    for asked in innocent {
+        let (answer, took) = scene.end(asked).await;
+        assert!(answer.is_ok());
+        assert!(took <= ms(2000), "{took:?}");
+    }
+    rejected(scene.end(hostile).await.0);
+    let calls = scene.vendor.calls().len();
+    assert!(calls <= 20, "{calls} calls for 50 requests");
+}
+
+/// Half of the ids are bad: more than the calls suffice for.
+#[tokio::test]
+async fn innocent_request_is_not_failed_by_used_up_calls() {
+    let scene = Scene::new();
+    let first = scene.ask("first", &ids("other", 1));
+    scene.settle().await;
+    let mixed: Vec<String> = ids("bad", 49).into_iter().zip(ids("good", 49)).flat_map(|(a, b)| [a, b]).collect();
+    let wide = scene.ask("app", &mixed);
+    // Of the same caller, too.
+    let narrow = [scene.ask("app", &ids("good", 5)), scene.ask("other", &ids("good", 7))];
+    scene.settle().await;
+    drop(scene.end(first).await);
+    for asked in narrow {
+        let (answer, took) = scene.end(asked).await;
+        assert!(answer.is_ok() && took <= ms(2000), "{took:?}");
+    }
+    let (places, _) = rejected(scene.end(wide).await.0);
+    assert!(!places.is_empty() && places.iter().all(|place| place % 2 == 0), "{places:?}");
+}
+
+/// A client that leaves before its bad ids are found is found out all the same.
+#[tokio::test]
+async fn caller_that_hangs_up_is_kept_out_of_batches() {
+    let scene = Scene::new();
+    for round in 0..20 {
+        let hostile = scene.ask("hostile", &ids(&format!("bad-{round}"), 3));
+        let innocent = scene.ask("innocent", &[format!("good-{round}")]);
+        scene.pass(ms(100)).await;
+        hostile.abort();
+        assert!(scene.end(innocent).await.0.is_ok());
+    }
+    scene.pass(Duration::from_secs(2)).await;
+    let merged = |call: &&crate::rejecting::Seen| {
+        let is_bad = |bad: bool| call.queues.iter().any(|id| id.starts_with("bad") == bad);
+        is_bad(true) && is_bad(false)
+    };
+    let merged = scene.vendor.calls().iter().filter(merged).count();
+    assert!(merged <= 1, "{merged} calls of innocent requests were rejected");
+}
+
+#[tokio::test]
+async fn call_is_charged_to_its_only_caller() {
+    let scene = Scene::new();
+    let first = scene.ask("one", &ids("a", 1));
+    scene.settle().await;
+    let others = [scene.ask("two", &ids("b", 1)), scene.ask("three", &ids("c", 1))];
+    scene.settle().await;
+    drop(scene.end(first).await);
+    for asked in others {
+        drop(scene.end(asked).await);
+    }
+    let callers: Vec<_> = scene.vendor.calls().into_iter().map(|call| call.caller).collect();
+    assert_eq!(callers, [Some("one".to_owned()), None], "a merged call is charged to none of several");
+}
+
+/// A caller that asks twice in a `ttl` waits for its first answer only, and its part goes along with another's first call.
+#[tokio::test]
+async fn steady_caller_waits_for_its_first_answer_only() {
+    for period in [ms(200), ms(700), ms(1400), ms(1500)] {
+        let scene = Scene::new();
+        let mut waits = Vec::new();
+        for n in 0..60 {
+            let (answer, took) = scene.end(scene.ask("app", &ids("a", 2))).await;
+            assert!(answer.is_ok());
+            if took > Duration::ZERO {
+                waits.push(n);
+            }
+            scene.pass(period).await;
+        }
+        assert_eq!(waits, [0], "a request each {period:?}");
+    }
+}
+
+#[tokio::test]
+async fn hot_part_goes_along_in_the_first_call_of_another_caller() {
+    let scene = Scene::new();
+    drop(scene.end(scene.ask("app", &ids("a", 1))).await);
+    scene.pass(ms(1000)).await;
+    drop(scene.end(scene.ask("app", &ids("a", 1))).await);
+    scene.pass(ms(1000)).await;
+    drop(scene.end(scene.ask("other", &ids("b", 1))).await);
+    let last = scene.vendor.calls().pop().unwrap();
+    assert_eq!(last.queues, ["b-0", "a-0"]);
+}
+
+/// Two callers that ask for different queues of a shape come to share one call in each cycle, whatever their phases.
+#[tokio::test]
+async fn groups_of_one_shape_merge_whatever_their_phases() {
+    for phase in 0..50 {
+        let scene = Scene::new();
+        let phase = TTL * phase / 50;
+        let mut asked = Vec::new();
+        for step in 0..2400_u32 {
+            if step % 50 == 0 {
+                asked.push(scene.ask("one", &ids("a", 3)));
+            }
+            if ms(10) * step >= phase && step % 50 == 20 {
+                asked.push(scene.ask("two", &ids("b", 3)));
+            }
+            scene.pass(ms(10)).await;
+            asked.retain(|asked| !asked.is_finished());
+        }
+        let from = Moment::default().after(ms(1000) + phase + TTL * 2);
+        let until = from.after(TTL * 5);
+        let calls: Vec<_> =
+            scene.vendor.calls().into_iter().filter(|call| call.began >= from && call.began < until).collect();
+        let cycle = TTL - LATENCY * 5 / 4;
+        let most = (TTL * 5).as_secs_f64() / cycle.as_secs_f64();
+        assert!(calls.len() <= most.ceil() as usize + 1, "phase {phase:?}: {} calls", calls.len());
+        let both = calls.iter().filter(|call| call.queues.len() == 6).count();
+        assert_eq!(both, calls.len(), "phase {phase:?}: {calls:?}");
+    }
+}
+
+/// After a failure nothing is refreshed ahead until a request is answered.
+#[tokio::test]
+async fn failed_refresh_is_not_repeated_for_nobody() {
+    let scene = Scene::new();
+    for _ in 0..4 {
+        drop(scene.end(scene.ask("app", &ids("a", 1))).await);
+        scene.pass(ms(500)).await;
+    }
+    scene.vendor.fail(1);
+    let before = scene.vendor.calls().len();
+    scene.pass(Duration::from_secs(60)).await;
+    assert_eq!(scene.vendor.calls().len(), before + 1);
+}
+
+/// A part that is no longer hot causes no call, and nothing is tracked for ever.
+#[tokio::test]
+async fn refresh_ends_when_nobody_asks() {
+    let scene = Scene::new();
+    for _ in 0..4 {
+        drop(scene.end(scene.ask("app", &ids("a", 1))).await);
+        scene.pass(ms(500)).await;
+    }
+    let before = scene.vendor.calls().len();
+    scene.pass(Duration::from_secs(60)).await;
+    let more = scene.vendor.calls().len() - before;
+    assert!((1..=4).contains(&more), "{more} calls");
+}
+
+/// One queue of a watched set is deleted at the vendor: who does not ask for it goes on, at few calls.
+#[tokio::test]
+async fn deleted_queue_stops_only_requests_that_name_it() {
+    let scene = Scene::new();
+    let all = ids("queue", 30);
+    let mut seen = HashSet::new();
+    for step in 0..1200 {
+        if step == 300 {
+            scene.vendor.gone.lock().unwrap().push("queue-7".to_owned());
+        }
+        if step % 50 == 0 {
+            let narrow = scene.end(scene.ask("narrow", &all[10..])).await;
+            assert!(narrow.0.is_ok() && narrow.1 <= ms(2000), "{:?} at {step}", narrow.1);
+            match scene.end(scene.ask("wide", &all)).await.0 {
+                Ok(_) => assert!(step < 700, "{step}"),
+                answer => {
+                    let (places, _) = rejected(answer);
+                    seen.extend(places);
+                }
+            }
+        }
+        scene.pass(ms(10)).await;
+    }
+    assert_eq!(seen, HashSet::from([7]));
+    let calls = scene.vendor.calls().len();
+    assert!(calls <= 40, "{calls} calls in {:?}", scene.clock.now());
+}
