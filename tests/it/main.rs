@@ -10,6 +10,7 @@ mod counts;
 mod dashboard;
 mod docs;
 mod doubled_rows;
+mod envelopes;
 mod fault_catalogue;
 mod freshness;
 mod further;
