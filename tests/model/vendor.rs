@@ -14,9 +14,16 @@ use wesal_gateway::{
     upstream::{Answer, Budget, Called, Effort, Rejection, TargetState, UpstreamError, Vendor, VendorCall},
 };
 
-/// Queues that there may be, and one more that the vendor refuses.
+/// Queues that there may be, one more that the vendor rejects, and one for which it refuses our credentials.
 pub const QUEUES: usize = 7;
 pub const REFUSED: usize = QUEUES;
+pub const FOREIGN: usize = QUEUES + 1;
+/// Those that the restricted caller may see.
+pub const TENANT_QUEUES: usize = 3;
+/// A member of the envelope that the restricted caller must not see.
+pub const NOTE: &str = "for all to see";
+/// How long a refused target is left alone.
+const BACKOFF: Duration = Duration::from_secs(2);
 /// The vendor's budget at best, and how far it stretches a `ttl` when it is spent.
 pub const BURST: u32 = 4;
 pub const MAX_STRETCH: f64 = 2.5;
@@ -59,6 +66,8 @@ struct State {
     plans: VecDeque<Plan>,
     landings: Vec<Landing>,
     begun: u64,
+    /// Until when the foreign queue is left alone, once it was refused alone.
+    foreign_until: Option<Moment>,
 }
 
 pub fn id(queue: usize) -> QueueId {
@@ -77,9 +86,15 @@ pub fn id_member(route: Route) -> &'static str {
 impl Model {
     pub fn new(clock: ManualClock) -> Arc<Self> {
         let now = clock.now();
-        let queues = (0..=QUEUES).map(|_| vec![(now, Some(0))]).collect();
-        let state =
-            State { budgets: vec![(now, BURST)], queues, plans: VecDeque::new(), landings: Vec::new(), begun: 0 };
+        let queues = (0..=FOREIGN).map(|_| vec![(now, Some(0))]).collect();
+        let state = State {
+            budgets: vec![(now, BURST)],
+            queues,
+            plans: VecDeque::new(),
+            landings: Vec::new(),
+            begun: 0,
+            foreign_until: None,
+        };
         Arc::new(Self { clock, state: Mutex::new(state) })
     }
 
@@ -149,11 +164,18 @@ impl Model {
         if queues.is_empty() {
             return Ok(format!(r#"{{"data":{{{stamp}}},"success":true}}"#));
         }
-        let numbers: Vec<usize> = (0..=QUEUES).filter(|queue| queues.contains(&id(*queue))).collect();
+        let numbers: Vec<usize> = (0..=FOREIGN).filter(|queue| queues.contains(&id(*queue))).collect();
         assert_eq!(numbers.len(), queues.len(), "an id that nobody asked for, or one twice");
         if numbers.contains(&REFUSED) {
-            let words = "simulated".to_owned();
+            let words = format!("simulated {numbers:?}");
             return Err(UpstreamError::Rejected(Rejection { status: 400, code: None, words }));
+        }
+        if numbers.contains(&FOREIGN) {
+            if numbers.len() == 1 {
+                let now = self.clock.now();
+                self.state().foreign_until = Some(now.after(BACKOFF));
+            }
+            return Err(UpstreamError::TargetRefused { retry_after: BACKOFF });
         }
         // In an order of its own.
         let row = |queue: &usize| {
@@ -162,13 +184,20 @@ impl Model {
             Some(format!(r#"{{"{member}":"{}","version":{version},{stamp}}}"#, id(*queue).as_str()))
         };
         let rows: Vec<String> = numbers.iter().rev().filter_map(row).collect();
-        Ok(format!(r#"{{"data":{{"success":true,"result":[{}]}},"success":true}}"#, rows.join(",")))
+        Ok(format!(r#"{{"data":{{"success":true,"note":"{NOTE}","result":[{}]}},"success":true}}"#, rows.join(",")))
     }
 }
 
 impl Vendor for Model {
-    fn queue_target(&self, _: &Shape, _: &QueueId) -> TargetState {
-        TargetState::Allowed
+    fn queue_target(&self, _: &Shape, queue: &QueueId) -> TargetState {
+        if *queue != id(FOREIGN) {
+            return TargetState::Allowed;
+        }
+        match self.state().foreign_until {
+            None => TargetState::Allowed,
+            Some(until) if until <= self.clock.now() => TargetState::Suspect,
+            Some(until) => TargetState::Backoff(until.since(self.clock.now())),
+        }
     }
 
     fn call<'a>(&'a self, call: VendorCall<'a>) -> BoxFuture<'a, Called> {
