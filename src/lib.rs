@@ -7,9 +7,9 @@
 //! 1. [`server`] accepts, and bounds size and time; [`http`] gives the request its id and opens its log line.
 //! 2. Who calls ([`callers`]), 3. have they asked too often ([`limits`]): `http::admit`.
 //! 4. `http::extract` parses and validates into a typed [`model::Query`]. 5. May they ask this ([`callers`])?
-//! 6. [`fetch`] asks [`cache`]: which parts are held, and fresh enough? 7. What is not gathers in its shape's lane:
-//!    one group of calls in flight, the next gathering, each part fetched once for all who wait. Refused ones are taken
-//!    apart aside.
+//! 6. [`fetch`] asks [`cache`]: which parts are held, and fresh enough? 7. What is not is batched: one batch of a shape in
+//!    flight, the next gathering, each part fetched once for all requests that wait. A rejected call is dissolved into its
+//!    requests.
 //! 8. [`upstream`]: breaker, pause, login, budget, try, retry.
 //! 9. [`fetch`] keeps the parts, or falls back to what may be served stale, and puts the answer together.
 //! 10. [`http`] answers, or writes a problem document. 11. The log line closes with outcome and reason.
@@ -58,8 +58,9 @@
 //! *vendor*: the Wesal API. *caller*: an app with a key. *login*: ours with the vendor; *session*: a caller's.
 //! [`callers::ApiKey`] and [`model::PartKey`]: never a bare "key". *further* route: one that the reference does not know
 //! and the configuration names. *queue*: Wesal's. *part*: the smallest thing kept.
-//! *shape*: all of a query but the queues' ids. *lane*: where parts of one shape are fetched; *group*: those that are
-//! fetched together. *ahead*: before anybody has to wait. *stale*: always with its reason. *open*, of the breaker: tripped.
+//! *shape*: all of a query but the queues' ids. *batch*: parts of one shape that are fetched together. *rejected*: the vendor
+//! says that the request itself is wrong. *target*: the company, queue or path that a vendor call is for. *refresh-ahead*:
+//! fetching a hot part before it expires. *stale*: always with its reason. *open*, of the breaker: tripped.
 
 pub mod admin;
 pub mod cache;

@@ -3,10 +3,13 @@
 
 use crate::model::QueueId;
 
+/// Beside 2 × log2 of the number of ids.
+const MAX_MORE_CALLS: usize = 4;
+
 /// The most calls that one request for `ids` ids may cause once it was rejected (5.8): 2 × log2 n + 4.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "small")]
 pub(super) fn max_calls(ids: usize) -> usize {
-    (2.0 * (ids.max(1) as f64).log2()).floor() as usize + 4
+    (2.0 * (ids.max(1) as f64).log2()).floor() as usize + MAX_MORE_CALLS
 }
 
 /// What is left to try.
