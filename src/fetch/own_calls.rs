@@ -28,6 +28,8 @@ use crate::{
 
 /// Requests of one shape whose own calls are in progress at one time. Those that wait look at the cache again first.
 pub(super) const MAX_REQUESTS_PER_SHAPE: usize = 8;
+/// The same of one caller, so that no caller takes all of them.
+pub(super) const MAX_REQUESTS_PER_CALLER: usize = 2;
 /// Requests of one shape that are bisected at one time.
 pub(super) const MAX_BISECTIONS_PER_SHAPE: usize = 2;
 /// Requests whose own calls are in progress or wait, of all callers together.
@@ -39,7 +41,6 @@ const MAX_ISOLATED: usize = 10_000;
 pub(super) struct OwnCalls {
     fetcher: Arc<PartFetcher>,
     prefetcher: Arc<Prefetcher>,
-    /// One at a time for each caller and shape.
     of_caller: KeyedPermits<(Shape, CallerName)>,
     of_shape: KeyedPermits<Shape>,
     /// One at a time for each caller.
@@ -74,7 +75,7 @@ impl OwnCalls {
         Arc::new(Self {
             fetcher,
             prefetcher,
-            of_caller: KeyedPermits::new(1),
+            of_caller: KeyedPermits::new(MAX_REQUESTS_PER_CALLER),
             of_shape: KeyedPermits::new(MAX_REQUESTS_PER_SHAPE),
             bisections: KeyedPermits::new(1),
             bisections_of_shape: KeyedPermits::new(MAX_BISECTIONS_PER_SHAPE),
