@@ -106,7 +106,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        cache::{Phase, Stretch},
+        cache::Stretch,
         model::{CompanyId, Forwarded, PartId, Query, QueueId, Subject},
     };
 
@@ -123,7 +123,7 @@ mod tests {
 
     fn entry(content: &'static str, began: u64) -> Arc<Entry<&'static str>> {
         let began = Moment::default().after(Duration::from_secs(began));
-        Arc::new(Entry::new(content, began, Phase::Open, Arc::default(), Stretch::NONE))
+        Arc::new(Entry::new(content, began, None, Arc::default(), Stretch::NONE))
     }
 
     #[test]

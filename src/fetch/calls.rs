@@ -12,11 +12,12 @@ use arc_swap::ArcSwap;
 use super::{
     Policies,
     part::{Kept, Part},
+    policies::Phase,
     purges::{Epoch, Purged, Purges},
     rows::{Row, TakenApart, no_row_failed, take_apart},
 };
 use crate::{
-    cache::{Entry, Freshness, Interest, Phase, Policy, Store, Stretch, freshness},
+    cache::{Coverage, Entry, Freshness, Interest, Policy, Store, Stretch, freshness},
     clock::{Moment, SharedClock},
     model::{Interval, PartId, PartKey, QueueId, Shape},
     telemetry::{Metrics, Traces, events, traces::TracePoint},
@@ -165,7 +166,11 @@ impl Calls {
     /// How long a part of `shape` may be served.
     pub(super) fn policy(&self, shape: &Shape, kept: &Entry<Part>) -> Policy {
         let policies = self.policies.load();
-        kept.content.policy(policies.of(shape.route(), kept.phase), policies.negative_ttl())
+        let phase = kept.coverage.map_or(Phase::Open, |coverage| {
+            let age = self.clock.now().since(kept.began);
+            policies.phase(coverage.end, coverage.fetched(age, self.clock.wall()))
+        });
+        kept.content.policy(policies.of(shape.route(), phase), policies.negative_ttl())
     }
 
     /// From now on these hold, also for what is held.
@@ -234,14 +239,18 @@ impl Errand {
         let Called { result, effort, .. } = calls.vendor.call(self.call(queues)).await;
         let outcome = match result {
             Ok(answer) => {
-                let phase = calls.policies.load().phase(self.interval, answer.began_at);
+                let coverage = self.coverage(&answer);
                 let succeeded = queues.is_empty() || no_row_failed(&answer.body);
-                Ok(self.keep(&part, Part::document(answer.body, succeeded), answer.began, phase, epoch))
+                Ok(self.keep(&part, Part::document(answer.body, succeeded), answer.began, coverage, epoch))
             }
             Err(UpstreamError::Rejected(rejection)) => Ok(self.refuse(&part, rejection, epoch)),
             Err(error) => Err(self.failed(error, effort)),
         };
         Landed { outcomes: HashMap::from([(part, outcome)]), effort, ..Landed::default() }
+    }
+
+    fn coverage(&self, answer: &Answer) -> Option<Coverage> {
+        self.interval.map(|interval| Coverage::new(interval.end(), answer.began_at))
     }
 
     fn call<'a>(&'a self, queues: &'a [QueueId]) -> VendorCall<'a> {
@@ -278,7 +287,7 @@ impl Errand {
 
     /// What the vendor refuses is remembered, and takes the place of what was held until now.
     fn refuse(&self, part: &PartId, rejection: Rejection, epoch: Epoch) -> Kept {
-        self.keep(part, Part::Refused(rejection), self.calls.clock.now(), Phase::Open, epoch)
+        self.keep(part, Part::Refused(rejection), self.calls.clock.now(), None, epoch)
     }
 
     fn fail(&self, queues: Vec<QueueId>, error: UpstreamError, landed: &mut Landed) {
@@ -288,7 +297,7 @@ impl Errand {
 
     /// Puts each row of an answer, or its absence, where it belongs.
     fn sort(&self, queues: &[QueueId], answer: &Answer, epoch: Epoch, landed: &mut Landed) {
-        let phase = self.calls.policies.load().phase(self.interval, answer.began_at);
+        let coverage = self.coverage(answer);
         let route = self.shape.route();
         let Some(TakenApart { frame, mut rows, doubtful, is_anothers }) = take_apart(route, &answer.body, queues)
         else {
@@ -308,7 +317,7 @@ impl Errand {
                 None => Part::Absent { frame: Arc::clone(&frame) },
             };
             let part = PartId::Queue(queue.clone());
-            let kept = self.keep(&part, content, answer.began, phase, epoch);
+            let kept = self.keep(&part, content, answer.began, coverage, epoch);
             landed.outcomes.insert(part, Ok(kept));
         }
     }
@@ -321,9 +330,9 @@ impl Errand {
         landed.outcomes.extend(queues.map(|queue| (PartId::Queue(queue.clone()), Err(Miss::Whole))));
     }
 
-    fn keep(&self, part: &PartId, content: Part, began: Moment, phase: Phase, epoch: Epoch) -> Kept {
+    fn keep(&self, part: &PartId, content: Part, began: Moment, coverage: Option<Coverage>, epoch: Epoch) -> Kept {
         let interest = self.interests.get(part).cloned().unwrap_or_default();
-        let kept = content.kept(began, phase, interest, self.calls.stretch());
+        let kept = content.kept(began, coverage, interest, self.calls.stretch());
         self.calls.hold(&self.shape.part(part.clone()), &kept, epoch);
         kept
     }

@@ -4,6 +4,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     assemble::Slot,
@@ -34,6 +35,8 @@ pub(super) struct Together {
     ttl_until: Moment,
     /// The same, `ttl`s being stretched as far as they were.
     fresh_until: Moment,
+    /// The wall clock's lead over `Moment`s, if the two ends depend on the date.
+    lead: Option<Lead>,
     stretch: Stretch,
     /// Under which policies all this was worked out.
     policies: u64,
@@ -54,7 +57,9 @@ impl Together {
             };
             parts.iter().map(end).min()
         };
+        let dated = parts.iter().any(|(_, kept)| kept.coverage.is_some());
         Some(Self {
+            lead: dated.then(|| Lead { now: calls.clock.now(), wall: calls.clock.wall() }),
             oldest: parts.iter().map(|(_, kept)| kept.began).min()?,
             ttl_until: until(&|_| Stretch::NONE)?,
             fresh_until: until(&|kept| kept.stretch.at_least(stretch))?,
@@ -72,7 +77,7 @@ impl Together {
     /// The answer, if it still is what would be put together now. Notes the interest in its parts.
     pub(super) fn serve(&self, calls: &Calls) -> Option<Served> {
         let now = calls.clock.now();
-        if !self.holds(now, calls.stretch(), calls.policies_number()) {
+        if !self.holds(now, calls.stretch(), calls.policies_number()) || self.clock_went_back(calls) {
             return None;
         }
         if self.noted.is_over(NOTE_EACH, now) {
@@ -98,6 +103,29 @@ impl Together {
             && stretch == self.stretch
             && policies == self.policies
             && !self.parts.iter().any(|(_, part)| part.has_left())
+    }
+}
+
+impl Together {
+    /// Whether the wall clock was set back since: what was settled by it may be open.
+    fn clock_went_back(&self, calls: &Calls) -> bool {
+        self.lead.as_ref().is_some_and(|lead| lead.has_shrunk(calls.clock.now(), calls.clock.wall()))
+    }
+}
+
+/// What both clocks said in one moment.
+struct Lead {
+    now: Moment,
+    wall: Timestamp,
+}
+
+impl Lead {
+    /// How far NTP may slow the wall clock before the date counts as set back.
+    const TOLERANCE: SignedDuration = SignedDuration::from_secs(1);
+
+    fn has_shrunk(&self, now: Moment, wall: Timestamp) -> bool {
+        let passed = SignedDuration::try_from(now.since(self.now)).unwrap_or(SignedDuration::MAX);
+        passed.saturating_sub(wall.duration_since(self.wall)) > Self::TOLERANCE
     }
 }
 
