@@ -35,8 +35,22 @@ const NEVER: u64 = u64::MAX;
 
 impl<T> Entry<T> {
     /// An entry that is to be held.
-    pub fn new(content: T, began: Moment, coverage: Option<Coverage>, interest: Arc<Interest>, stretch: Stretch) -> Self {
-        Self { content, began, coverage, interest, stretch, left: AtomicBool::new(false), purged: AtomicU64::new(NEVER) }
+    pub fn new(
+        content: T,
+        began: Moment,
+        coverage: Option<Coverage>,
+        interest: Arc<Interest>,
+        stretch: Stretch,
+    ) -> Self {
+        Self {
+            content,
+            began,
+            coverage,
+            interest,
+            stretch,
+            left: AtomicBool::new(false),
+            purged: AtomicU64::new(NEVER),
+        }
     }
 
     /// Whether it is held no more, or no more as it was: a newer one took its place, it was dropped, or purged. What was

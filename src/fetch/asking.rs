@@ -12,14 +12,14 @@ use super::{
     demand::Demand,
     lanes::{Joined, Lanes, Lost},
     part::Kept,
-    question::Question,
+    prepared_query::PreparedQuery,
     served::{Failure, FetchError, Forwarded, Served},
     unanswered::{Unanswered, lost, refusal},
 };
 use crate::{
     cache::Freshness,
     clock::{Moment, before},
-    model::{PartId, Query, Shape},
+    model::{PartId, Shape},
     telemetry::traces::RequestSpan,
     upstream::{Effort, Patience, UpstreamError},
 };
@@ -28,7 +28,7 @@ use crate::{
 pub(super) struct Asking<'a> {
     calls: &'a Calls,
     lanes: &'a Arc<Lanes>,
-    query: &'a Query,
+    query: &'a PreparedQuery,
     shape: &'a Shape,
     demand: Demand,
     /// Whether rows that cannot be told apart may be passed on together.
@@ -46,13 +46,22 @@ impl<'a> Asking<'a> {
     pub(super) fn new(
         calls: &'a Calls,
         lanes: &'a Arc<Lanes>,
-        question: &'a Question,
+        query: &'a PreparedQuery,
         demand: Demand,
         may_be_whole: bool,
     ) -> Self {
-        let Question { query, shape, .. } = question;
         let since = calls.clock.now();
-        Self { calls, lanes, query, shape, demand, may_be_whole, since, effort: Effort::default(), error: None }
+        Self {
+            calls,
+            lanes,
+            query,
+            shape: query.shape(),
+            demand,
+            may_be_whole,
+            since,
+            effort: Effort::default(),
+            error: None,
+        }
     }
 
     /// The answer, put together from these parts, and how each of them came.
@@ -63,9 +72,9 @@ impl<'a> Asking<'a> {
     ) -> Result<(Served, Vec<Slot>), Unanswered> {
         let mut slots: Vec<Slot> = ids.into_iter().map(|id| self.look(id)).collect();
         // Before anything is spent on the rest of a question that is refused all the same.
-        refusal(self.query, &slots, self.effort)?;
+        refusal(self.query.queues(), &slots, self.effort)?;
         if self.fetch_unless_refused(&mut slots, span).await? {
-            refusal(self.query, &slots, self.effort)?;
+            refusal(self.query.queues(), &slots, self.effort)?;
             // The wait took its time for what was held all along too.
             if self.judge_anew(&mut slots) {
                 self.fetch_unless_refused(&mut slots, span).await?;
@@ -74,7 +83,7 @@ impl<'a> Asking<'a> {
                 let error = self.error.take().unwrap_or(FetchError::Upstream(UpstreamError::Timeout));
                 self.fall_back(&mut slots, &error)?;
             }
-            refusal(self.query, &slots, self.effort)?;
+            refusal(self.query.queues(), &slots, self.effort)?;
         }
         let served = assemble(self.calls, &slots, self.effort).ok_or_else(|| Unanswered::Failed(lost()))?;
         Ok((served, slots))
@@ -133,7 +142,7 @@ impl<'a> Asking<'a> {
     async fn fetch_unless_refused(&mut self, slots: &mut [Slot], span: &mut RequestSpan) -> Result<bool, Unanswered> {
         let fetched = self.fetch(slots, span).await;
         if fetched.is_err() {
-            refusal(self.query, slots, self.effort)?;
+            refusal(self.query.queues(), slots, self.effort)?;
         }
         fetched
     }
@@ -160,7 +169,7 @@ impl<'a> Asking<'a> {
             return Err(self.failed(FetchError::NotHeld));
         }
         let wanted = Wanted { parts, patience, askers: 1, asker: span.point() };
-        match self.lanes.join(self.shape, self.query.interval(), wanted, self.demand) {
+        match self.lanes.join(self.shape, self.query.interval, wanted, self.demand) {
             // A refresh that found no room runs a little later.
             _ if !must_wait => Ok(false),
             Ok(joined) => self.wait(joined, slots, span).await.map(|()| true),

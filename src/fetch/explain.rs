@@ -78,7 +78,7 @@ impl Parts {
     /// What would become of `query` if it were asked now. Looks at all that is held: not for a thread that answers.
     pub fn explain(&self, query: &Query) -> Explained {
         let (calls, shape) = (&self.calls, query.shape());
-        let ids = parts_of(query, self.is_whole(&shape));
+        let ids = parts_of(query.queues(), self.is_whole(&shape));
         let held = self.held_of(ids.iter().map(|id| shape.part(id.clone())).collect());
         let coming = self.lanes.under_way(&shape, &ids);
         let mut waits = false;

@@ -16,10 +16,10 @@ mod lanes;
 mod part;
 mod parts;
 mod policies;
+mod prepared_query;
 #[cfg(any(test, fuzzing))]
 mod properties;
 mod purges;
-mod question;
 mod readiness;
 mod rows;
 mod served;
@@ -32,9 +32,9 @@ pub use figures::{QueueFigures, Watched};
 pub use lanes::{Full, Lost};
 pub use parts::{Held, Parts};
 pub use policies::Policies;
+pub use prepared_query::PreparedQuery;
 #[cfg(any(test, fuzzing))]
 pub(crate) use properties::vendor_answer;
 pub use purges::Purge;
-pub use question::Question;
 pub use readiness::Readiness;
 pub use served::{Failure, FetchError, Forwarded, Found, Served, Tally};

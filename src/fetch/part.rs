@@ -48,7 +48,13 @@ impl Part {
     }
 
     /// Its entry, for a call that began at `began`.
-    pub(super) fn kept(self, began: Moment, coverage: Option<Coverage>, interest: Arc<Interest>, stretch: Stretch) -> Kept {
+    pub(super) fn kept(
+        self,
+        began: Moment,
+        coverage: Option<Coverage>,
+        interest: Arc<Interest>,
+        stretch: Stretch,
+    ) -> Kept {
         Arc::new(Entry::new(self, began, coverage, interest, stretch))
     }
 

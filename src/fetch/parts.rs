@@ -13,8 +13,8 @@ use super::{
     demand::Demand,
     ids::{parts_of, whole},
     lanes::{Lanes, most_lanes},
+    prepared_query::{PreparedQuery, QueryCache},
     purges::Purges,
-    question::{Question, Questions},
     served::{Failure, Found, Served},
     together::Together,
     unanswered::{Unanswered, lost},
@@ -39,7 +39,7 @@ const LAST_WORD: Duration = Duration::from_millis(100);
 pub struct Parts {
     pub(super) calls: Arc<Calls>,
     pub(super) lanes: Arc<Lanes>,
-    questions: Questions,
+    queries: QueryCache,
     whole: Mutex<HashMap<Shape, Moment>>,
 }
 
@@ -54,8 +54,8 @@ pub struct Held {
     pub stretch: f64,
 }
 
-/// The share of `cache.capacity` that questions and their answers put together may take; the rest is for the parts.
-const SHARE_OF_QUESTIONS: u64 = 6;
+/// The share of `cache.capacity` for prepared queries and assembled answers: one in this many bytes. The rest is for parts.
+const QUERY_CACHE_DIVISOR: u64 = 6;
 
 impl Parts {
     /// Nothing is held yet.
@@ -69,7 +69,7 @@ impl Parts {
         let policies = Policies::new(config);
         let capacity = config.cache.capacity.bytes();
         let calls = Arc::new(Calls {
-            store: Store::new(capacity - capacity / SHARE_OF_QUESTIONS),
+            store: Store::new(capacity - capacity / QUERY_CACHE_DIVISOR),
             policies: ArcSwap::from_pointee(policies),
             policies_number: AtomicU64::new(0),
             purges: Purges::default(),
@@ -81,8 +81,8 @@ impl Parts {
             metrics,
             traces,
         });
-        let questions = Questions::new(capacity / SHARE_OF_QUESTIONS);
-        Self { lanes: Lanes::new(Arc::clone(&calls), most_lanes(config)), calls, questions, whole: Mutex::default() }
+        let queries = QueryCache::new(capacity / QUERY_CACHE_DIVISOR);
+        Self { lanes: Lanes::new(Arc::clone(&calls), most_lanes(config)), calls, queries, whole: Mutex::default() }
     }
 
     /// From now on the freshness and the limits of `config` hold, also for what is held.
@@ -95,46 +95,46 @@ impl Parts {
         }
     }
 
-    /// The question that is asked in these words; `read` makes it of them where they were not heard lately.
-    pub fn question<E>(&self, words: &[u8], read: impl FnOnce() -> Result<Query, E>) -> Result<Arc<Question>, E> {
-        self.questions.get(words, self.calls.clock.now(), read)
+    /// Returns the query of `key`; `read` parses it if no recent request had this key.
+    pub fn prepare<E>(&self, key: &[u8], read: impl FnOnce() -> Result<Query, E>) -> Result<Arc<PreparedQuery>, E> {
+        self.queries.get(key, self.calls.clock.now(), read)
     }
 
-    /// The answer to `question`. Whether the caller may have it must have been decided before.
+    /// The answer to `query`. Whether the caller may have it must have been decided before.
     ///
     /// `may_be_whole` says whether rows that cannot be told apart may be passed on together: not to a caller that may see
     /// some queues only. `span` is the request's: the fetches that it asks for or waits for are told there.
     pub async fn get(
         &self,
-        question: &Arc<Question>,
+        query: &Arc<PreparedQuery>,
         demand: Demand,
         may_be_whole: bool,
         span: &mut RequestSpan,
     ) -> Result<Served, Failure> {
-        let known = if demand == Demand::default() { question.answer(&self.calls) } else { None };
+        let known = if demand == Demand::default() { query.answer(&self.calls) } else { None };
         let served = match known {
             Some(served) => served,
             // Boxed, so that the future of an answer from memory is small.
-            None => Box::pin(self.find(question, demand, may_be_whole, span)).await?,
+            None => Box::pin(self.find(query, demand, may_be_whole, span)).await?,
         };
         let saved = served.effort.calls == 0;
-        self.calls.metrics.answer(question.shape.route(), served.parts.counts(), saved);
+        self.calls.metrics.answer(query.shape.route(), served.parts.counts(), saved);
         Ok(served)
     }
 
     async fn find(
         &self,
-        question: &Arc<Question>,
+        query: &Arc<PreparedQuery>,
         demand: Demand,
         may_be_whole: bool,
         span: &mut RequestSpan,
     ) -> Result<Served, Failure> {
-        let Question { query, shape, .. } = question.as_ref();
-        let ids = parts_of(query, may_be_whole && self.is_whole(shape));
-        let answered = match self.answer(question, ids, demand, may_be_whole, span).await {
+        let shape = query.shape();
+        let ids = parts_of(query.queues(), may_be_whole && self.is_whole(shape));
+        let answered = match self.answer(query, ids, demand, may_be_whole, span).await {
             Err(Unanswered::NotTakenApart) => {
                 self.make_whole(shape.clone());
-                self.answer(question, vec![whole(query)], demand, may_be_whole, span).await
+                self.answer(query, vec![whole(query.queues())], demand, may_be_whole, span).await
             }
             other => other,
         };
@@ -153,14 +153,14 @@ impl Parts {
     /// What the parts that are held take, in bytes, and how many there are; and how far `ttl`s stretch now.
     pub fn held(&self) -> Held {
         let (bytes, parts) = self.calls.store.size();
-        Held { bytes: bytes + self.questions.bytes(), parts, stretch: self.calls.stretch().times() }
+        Held { bytes: bytes + self.queries.bytes(), parts, stretch: self.calls.stretch().times() }
     }
 
     /// Gives memory back. To be called about each second.
     pub fn tidy(&self) {
         let now = self.calls.clock.now();
         self.calls.store.tidy();
-        self.questions.tidy();
+        self.queries.tidy();
         self.whole().retain(|_, until| now < *until);
     }
 
@@ -168,27 +168,27 @@ impl Parts {
     /// about each minute.
     pub fn sweep(&self) {
         self.calls.store.sweep(|key, kept| !matches!(self.calls.judge(key, kept), Freshness::Gone));
-        self.questions.sweep(&self.calls);
+        self.queries.sweep(&self.calls);
         self.tidy();
     }
 
     async fn answer(
         &self,
-        question: &Arc<Question>,
+        query: &Arc<PreparedQuery>,
         ids: Vec<PartId>,
         demand: Demand,
         may_be_whole: bool,
         span: &mut RequestSpan,
     ) -> Result<Served, Unanswered> {
         let now = self.calls.clock.now();
-        let asking = Asking::new(&self.calls, &self.lanes, question, demand, may_be_whole);
+        let asking = Asking::new(&self.calls, &self.lanes, query, demand, may_be_whole);
         let (served, slots) = asking.answer(ids, span).await?;
         // Rows that cannot be told apart are not for everybody who asks this.
         let apart = !slots.iter().any(|slot| matches!(slot.key.part, PartId::Set(_)));
         if let (Found::Hit { .. }, true) = (served.found, apart)
             && let Some(together) = Together::new(&self.calls, &served, slots, now)
         {
-            self.questions.answered(question, together);
+            self.queries.answered(query, together);
         }
         Ok(served)
     }

@@ -5,7 +5,7 @@ use super::{
     served::{Failure, FetchError},
 };
 use crate::{
-    model::{PartId, Query},
+    model::{PartId, QueueId},
     upstream::Effort,
 };
 
@@ -17,14 +17,14 @@ pub(super) enum Unanswered {
 }
 
 /// One refused part refuses the query. A queue's places are told as the caller counts them.
-pub(super) fn refusal(query: &Query, slots: &[Slot], effort: Effort) -> Result<(), Unanswered> {
+pub(super) fn refusal(asked: &[QueueId], slots: &[Slot], effort: Effort) -> Result<(), Unanswered> {
     let mut rejection = None;
     let mut queues = Vec::new();
     for slot in slots.iter().filter(|slot| !slot.must_be_fetched()) {
         let Some(Part::Refused(why)) = slot.kept.as_ref().map(|kept| &kept.content) else { continue };
         rejection.get_or_insert_with(|| why.clone());
         if let PartId::Queue(refused) = &slot.key.part {
-            queues.extend(query.queues().iter().enumerate().filter(|(_, queue)| *queue == refused).map(|(i, _)| i));
+            queues.extend(asked.iter().enumerate().filter(|(_, queue)| *queue == refused).map(|(i, _)| i));
         }
     }
     match rejection {

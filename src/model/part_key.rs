@@ -99,11 +99,10 @@ impl PartKey {
     /// Bytes that it takes in memory. A shape is counted whole for each of its parts: which of them share it is not
     /// known here.
     pub fn weight(&self) -> usize {
-        let id = |id: &QueueId| id.as_str().len() + ALLOCATION;
         let ids = match &self.part {
             PartId::Document => 0,
-            PartId::Queue(queue) => id(queue),
-            PartId::Set(queues) => queues.iter().map(id).sum(),
+            PartId::Queue(queue) => queue.weight(),
+            PartId::Set(queues) => queues.iter().map(QueueId::weight).sum(),
         };
         self.shape.weight() + ids
     }

@@ -433,7 +433,10 @@ async fn corrected_wall_clock_reopens_an_interval() {
         world.post(PERFORMANCE, &body).await.ok();
     }
     world.advance(secs(60));
-    assert!(cache_status(&world.post(PERFORMANCE, &body).await.ok()).starts_with("hit; ttl=21"), "settled, as it seems");
+    assert!(
+        cache_status(&world.post(PERFORMANCE, &body).await.ok()).starts_with("hit; ttl=21"),
+        "settled, as it seems"
+    );
     world.clock.step_wall(-three_days);
     // Beyond the `ttl` of 30 s and the 30 s of stale-while-revalidate.
     let answer = world.post(PERFORMANCE, &body).await.ok();

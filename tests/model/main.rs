@@ -21,7 +21,7 @@ use vendor::{BURST, Landing, MAX_STRETCH, Model, Outcome, Plan, QUEUES, REFUSED,
 use wesal_gateway::{
     clock::{Clock, ManualClock, Moment},
     config::{Config, FreshnessConfig},
-    fetch::{Demand, Failure, FetchError, Found, Parts, Question, Served},
+    fetch::{Demand, Failure, FetchError, Found, Parts, PreparedQuery, Served},
     model::{CompanyId, Figures, Forwarded, Interval, Query, QueuesQuery, Route, Subject},
     telemetry::{Metrics, Traces, traces::RequestSpan},
     upstream::UpstreamError,
@@ -164,7 +164,7 @@ impl Day {
         let (parts, clock) = (Arc::clone(&self.parts), self.clock.clone());
         let demand = Demand { max_age, only_if_cached: false };
         let words = format!("{asked:?}");
-        let question: Result<Arc<Question>, ()> = parts.question(words.as_bytes(), || Ok(asked.query()));
+        let question: Result<Arc<PreparedQuery>, ()> = parts.prepare(words.as_bytes(), || Ok(asked.query()));
         let answer = async move {
             let answer = parts.get(&question.unwrap(), demand, true, &mut RequestSpan::default()).await;
             (answer, clock.now())
