@@ -40,6 +40,7 @@ pub(super) fn authenticate(
         .acquaintance
         .identify(&known.callers, &app.sessions, credential, now)
         .map_err(|failure| refuse(app, known, peer.address(headers), failure))?;
+    peer.becomes_known();
     count(app, known, &identity.caller, line)?;
     Ok(identity)
 }
