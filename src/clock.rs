@@ -12,11 +12,16 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-/// A point on a clock that never goes back; only its distance to another means something.
+/// A point on a clock that never goes back; only its distance to another means something. Every clock starts at
+/// [`Moment::START`]. The default value means "never" and lies before the start by more than the longest duration that a
+/// setting accepts (ten years), so that anything dated by it counts as expired.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(Duration);
 
 impl Moment {
+    /// Where every clock starts: 20 years after the default value.
+    pub const START: Self = Self(Duration::from_secs(20 * 365 * 86_400));
+
     /// How long after `earlier` this is; zero if it is not after.
     pub fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
@@ -27,12 +32,12 @@ impl Moment {
         Self(self.0.saturating_add(by))
     }
 
-    /// Nanoseconds since the clock was made.
+    /// Nanoseconds since the default value.
     pub fn as_nanos(self) -> u64 {
         u64::try_from(self.0.as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// The moment so many nanoseconds after the clock was made.
+    /// The moment so many nanoseconds after the default value.
     pub fn from_nanos(nanos: u64) -> Self {
         Self(Duration::from_nanos(nanos))
     }
@@ -85,21 +90,34 @@ impl governor::clock::Clock for GcraClock {
     }
 }
 
-/// The machine's own time.
+/// The machine's own time. Its moments count while the machine is suspended (`CLOCK_BOOTTIME`), so that a part ages during
+/// a suspension. Timers of the runtime do not count it (`CLOCK_MONOTONIC`), so every sleep is cut into pieces of at most
+/// [`MAX_TIMER`](Self::MAX_TIMER): after a resume, a wait that is due ends within that time.
+#[derive(Clone, Copy)]
 pub struct SystemClock {
-    start: tokio::time::Instant,
+    boot_time_at_start: Duration,
 }
 
 impl SystemClock {
-    /// A clock whose moments count from now.
+    /// The longest timer of the runtime that one sleep uses.
+    const MAX_TIMER: Duration = Duration::from_secs(10);
+
+    /// A clock that starts now.
     pub fn new() -> Self {
-        Self { start: tokio::time::Instant::now() }
+        Self { boot_time_at_start: boot_time() }
     }
 
     /// The same, as it is handed around.
     pub fn shared() -> SharedClock {
         Arc::new(Self::new())
     }
+}
+
+/// The time since the machine started, suspension included.
+fn boot_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    // The clock counts up from zero, so neither conversion fails.
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
 impl Default for SystemClock {
@@ -110,7 +128,7 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Moment {
-        Moment(self.start.elapsed())
+        Moment::START.after(boot_time().saturating_sub(self.boot_time_at_start))
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the system")]
@@ -119,9 +137,16 @@ impl Clock for SystemClock {
     }
 
     fn sleep_until(&self, moment: Moment) -> Pause {
-        // Timers have an end; who sleeps longer than a year is woken then, and looks again.
-        let far = Duration::from_secs(86_400 * 365);
-        Box::pin(tokio::time::sleep(moment.since(self.now()).min(far)))
+        let clock = *self;
+        Box::pin(async move {
+            loop {
+                let left = moment.since(clock.now());
+                if left.is_zero() {
+                    return;
+                }
+                tokio::time::sleep(left.min(Self::MAX_TIMER)).await;
+            }
+        })
     }
 }
 
@@ -138,7 +163,6 @@ impl ManualClock {
     /// A clock that stands at `start`.
     pub fn at(start: Timestamp) -> Self {
         Self {
-            // Not zero: a moment before the first one can then be told from the first one.
             elapsed: watch::Sender::new(Duration::from_secs(1)),
             start,
             sleepers: watch::Sender::new(0),
@@ -174,7 +198,7 @@ impl Drop for Asleep {
 
 impl Clock for ManualClock {
     fn now(&self) -> Moment {
-        Moment(*self.elapsed.borrow())
+        Moment::START.after(*self.elapsed.borrow())
     }
 
     fn wall(&self) -> Timestamp {
@@ -189,7 +213,8 @@ impl Clock for ManualClock {
         Box::pin(async move {
             counter.send_modify(|n| *n += 1);
             let _asleep = Asleep(counter);
-            if elapsed.wait_for(|now| *now >= moment.0).await.is_err() {
+            let due = moment.since(Moment::START);
+            if elapsed.wait_for(|now| *now >= due).await.is_err() {
                 // The clock is gone: time never comes.
                 std::future::pending::<()>().await;
             }
@@ -212,6 +237,34 @@ mod tests {
         assert!(!later.is_finished());
         clock.advance(Duration::from_secs(3));
         later.await.unwrap();
+    }
+
+    #[test]
+    fn default_moment_is_older_than_any_setting() {
+        let ten_years = Duration::from_secs(10 * 365 * 86_400);
+        for clock in [SystemClock::shared(), Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH)) as SharedClock] {
+            assert!(clock.now().since(Moment::default()) > ten_years);
+        }
+    }
+
+    #[test]
+    fn system_clock_reads_the_boot_time() {
+        let clock = SystemClock { boot_time_at_start: Duration::ZERO };
+        let since_boot = || boot_time();
+        let (before, now, after) = (since_boot(), clock.now().since(Moment::START), since_boot());
+        assert!(before <= now && now <= after, "{before:?} {now:?} {after:?}");
+    }
+
+    /// Pauses the runtime's timers, which then advance by themselves: the boot time stands still beside them, as the
+    /// runtime's timers do beside the boot time in a suspension.
+    #[tokio::test(start_paused = true)]
+    async fn system_clock_sleep_rechecks_the_boot_time() {
+        let started = tokio::time::Instant::now();
+        let clock = SystemClock::new();
+        let moment = clock.now().after(Duration::from_millis(20));
+        clock.sleep_until(moment).await;
+        assert!(clock.now() >= moment, "the sleep ended with the runtime's timer");
+        assert!(started.elapsed() >= Duration::from_millis(20));
     }
 
     #[tokio::test]

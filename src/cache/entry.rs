@@ -1,9 +1,13 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::{Interest, Stretch};
@@ -15,8 +19,8 @@ pub struct Entry<T> {
     pub content: T,
     /// When the vendor call began, for age.
     pub began: Moment,
-    /// How much its content could still change then.
-    pub phase: Phase,
+    /// The interval that the content covers, if it covers one.
+    pub coverage: Option<Coverage>,
     /// Who asked for it.
     pub interest: Arc<Interest>,
     /// How far its `ttl` was stretched when it came: it is fresh for at least that long, so that who fetches ahead knows
@@ -31,8 +35,22 @@ const NEVER: u64 = u64::MAX;
 
 impl<T> Entry<T> {
     /// An entry that is to be held.
-    pub fn new(content: T, began: Moment, phase: Phase, interest: Arc<Interest>, stretch: Stretch) -> Self {
-        Self { content, began, phase, interest, stretch, left: AtomicBool::new(false), purged: AtomicU64::new(NEVER) }
+    pub fn new(
+        content: T,
+        began: Moment,
+        coverage: Option<Coverage>,
+        interest: Arc<Interest>,
+        stretch: Stretch,
+    ) -> Self {
+        Self {
+            content,
+            began,
+            coverage,
+            interest,
+            stretch,
+            left: AtomicBool::new(false),
+            purged: AtomicU64::new(NEVER),
+        }
     }
 
     /// Whether it is held no more, or no more as it was: a newer one took its place, it was dropped, or purged. What was
@@ -58,15 +76,28 @@ impl<T> Entry<T> {
     }
 }
 
-/// How much a part's content could still change when its call began; what was settled may be held longer.
+/// An interval of dates that a part's content covers, and the date of its fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// At any time.
-    Open,
-    /// Late corrections only.
-    Closed,
-    /// Not any more.
-    Settled,
+pub struct Coverage {
+    /// The end of the interval.
+    pub end: Timestamp,
+    /// The wall-clock time when the part's vendor call began. The wall clock may have been wrong then.
+    fetched: Timestamp,
+}
+
+impl Coverage {
+    /// An interval that ends at `end`, in an answer to a call that began at `fetched` by the wall clock.
+    pub fn new(end: Timestamp, fetched: Timestamp) -> Self {
+        Self { end, fetched }
+    }
+
+    /// The date of the fetch of a part of this `age`. Two clocks must agree that the fetch was late: the wall clock at the
+    /// fetch, and the present wall clock less the part's age. The earlier date counts, so that a wall clock that was ahead
+    /// for a while has no effect after it is set right.
+    pub fn fetched(&self, age: Duration, wall: Timestamp) -> Timestamp {
+        let age = SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX);
+        self.fetched.min(wall.saturating_sub(age).unwrap_or(Timestamp::MIN))
+    }
 }
 
 /// What can say how much memory it takes.

@@ -28,6 +28,7 @@ impl Interest {
     pub fn is_steady(&self, now: Moment, window: Duration) -> bool {
         let before = self.before.load(Ordering::Relaxed);
         let window = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
+        // Zero is the default: there was no earlier request.
         before > 0 && now.as_nanos().saturating_sub(before) <= window
     }
 }

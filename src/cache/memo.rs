@@ -1,6 +1,9 @@
-use std::{borrow::Borrow, hash::Hash, sync::Arc};
+use std::{
+    borrow::Borrow,
+    hash::{BuildHasher, Hash, RandomState},
+    sync::Arc,
+};
 
-use foldhash::quality::RandomState;
 use moka::{policy::EvictionPolicy, sync::Cache};
 
 use super::Weigh;
@@ -8,8 +11,14 @@ use super::Weigh;
 /// Results that are cheaper to find again than to work out again, within a bound of bytes. Whether one still holds is
 /// for who asks to say.
 pub struct Memo<K: Hash + Eq + Send + Sync + 'static, V: Send + Sync + 'static> {
-    // Keys can be long, and are hashed at each request: the standard hasher would cost more than all else here.
-    results: Cache<K, Arc<V>, RandomState>,
+    /// By the hash of their keys, for the reason that [`Store`](super::Store) has: moka keeps removed keys.
+    results: Cache<u64, Arc<Remembered<K, V>>>,
+    keys: RandomState,
+}
+
+struct Remembered<K, V> {
+    key: K,
+    result: Arc<V>,
 }
 
 /// What becomes of a result.
@@ -23,16 +32,15 @@ pub enum Kept {
     No,
 }
 
-impl<K: Hash + Eq + Clone + Weigh + Send + Sync + 'static, V: Weigh + Send + Sync + 'static> Memo<K, V> {
+impl<K: Hash + Eq + Weigh + Send + Sync + 'static, V: Weigh + Send + Sync + 'static> Memo<K, V> {
     /// Holds at most `capacity` bytes.
     pub fn new(capacity: u64) -> Self {
-        let weight = |key: &K, result: &Arc<V>| u32::try_from(key.weight() + result.weight()).unwrap_or(u32::MAX);
-        let results = Cache::builder()
-            .max_capacity(capacity)
-            .weigher(weight)
-            .eviction_policy(EvictionPolicy::lru())
-            .build_with_hasher(RandomState::default());
-        Self { results }
+        let weight = |_: &u64, held: &Arc<Remembered<K, V>>| {
+            u32::try_from(held.key.weight() + held.result.weight()).unwrap_or(u32::MAX)
+        };
+        let results =
+            Cache::builder().max_capacity(capacity).weigher(weight).eviction_policy(EvictionPolicy::lru()).build();
+        Self { results, keys: RandomState::new() }
     }
 
     /// What was worked out for `key`.
@@ -40,12 +48,13 @@ impl<K: Hash + Eq + Clone + Weigh + Send + Sync + 'static, V: Weigh + Send + Syn
     where
         K: Borrow<Q>,
     {
-        self.results.get(key)
+        let held = self.results.get(&self.keys.hash_one(key))?;
+        (held.key.borrow() == key).then(|| Arc::clone(&held.result))
     }
 
     /// Remembers `result` for `key`.
     pub fn put(&self, key: K, result: Arc<V>) {
-        self.results.insert(key, result);
+        self.results.insert(self.keys.hash_one(&key), Arc::new(Remembered { key, result }));
     }
 
     /// Bytes that the results take, as of the last [`tidy`](Self::tidy).
@@ -56,11 +65,11 @@ impl<K: Hash + Eq + Clone + Weigh + Send + Sync + 'static, V: Weigh + Send + Syn
     /// Looks at each: forgets it, or has it weighed anew, where it has changed. To be called now and then; it takes as
     /// long as there are results.
     pub fn sweep(&self, look: impl Fn(&V) -> Kept) {
-        for (key, result) in &self.results {
-            match look(&result) {
+        for (hash, held) in &self.results {
+            match look(&held.result) {
                 Kept::AsItIs => {}
-                Kept::Changed => self.results.insert(K::clone(&key), result),
-                Kept::No => self.results.invalidate(key.as_ref()),
+                Kept::Changed => self.results.insert(*hash, held),
+                Kept::No => self.results.invalidate(hash.as_ref()),
             }
         }
         self.results.run_pending_tasks();

@@ -9,7 +9,7 @@ mod memo;
 mod store;
 mod stretch;
 
-pub use entry::{Entry, Phase, Weigh, entity_tag};
+pub use entry::{Coverage, Entry, Weigh, entity_tag};
 pub use freshness::{Freshness, Policy, freshness};
 pub use interest::Interest;
 pub use memo::{Kept, Memo};

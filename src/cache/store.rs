@@ -1,6 +1,8 @@
-use std::sync::Arc;
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+};
 
-use foldhash::quality::RandomState;
 use moka::{
     ops::compute::{CompResult, Op},
     policy::EvictionPolicy,
@@ -12,7 +14,14 @@ use crate::{clock::Moment, model::PartKey};
 
 /// Where parts are held, within a bound of bytes. Whether one may be served is not its business.
 pub struct Store<T: Send + Sync + 'static> {
-    parts: Cache<PartKey, Arc<Entry<T>>, RandomState>,
+    /// By the hash of their keys, see [`hash`](Self::hash).
+    parts: Cache<u64, Arc<Held<T>>>,
+    keys: RandomState,
+}
+
+struct Held<T> {
+    key: PartKey,
+    entry: Arc<Entry<T>>,
 }
 
 impl<T: Weigh + Send + Sync + 'static> Store<T> {
@@ -20,67 +29,76 @@ impl<T: Weigh + Send + Sync + 'static> Store<T> {
     /// use can change while it is held, so that is for who [`sweep`](Self::sweep)s to say.
     pub fn new(capacity: u64) -> Self {
         let weight =
-            |key: &PartKey, entry: &Arc<Entry<T>>| u32::try_from(key.weight() + entry.weight()).unwrap_or(u32::MAX);
+            |_: &u64, held: &Arc<Held<T>>| u32::try_from(held.key.weight() + held.entry.weight()).unwrap_or(u32::MAX);
         let parts = Cache::builder()
             .max_capacity(capacity)
             .weigher(weight)
             // Least recently used: a new part is never refused, and the wallboards' parts, asked for every few
             // seconds, outlive any flood.
             .eviction_policy(EvictionPolicy::lru())
-            .eviction_listener(|_, entry, _| entry.leave())
-            .build_with_hasher(RandomState::default());
-        Self { parts }
+            .eviction_listener(|_, held, _| held.entry.leave())
+            .build();
+        Self { parts, keys: RandomState::new() }
+    }
+
+    /// What moka has for a key. moka keeps a removed key until its bucket array is rebuilt, which may be never: 60 KiB for
+    /// each survey query if the key were the [`PartKey`]. The hash is keyed, since callers write these bytes; two keys with
+    /// one hash displace each other, and [`get`](Self::get) compares the whole key.
+    fn hash(&self, key: &PartKey) -> u64 {
+        self.keys.hash_one(key)
     }
 
     /// The part under `key`, however old.
     pub fn get(&self, key: &PartKey) -> Option<Arc<Entry<T>>> {
-        self.parts.get(key)
+        self.parts.get(&self.hash(key)).filter(|held| held.key == *key).map(|held| Arc::clone(&held.entry))
     }
 
     /// Holds `entry`, unless what is held began later. Gives what is held then.
     pub fn put(&self, key: &PartKey, entry: Arc<Entry<T>>) -> Arc<Entry<T>> {
-        let result = self.parts.entry_by_ref(key).and_compute_with(|held| match held {
-            Some(held) if held.value().began > entry.began => Op::Nop,
+        let new = Arc::new(Held { key: key.clone(), entry: Arc::clone(&entry) });
+        let result = self.parts.entry(self.hash(key)).and_compute_with(|held| match held {
+            Some(held) if held.value().key == *key && held.value().entry.began > new.entry.began => Op::Nop,
             Some(held) => {
                 // Before the newer one can be seen: else an answer made of the older could follow one made of it.
-                held.value().leave();
-                Op::Put(Arc::clone(&entry))
+                held.value().entry.leave();
+                Op::Put(new)
             }
-            None => Op::Put(Arc::clone(&entry)),
+            None => Op::Put(new),
         });
         match result {
-            CompResult::Unchanged(held) => held.into_value(),
+            CompResult::Unchanged(held) => Arc::clone(&held.into_value().entry),
             _ => entry,
         }
     }
 
     /// Drops what `of_use` says no of. To be called now and then, so that a store that nobody asks gives memory back.
     pub fn sweep(&self, of_use: impl Fn(&PartKey, &Entry<T>) -> bool) {
-        for (key, entry) in &self.parts {
-            if !of_use(&key, &entry) {
-                // What was put there meanwhile stays.
-                self.parts.entry_by_ref(key.as_ref()).and_compute_with(|held| match held {
-                    Some(held) if Arc::ptr_eq(held.value(), &entry) => Op::Remove,
-                    _ => Op::Nop,
-                });
+        for (hash, held) in &self.parts {
+            if !of_use(&held.key, &held.entry) {
+                self.remove(*hash, &held);
             }
         }
+    }
+
+    /// Removes `old`. A part that replaced it stays.
+    fn remove(&self, hash: u64, old: &Arc<Held<T>>) {
+        self.parts.entry(hash).and_compute_with(|held| match held {
+            Some(held) if Arc::ptr_eq(held.value(), old) => Op::Remove,
+            _ => Op::Nop,
+        });
     }
 
     /// Drops the parts that `meant` says yes of, or ends only their freshness where `since` says when. Gives their number.
     pub fn purge(&self, meant: impl Fn(&PartKey) -> bool, since: Option<Moment>) -> u64 {
         let mut purged = 0;
-        for (key, entry) in self.parts.iter().filter(|(key, _)| meant(key)) {
+        for (hash, held) in self.parts.iter().filter(|(_, held)| meant(&held.key)) {
             purged += 1;
             match since {
-                Some(now) => entry.purge(now),
+                Some(now) => held.entry.purge(now),
                 None => {
                     // Before it is gone: what was made of it must not outlive it.
-                    entry.leave();
-                    self.parts.entry_by_ref(key.as_ref()).and_compute_with(|held| match held {
-                        Some(held) if Arc::ptr_eq(held.value(), &entry) => Op::Remove,
-                        _ => Op::Nop,
-                    });
+                    held.entry.leave();
+                    self.remove(*hash, &held);
                 }
             }
         }
@@ -89,12 +107,12 @@ impl<T: Weigh + Send + Sync + 'static> Store<T> {
 
     /// Shows each part that is held. Looking is no use: what is dropped first does not change by it.
     pub fn look(&self, mut at: impl FnMut(&PartKey, &Arc<Entry<T>>)) {
-        self.parts.iter().for_each(|(key, entry)| at(&key, &entry));
+        self.parts.iter().for_each(|(_, held)| at(&held.key, &held.entry));
     }
 
     /// Whether `usable` says yes of any part that is held.
     pub fn any(&self, usable: impl Fn(&PartKey, &Entry<T>) -> bool) -> bool {
-        self.parts.iter().any(|(key, entry)| usable(&key, &entry))
+        self.parts.iter().any(|(_, held)| usable(&held.key, &held.entry))
     }
 
     /// Bytes that the parts take and how many there are, as of the last [`tidy`](Self::tidy).
@@ -114,7 +132,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        cache::{Phase, Stretch},
+        cache::Stretch,
         model::{CompanyId, Forwarded, PartId, Query, QueueId, Subject},
     };
 
@@ -131,7 +149,7 @@ mod tests {
 
     fn entry(content: &'static str, began: u64) -> Arc<Entry<&'static str>> {
         let began = Moment::default().after(Duration::from_secs(began));
-        Arc::new(Entry::new(content, began, Phase::Open, Arc::default(), Stretch::NONE))
+        Arc::new(Entry::new(content, began, None, Arc::default(), Stretch::NONE))
     }
 
     #[test]

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{AuthFailure, registry::mark, session::KeyMark};
 use crate::{
     config::CallerConfig,
-    model::{CallerName, CompanyId, Query, QueueId, Scope},
+    model::{CallerName, CompanyId, QueueId, Scope},
 };
 
 const NEVER: i64 = i64::MIN;
@@ -109,17 +109,17 @@ impl Caller {
         }
     }
 
-    /// Whether it may have the company and every queue that `query` names. Says the same of a foreign one and
-    /// of one that does not exist.
-    pub fn may_ask(&self, query: &Query) -> Result<(), Forbidden> {
-        if let (Some(mine), Some(company)) = (&self.companies, query.company())
+    /// Checks the right to a query's company and to each of its queues. The result for a foreign one and for one that does
+    /// not exist is the same.
+    pub fn may_ask(&self, company: Option<CompanyId>, queues: &[QueueId]) -> Result<(), Forbidden> {
+        if let (Some(mine), Some(company)) = (&self.companies, company)
             && !mine.contains(&company)
         {
             return Err(Forbidden::Company(company));
         }
         let Some(mine) = &self.queues else { return Ok(()) };
         let foreign = |(i, queue)| (!mine.contains(queue)).then_some(i);
-        let foreign: Vec<usize> = query.queues().iter().enumerate().filter_map(foreign).collect();
+        let foreign: Vec<usize> = queues.iter().enumerate().filter_map(foreign).collect();
         if foreign.is_empty() { Ok(()) } else { Err(Forbidden::Queues(foreign)) }
     }
 

@@ -79,7 +79,7 @@ impl Parts {
     /// What would become of `query` if it were asked now. Looks at all that is held: not for a thread that answers.
     pub fn explain(&self, query: &Query) -> Explained {
         let (fetcher, shape) = (&self.fetcher, query.shape());
-        let ids = parts_of(query, fetcher.in_whole_mode(&shape, query.queues()));
+        let ids = parts_of(query.queues(), fetcher.in_whole_mode(&shape, query.queues()));
         let held = self.held_of(ids.iter().map(|id| shape.part(id.clone())).collect());
         let coming = self.batcher.in_progress(&shape, &ids);
         let mut waits = false;

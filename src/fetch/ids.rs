@@ -1,12 +1,12 @@
 use std::collections::HashSet;
 
-use crate::model::{PartId, Query, QueueId};
+use crate::model::{PartId, QueueId};
 
-/// The parts of a query, its queues being taken together where they are `whole_for_now`.
-pub(super) fn parts_of(query: &Query, whole_for_now: bool) -> Vec<PartId> {
-    match query.queues() {
+/// The parts of a query for `queues`: one part for all of them if they are `whole_for_now`.
+pub(super) fn parts_of(queues: &[QueueId], whole_for_now: bool) -> Vec<PartId> {
+    match queues {
         [] => vec![PartId::Document],
-        _ if whole_for_now => vec![whole(query)],
+        _ if whole_for_now => vec![whole(queues)],
         queues => once_each(queues).map(PartId::Queue).collect(),
     }
 }
@@ -18,6 +18,6 @@ fn once_each(queues: &[QueueId]) -> impl Iterator<Item = QueueId> {
 }
 
 /// All its queues as one part.
-pub(super) fn whole(query: &Query) -> PartId {
-    PartId::Set(once_each(query.queues()).collect())
+pub(super) fn whole(queues: &[QueueId]) -> PartId {
+    PartId::Set(once_each(queues).collect())
 }

@@ -17,10 +17,10 @@ mod part;
 mod parts;
 mod policies;
 mod prefetch;
+mod prepared_query;
 #[cfg(any(test, fuzzing))]
 mod properties;
 mod purges;
-mod question;
 mod readiness;
 mod rows;
 mod served;
@@ -35,9 +35,9 @@ pub use explain::{Explained, HotQueue, HotQueues};
 pub use figures::{QueueFigures, Watched};
 pub use parts::{Held, Parts};
 pub use policies::Policies;
+pub use prepared_query::PreparedQuery;
 #[cfg(any(test, fuzzing))]
 pub(crate) use properties::vendor_answer;
 pub use purges::Purge;
-pub use question::Question;
 pub use readiness::Readiness;
 pub use served::{Failure, FetchError, Forwarded, Found, Served, Tally};

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::rows::Envelope;
 use crate::{
-    cache::{Entry, Interest, Phase, Policy, Stretch, Weigh, entity_tag},
+    cache::{Coverage, Entry, Interest, Policy, Stretch, Weigh, entity_tag},
     clock::Moment,
     upstream::Rejection,
 };
@@ -48,8 +48,14 @@ impl Part {
     }
 
     /// Its entry, for a call that began at `began`.
-    pub(super) fn kept(self, began: Moment, phase: Phase, interest: Arc<Interest>, stretch: Stretch) -> Kept {
-        Arc::new(Entry::new(self, began, phase, interest, stretch))
+    pub(super) fn kept(
+        self,
+        began: Moment,
+        coverage: Option<Coverage>,
+        interest: Arc<Interest>,
+        stretch: Stretch,
+    ) -> Kept {
+        Arc::new(Entry::new(self, began, coverage, interest, stretch))
     }
 
     /// How long it may be served, where `route` is its route's policy and `negative_ttl` the setting: what is not there

@@ -13,8 +13,8 @@ use super::{
     lookup::{Lookup, LookupError},
     own_calls::OwnCalls,
     prefetch::Prefetcher,
+    prepared_query::{PreparedQuery, QueryCache},
     purges::Purges,
-    question::{Question, Questions},
     served::{Failure, FetchError, Found, Served},
     together::Together,
     upstream_fetch::PartFetcher,
@@ -36,7 +36,7 @@ pub struct Parts {
     pub(super) fetcher: Arc<PartFetcher>,
     pub(super) batcher: Arc<Batcher>,
     prefetcher: Arc<Prefetcher>,
-    questions: Questions,
+    queries: QueryCache,
 }
 
 /// What is held now.
@@ -78,11 +78,11 @@ impl Parts {
             traces,
             whole_mode: Mutex::default(),
         });
-        let questions = Questions::new(capacity / SHARE_OF_QUESTIONS);
+        let queries = QueryCache::new(capacity / SHARE_OF_QUESTIONS);
         let prefetcher = Arc::new(Prefetcher::default());
         let own_calls = OwnCalls::new(Arc::clone(&fetcher), Arc::clone(&prefetcher));
         let batcher = Batcher::new(Arc::clone(&fetcher), own_calls, Arc::clone(&prefetcher), max_shapes(config));
-        Self { fetcher, batcher, prefetcher, questions }
+        Self { fetcher, batcher, prefetcher, queries }
     }
 
     /// From now on the freshness and the limits of `config` hold, also for what is held.
@@ -100,51 +100,51 @@ impl Parts {
         Arc::clone(&self.batcher).refresh_ahead().await;
     }
 
-    /// The question that is asked in these words; `read` makes it of them where they were not heard lately.
-    pub fn question<E>(&self, words: &[u8], read: impl FnOnce() -> Result<Query, E>) -> Result<Arc<Question>, E> {
-        self.questions.get(words, self.fetcher.clock.now(), read)
+    /// Returns the query of `key`; `read` parses it if no recent request had this key.
+    pub fn prepare<E>(&self, key: &[u8], read: impl FnOnce() -> Result<Query, E>) -> Result<Arc<PreparedQuery>, E> {
+        self.queries.get(key, self.fetcher.clock.now(), read)
     }
 
-    /// The answer to `question`, which `caller` asks. Whether it may have it must have been decided before.
+    /// The answer to `query`, which `caller` asks. Whether it may have it must have been decided before.
     ///
     /// `sees_all` says whether the caller may see all queues: then it may get rows together that cannot be split, and all
     /// members of the envelope. `span` is the request's: the fetches that it starts or waits for are noted there.
     pub async fn get(
         &self,
-        question: &Arc<Question>,
+        query: &Arc<PreparedQuery>,
         demand: Demand,
         (caller, sees_all): (&CallerName, bool),
         span: &mut RequestSpan,
     ) -> Result<Served, Failure> {
-        let known = if demand == Demand::default() { question.answer(&self.fetcher) } else { None };
+        let known = if demand == Demand::default() { query.answer(&self.fetcher) } else { None };
         let mut served = match known {
             Some(served) => served,
             // Boxed, so that the future of an answer from memory is small.
-            None => Box::pin(self.find(question, demand, (caller, sees_all), span)).await?,
+            None => Box::pin(self.find(query, demand, (caller, sees_all), span)).await?,
         };
         if let Some(restricted) = served.restricted.take().filter(|_| !sees_all) {
             served.body = restricted;
         }
         let saved = served.effort.calls == 0;
-        self.fetcher.metrics.answer(question.shape.route(), served.parts.counts(), saved);
+        self.fetcher.metrics.answer(query.shape().route(), served.parts.counts(), saved);
         Ok(served)
     }
 
     async fn find(
         &self,
-        question: &Arc<Question>,
+        query: &Arc<PreparedQuery>,
         demand: Demand,
         caller: (&CallerName, bool),
         span: &mut RequestSpan,
     ) -> Result<Served, Failure> {
-        let Question { query, shape, .. } = question.as_ref();
-        let ids = parts_of(query, caller.1 && self.fetcher.in_whole_mode(shape, query.queues()));
-        let answered = match self.answer(question, ids, demand, caller, span).await {
+        let (shape, queues) = (query.shape(), query.queues());
+        let ids = parts_of(queues, caller.1 && self.fetcher.in_whole_mode(shape, queues));
+        let answered = match self.answer(query, ids, demand, caller, span).await {
             Err(LookupError::Unsplittable { of_shape }) => {
                 if of_shape {
                     self.fetcher.whole_mode().turn_on(shape, self.fetcher.clock.now());
                 }
-                self.answer(question, vec![whole(query)], demand, caller, span).await
+                self.answer(query, vec![whole(queues)], demand, caller, span).await
             }
             other => other,
         };
@@ -166,14 +166,14 @@ impl Parts {
     /// What the parts that are held take, in bytes, and how many there are; and how far `ttl`s stretch now.
     pub fn held(&self) -> Held {
         let (bytes, parts) = self.fetcher.store.size();
-        Held { bytes: bytes + self.questions.bytes(), parts, stretch: self.fetcher.stretch().times() }
+        Held { bytes: bytes + self.queries.bytes(), parts, stretch: self.fetcher.stretch().times() }
     }
 
     /// Gives memory back. To be called about each second.
     pub fn tidy(&self) {
         let now = self.fetcher.clock.now();
         self.fetcher.store.tidy();
-        self.questions.tidy();
+        self.queries.tidy();
         self.fetcher.whole_mode().tidy(now);
         self.batcher.own_calls.tidy();
     }
@@ -182,13 +182,13 @@ impl Parts {
     /// about each minute.
     pub fn sweep(&self) {
         self.fetcher.store.sweep(|key, kept| !matches!(self.fetcher.judge(key, kept), Freshness::Gone));
-        self.questions.sweep(&self.fetcher);
+        self.queries.sweep(&self.fetcher);
         self.tidy();
     }
 
     async fn answer(
         &self,
-        question: &Arc<Question>,
+        query: &Arc<PreparedQuery>,
         ids: Vec<PartId>,
         demand: Demand,
         (caller, sees_all): (&CallerName, bool),
@@ -198,9 +198,9 @@ impl Parts {
         let lookup = Lookup {
             fetcher: &self.fetcher,
             batcher: &self.batcher,
-            shape: &question.shape,
-            interval: question.query.interval(),
-            queues: question.query.queues(),
+            shape: query.shape(),
+            interval: query.interval,
+            queues: query.queues(),
             caller,
             demand,
             sees_all,
@@ -213,7 +213,7 @@ impl Parts {
         if let (Found::Hit { .. }, true) = (served.found, is_split)
             && let Some(together) = Together::new(&self.fetcher, &served, slots, now)
         {
-            self.questions.answered(question, together);
+            self.queries.answered(query, together);
         }
         Ok(served)
     }

@@ -1,10 +1,21 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    cache::{Phase, Policy},
+    cache::Policy,
     config::{CacheConfig, Config, FreshnessConfig, RouteConfig},
-    model::{Interval, Route},
+    model::Route,
 };
+
+/// How much a part's content could still change when it was fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// At any time.
+    Open,
+    /// By late corrections only.
+    Closed,
+    /// Not any more.
+    Settled,
+}
 
 /// How long each route's parts may be served (CONTRACT, section 2). Pure.
 #[derive(PartialEq)]
@@ -19,13 +30,12 @@ impl Policies {
         Self { cache: config.cache.clone(), routes: config.routes.clone() }
     }
 
-    /// How much the figures of `interval` could still change at `at`.
-    pub fn phase(&self, interval: Option<Interval>, at: Timestamp) -> Phase {
-        let Some(interval) = interval else { return Phase::Open };
+    /// How much the figures of an interval that ends at `end` could still change at `at`.
+    pub(super) fn phase(&self, end: Timestamp, at: Timestamp) -> Phase {
         let config = &self.cache.queue_performance;
         let past = |after: std::time::Duration| {
             let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
-            at.duration_since(interval.end()) > after
+            at.duration_since(end) > after
         };
         if past(config.settled_after) {
             Phase::Settled
@@ -37,7 +47,7 @@ impl Policies {
     }
 
     /// The policy for a part of `route` that was fetched in `phase`.
-    pub fn of(&self, route: Route, phase: Phase) -> Policy {
+    pub(super) fn of(&self, route: Route, phase: Phase) -> Policy {
         let config = match route {
             Route::Login | Route::Logout | Route::Reset | Route::Verify => return Policy::NEVER,
             // What a reload has taken out is served without being kept until the process begins anew.
@@ -82,7 +92,7 @@ mod tests {
     #[test]
     fn an_interval_is_open_then_closed_then_settled() {
         let policies = Policies::new(&Config::default());
-        let interval = Interval::parse("2026-11-01T09:00:00Z/2026-11-01T10:00:00Z").unwrap();
+        let end = "2026-11-01T10:00:00Z".parse().unwrap();
         for (now, phase, ttl) in [
             ("2026-11-01T09:30:00Z", Phase::Open, 30),
             ("2026-11-01T10:30:00Z", Phase::Open, 30),
@@ -90,11 +100,10 @@ mod tests {
             ("2026-11-03T10:00:00Z", Phase::Closed, 600),
             ("2026-11-03T10:00:01Z", Phase::Settled, 21_600),
         ] {
-            let found = policies.phase(Some(interval), now.parse().unwrap());
+            let found = policies.phase(end, now.parse().unwrap());
             assert_eq!(found, phase, "{now}");
             let policy = policies.of(Route::QueuePerformance, found);
             assert_eq!(policy.ttl.as_secs(), ttl, "{now}");
         }
-        assert_eq!(policies.phase(None, Timestamp::MAX), Phase::Open);
     }
 }

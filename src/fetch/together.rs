@@ -4,6 +4,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     assemble::Slot,
@@ -35,6 +36,8 @@ pub(super) struct Together {
     ttl_until: Moment,
     /// The same, `ttl`s being stretched as far as they were.
     fresh_until: Moment,
+    /// The wall clock's lead over `Moment`s, if the two ends depend on the date.
+    lead: Option<Lead>,
     stretch: Stretch,
     /// Under which policies all this was worked out.
     policies: u64,
@@ -55,7 +58,9 @@ impl Together {
             };
             parts.iter().map(end).min()
         };
+        let dated = parts.iter().any(|(_, kept)| kept.coverage.is_some());
         Some(Self {
+            lead: dated.then(|| Lead { now: fetcher.clock.now(), wall: fetcher.clock.wall() }),
             oldest: parts.iter().map(|(_, kept)| kept.began).min()?,
             ttl_until: until(&|_| Stretch::NONE)?,
             fresh_until: until(&|kept| kept.stretch.at_least(stretch))?,
@@ -74,7 +79,7 @@ impl Together {
     /// The answer, if it still is what would be put together now. Notes the interest in its parts.
     pub(super) fn serve(&self, fetcher: &PartFetcher) -> Option<Served> {
         let now = fetcher.clock.now();
-        if !self.holds(now, fetcher.stretch(), fetcher.policies_number()) {
+        if !self.holds(now, fetcher.stretch(), fetcher.policies_number()) || self.clock_went_back(fetcher) {
             return None;
         }
         if self.noted.is_over(NOTE_EACH, now) {
@@ -101,6 +106,29 @@ impl Together {
             && stretch == self.stretch
             && policies == self.policies
             && !self.parts.iter().any(|(_, part)| part.has_left())
+    }
+}
+
+impl Together {
+    /// Whether the wall clock was set back since: what was settled by it may be open.
+    fn clock_went_back(&self, fetcher: &PartFetcher) -> bool {
+        self.lead.as_ref().is_some_and(|lead| lead.has_shrunk(fetcher.clock.now(), fetcher.clock.wall()))
+    }
+}
+
+/// What both clocks said in one moment.
+struct Lead {
+    now: Moment,
+    wall: Timestamp,
+}
+
+impl Lead {
+    /// How far NTP may slow the wall clock before the date counts as set back.
+    const TOLERANCE: SignedDuration = SignedDuration::from_secs(1);
+
+    fn has_shrunk(&self, now: Moment, wall: Timestamp) -> bool {
+        let passed = SignedDuration::try_from(now.since(self.now)).unwrap_or(SignedDuration::MAX);
+        passed.saturating_sub(wall.duration_since(self.wall)) > Self::TOLERANCE
     }
 }
 

@@ -14,12 +14,13 @@ use arc_swap::ArcSwap;
 use super::{
     Policies,
     part::{Kept, Part},
+    policies::Phase,
     purges::{Epoch, Purged, Purges},
     rows::{Row, SplitResponse, no_row_failed, split_rows},
     whole_mode::WholeMode,
 };
 use crate::{
-    cache::{Entry, Freshness, Interest, Phase, Policy, Store, Stretch, freshness},
+    cache::{Coverage, Entry, Freshness, Interest, Policy, Store, Stretch, freshness},
     clock::{Moment, SharedClock},
     model::{CallerName, Interval, PartId, PartKey, QueueId, Shape},
     telemetry::{Metrics, Traces, events, traces::TracePoint},
@@ -141,7 +142,11 @@ impl PartFetcher {
     /// How long a part of `shape` may be served.
     pub(super) fn policy(&self, shape: &Shape, kept: &Entry<Part>) -> Policy {
         let policies = self.policies.load();
-        kept.content.policy(policies.of(shape.route(), kept.phase), policies.negative_ttl())
+        let phase = kept.coverage.map_or(Phase::Open, |coverage| {
+            let age = self.clock.now().since(kept.began);
+            policies.phase(coverage.end, coverage.fetched(age, self.clock.wall()))
+        });
+        kept.content.policy(policies.of(shape.route(), phase), policies.negative_ttl())
     }
 
     /// From now on these hold, also for what is held.
@@ -207,6 +212,10 @@ impl FetchContext {
         }
     }
 
+    fn coverage(&self, answer: &Answer) -> Option<Coverage> {
+        self.interval.map(|interval| Coverage::new(interval.end(), answer.began_at))
+    }
+
     async fn ask(&self, queues: &[QueueId]) -> Called {
         let call = VendorCall {
             shape: &self.shape,
@@ -234,9 +243,9 @@ impl FetchContext {
         let Called { result, effort, began } = self.ask(queues).await;
         let outcome = match result {
             Ok(answer) => {
-                let phase = fetcher.policies.load().phase(self.interval, answer.began_at);
+                let coverage = self.coverage(&answer);
                 let succeeded = queues.is_empty() || no_row_failed(&answer.body);
-                Ok(self.keep(&part, Part::document(answer.body, succeeded), answer.began, phase, epoch))
+                Ok(self.keep(&part, Part::document(answer.body, succeeded), answer.began, coverage, epoch))
             }
             Err(UpstreamError::Rejected(rejection)) => Ok(self.refuse(&part, rejection, began, epoch)),
             Err(error) => Err(self.failed(error, effort)),
@@ -266,7 +275,7 @@ impl FetchContext {
 
     /// What the vendor rejects is remembered, and replaces what was held.
     fn refuse(&self, part: &PartId, rejection: Rejection, began: Moment, epoch: Epoch) -> Kept {
-        self.keep(part, Part::Refused(rejection), began, Phase::Open, epoch)
+        self.keep(part, Part::Refused(rejection), began, None, epoch)
     }
 
     fn fail(&self, queues: &[QueueId], error: UpstreamError, result: &mut CallResult) {
@@ -277,7 +286,7 @@ impl FetchContext {
     /// Caches each row of an answer, or its absence.
     fn sort(&self, queues: &[QueueId], answer: &Answer, epoch: Epoch, result: &mut CallResult) {
         let fetcher = &self.fetcher;
-        let phase = fetcher.policies.load().phase(self.interval, answer.began_at);
+        let coverage = self.coverage(answer);
         let route = self.shape.route();
         let Some(SplitResponse { envelope, mut rows, ambiguous, is_foreign }) = split_rows(route, &answer.body, queues)
         else {
@@ -308,7 +317,7 @@ impl FetchContext {
                 Some(Row { body, succeeded }) => Part::Row { body, envelope: Arc::clone(&envelope), succeeded },
                 None => Part::Absent { envelope: Arc::clone(&envelope) },
             };
-            let kept = self.keep(&part, content, answer.began, phase, epoch);
+            let kept = self.keep(&part, content, answer.began, coverage, epoch);
             result.outcomes.insert(part, Ok(kept));
         }
     }
@@ -319,9 +328,9 @@ impl FetchContext {
         self.fetcher.metrics.not_taken_apart(route);
     }
 
-    fn keep(&self, part: &PartId, content: Part, began: Moment, phase: Phase, epoch: Epoch) -> Kept {
+    fn keep(&self, part: &PartId, content: Part, began: Moment, coverage: Option<Coverage>, epoch: Epoch) -> Kept {
         let interest = self.interests.get(part).cloned().unwrap_or_default();
-        let kept = content.kept(began, phase, interest, self.fetcher.stretch());
+        let kept = content.kept(began, coverage, interest, self.fetcher.stretch());
         self.fetcher.insert(&self.shape.part(part.clone()), kept, epoch)
     }
 

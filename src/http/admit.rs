@@ -25,29 +25,31 @@ pub(super) const ADMIN_TOKEN: &str = "admin_token";
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Who calls `route`, and how many queues a request may name. Counts the request against the caller's limit.
+/// Identifies the caller of `route` and counts the request against the caller's limit.
 pub(super) fn authenticate(
     app: &App,
+    known: &Known,
     route: Route,
     peer: &Peer,
     headers: &HeaderMap,
     line: &mut Line<'_>,
-) -> Result<(Identity, usize), Problem> {
+) -> Result<Identity, Problem> {
     let credential = credential(route, headers)?;
-    let known = app.known();
     let now = app.clock.wall();
     let identity = peer
         .acquaintance
         .identify(&known.callers, &app.sessions, credential, now)
-        .map_err(|failure| refuse(app, &known, peer.address(headers), failure))?;
-    count(app, &known, &identity.caller, line)?;
-    Ok((identity, known.max_queues))
+        .map_err(|failure| refuse(app, known, peer.address(headers), failure))?;
+    peer.becomes_known();
+    count(app, known, &identity.caller, line)?;
+    Ok(identity)
 }
 
-/// Lets a known caller through to `route`, and gives it a place among the requests that are worked on.
-pub(super) fn admit<'a>(app: &'a App, route: Route, caller: &Caller) -> Result<Place<'a>, Problem> {
+/// Checks the scope that `route` requires, and acquires an in-flight permit. `known` is the snapshot that `caller` comes
+/// from: a reload between the two must not combine the rights of two configurations.
+pub(super) fn admit<'a>(app: &'a App, known: &Known, route: Route, caller: &Caller) -> Result<Place<'a>, Problem> {
     let scope = match route {
-        Route::Further(further) => Some(app.known().further(further).ok_or_else(Problem::not_found)?.scope),
+        Route::Further(further) => Some(known.further(further).ok_or_else(Problem::not_found)?.scope),
         route => route.scope(),
     };
     caller.may_use(scope)?;

@@ -1,4 +1,11 @@
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::{ArcSwap, Guard};
 use axum::http::HeaderMap;
@@ -28,6 +35,9 @@ use crate::{
     },
     upstream::{BreakerState, LoginState, Vendor, Wesal},
 };
+
+/// Logins of callers that are processed concurrently. Their bodies come from strangers.
+const MAX_LOGINS: usize = 64;
 
 /// What the handlers share.
 pub struct App {
@@ -76,13 +86,33 @@ pub struct Peer {
     address: IpAddr,
     proxies: Arc<[IpNet]>,
     pub(super) acquaintance: Acquaintance,
+    is_known: AtomicBool,
     pub(super) counters: RequestCounters,
 }
 
 impl Peer {
     /// Nobody has spoken yet. Who is one of `proxies` speaks for others (`server.trusted_proxies`).
     pub fn at(address: IpAddr, proxies: Arc<[IpNet]>) -> Self {
-        Self { address, proxies, acquaintance: Acquaintance::default(), counters: RequestCounters::default() }
+        Self {
+            address,
+            proxies,
+            acquaintance: Acquaintance::default(),
+            is_known: AtomicBool::new(false),
+            counters: RequestCounters::default(),
+        }
+    }
+
+    /// Whether a credential was accepted on the connection.
+    pub fn is_known(&self) -> bool {
+        self.is_known.load(Ordering::Relaxed)
+    }
+
+    /// Records that a credential was accepted on the connection.
+    pub fn becomes_known(&self) {
+        // Loaded first: a connection accepts credentials at each request, and a store takes the cache line for itself.
+        if !self.is_known() {
+            self.is_known.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Where a request comes from.
@@ -122,7 +152,7 @@ impl App {
             watched: Watched::new(gauges.queues.clone(), gauges.fields.clone()),
             wesal,
             in_flight: Places::new(config.limits.max_in_flight.get()),
-            logins: Places::new(config.limits.max_in_flight.get()),
+            logins: Places::new(MAX_LOGINS),
             started: clock.now(),
             started_at: clock.wall(),
             clock,
@@ -140,7 +170,6 @@ impl App {
         let before = self.known.load();
         self.known.store(Arc::new(Known::new(config, &self.clock, Some(&before))));
         self.in_flight.set_most(config.limits.max_in_flight.get());
-        self.logins.set_most(config.limits.max_in_flight.get());
         self.parts.take_over(config);
     }
 

@@ -96,8 +96,13 @@ async fn work_on(
         }
         Endpoint::Mirrored(route) => route,
     };
-    let (Identity { caller, session }, max_queues) = admit::authenticate(app, route, peer, &head.headers, line)?;
-    let _place = admit::admit(app, route, &caller)?;
+    let (Identity { caller, session }, _place, max_queues) = {
+        // One snapshot for all rights of the request. It is released before the first await.
+        let known = app.known();
+        let identity = admit::authenticate(app, &known, route, peer, &head.headers, line)?;
+        let place = admit::admit(app, &known, route, &identity.caller)?;
+        (identity, place, known.max_queues)
+    };
     match route {
         Route::Login | Route::Logout => auth::log_out(app, session.as_ref(), &head),
         // Boxed, as the log-in is: every request's future would have their size.

@@ -106,11 +106,10 @@ impl PartKey {
 impl PartId {
     /// Bytes that it takes in memory.
     pub fn weight(&self) -> usize {
-        let id = |id: &QueueId| id.as_str().len() + ALLOCATION;
         match self {
             Self::Document => 0,
-            Self::Queue(queue) => id(queue),
-            Self::Set(queues) => queues.iter().map(id).sum(),
+            Self::Queue(queue) => queue.weight(),
+            Self::Set(queues) => queues.iter().map(QueueId::weight).sum(),
         }
     }
 }

@@ -148,6 +148,14 @@ impl Query {
         }
     }
 
+    /// The same, shared with the query.
+    pub fn shared_queues(&self) -> Arc<[QueueId]> {
+        match &self.subject {
+            Subject::Queues(query) => Arc::clone(&query.queues),
+            Subject::Organization | Subject::Questions(_) | Subject::Surveys(_) | Subject::Further(_) => Arc::default(),
+        }
+    }
+
     /// The interval it covers, if it covers one.
     pub fn interval(&self) -> Option<Interval> {
         match &self.subject {

@@ -201,7 +201,7 @@ async fn accept<S: Service>(
 
 impl<S: Service> Hall<S> {
     fn welcome(&mut self, stream: Stream, peer: IpAddr, place: Option<OwnedSemaphorePermit>) {
-        stream.send_at_once();
+        stream.set_options();
         let terms = connection::Terms {
             peer: Peer::at(peer, Arc::clone(&self.bounds.proxies)),
             bounds: self.bounds.clone(),

@@ -19,6 +19,10 @@ use crate::config::ListenAddress;
 /// Connections that wait to be accepted, at most; the kernel's own bound (`net.core.somaxconn`) may be lower.
 const BACKLOG: u32 = 1024;
 
+/// What the kernel takes of an answer before the client has room for it (`TCP_NOTSENT_LOWAT`). `SO_SNDBUF` would bound what is
+/// on its way too, and with it the throughput of an honest client behind a long line.
+const MAX_UNSENT_BYTES: u32 = 16 * 1024;
+
 /// Where everybody comes from who comes through a Unix socket: this machine. Failed credentials are counted under this one
 /// address, and `server.trusted_proxies` names a proxy that comes this way by it.
 const THROUGH_A_UNIX_SOCKET: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -182,10 +186,12 @@ fn accepted<T>(accept: impl Fn() -> io::Result<T>) -> Option<T> {
 }
 
 impl Stream {
-    /// Answers are small and whole; waiting to fill a packet only adds latency.
-    pub(super) fn send_at_once(&self) {
+    /// Sets the options of an accepted connection. Answers are small and whole, so that waiting to fill a packet only adds
+    /// latency; and an answer that is not read must not fill the kernel's send buffer, which is some megabytes.
+    pub(super) fn set_options(&self) {
         if let Self::Tcp(stream) = self {
             let _ = stream.set_nodelay(true);
+            let _ = SockRef::from(stream).set_tcp_notsent_lowat(MAX_UNSENT_BYTES);
         }
     }
 }

@@ -421,3 +421,40 @@ async fn a_caller_that_may_refresh_is_heard_and_any_other_is_not() {
     assert_eq!(ask(&mighty, "no-cache").await.problem(), "upstream_error", "what was demanded is not papered over");
     assert_eq!(cache_status(&ask(world.key(), "").await.ok()), "hit; ttl=599");
 }
+
+#[tokio::test]
+async fn corrected_wall_clock_reopens_an_interval() {
+    let world = World::new().await;
+    let three_days = jiff::SignedDuration::from_hours(72);
+    // Open: it ends in an hour. A clock that is three days ahead takes it for settled.
+    let body = performance("2026-11-22T12:00:00Z/2026-11-22T13:00:00Z");
+    world.clock.step_wall(three_days);
+    world.post(PERFORMANCE, &body).await.ok();
+    // Assembled once from the part, then served as assembled.
+    for _ in 0..2 {
+        world.post(PERFORMANCE, &body).await.ok();
+    }
+    world.advance(secs(60));
+    assert!(
+        cache_status(&world.post(PERFORMANCE, &body).await.ok()).starts_with("hit; ttl=21"),
+        "settled, as it seems"
+    );
+    world.clock.step_wall(-three_days);
+    // Beyond the `ttl` of 30 s and the 30 s of stale-while-revalidate.
+    let answer = world.post(PERFORMANCE, &body).await.ok();
+    assert!(cache_status(&answer).starts_with("fwd=stale"), "{}", cache_status(&answer));
+    assert_eq!(cache_status(&world.post(PERFORMANCE, &body).await.ok()), "hit; ttl=30");
+}
+
+#[tokio::test]
+async fn interval_of_a_future_date_stays_open_after_its_end() {
+    let world = World::new().await;
+    let body = performance("2026-11-22T11:00:00Z/2026-11-22T11:59:00Z");
+    world.clock.step_wall(jiff::SignedDuration::from_hours(72));
+    world.post(PERFORMANCE, &body).await.ok();
+    world.clock.step_wall(jiff::SignedDuration::from_hours(-72));
+    // The interval is closed by now; its rows were fetched when it was open.
+    world.advance(secs(31 * 60));
+    let answer = world.post(PERFORMANCE, &body).await.ok();
+    assert!(cache_status(&answer).starts_with("fwd="), "{}", cache_status(&answer));
+}

@@ -1,6 +1,6 @@
 //! Vendor routes that the reference does not know and the configuration names.
 
-use std::{fs, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use wesal_gateway::{
@@ -9,7 +9,7 @@ use wesal_gateway::{
     simulator::Fault,
 };
 
-use crate::harness::{Answer, Setup, secs, text_of};
+use crate::harness::{Answer, OddClock, Setup, in_time, run_by, secs, text_of};
 
 const AGENT: &str = "/further/agents/{id}";
 const OF_COMPANY: &str = "/further/companies/{companyId}/agents";
@@ -386,4 +386,31 @@ async fn how_long_it_is_good_is_reloaded_and_what_else_changes_waits() {
     assert_eq!(reloaded.json()["needsRestart"], serde_json::json!(["routes"]), "{}", reloaded.text());
     assert_eq!(world.get("/further/new").await.problem(), "not_found");
     world.get("/further/agents/7").await.ok();
+}
+
+#[tokio::test]
+async fn reload_between_checks_keeps_one_configurations_rights() {
+    let mut setup = setup();
+    setup.config.routes[0].scope = scope("agents");
+    setup.config.callers[0].scopes = vec![scope("search")];
+    let world = setup.start().await;
+    let clock = OddClock::beside(&world.clock);
+    let running = run_by(&world.config, Arc::new(clock.clone()), None).await;
+    let mut exchanged = world.config.clone();
+    exchanged.routes[0].scope = scope("search");
+    exchanged.callers[0].scopes = vec![scope("agents")];
+    let reloader = running.reloader.clone();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ready = || client.get(format!("http://{}/readyz", running.admin.unwrap())).send();
+    in_time(async { while ready().await.unwrap().status() != 200 {} }).await;
+    // The caller of the first configuration and the route's scope of the second would match. Neither configuration allows
+    // the request.
+    clock.next_time(move || {
+        reloader.reload(&exchanged).unwrap();
+    });
+    let url = format!("http://{}/api/v1/further/agents/7", running.address.unwrap());
+    let answer = world.send(client.get(url).header("authorization", world.key())).await;
+    assert_eq!((answer.status, answer.problem().as_str()), (403, "forbidden"));
+    let _ = running.stop.send(());
+    in_time(running.task).await.unwrap();
 }

@@ -49,6 +49,36 @@ fn get(world: &World, path: &str) -> hyper::Request<()> {
     request.body(()).unwrap()
 }
 
+#[tokio::test]
+async fn http2_stranger_head_above_16_kib_gets_431() {
+    let authority = Authority::new();
+    let world = start(&authority, |_| {}).await;
+    let (mut client, _ended) = handshake(&world, &authority, &h2::client::Builder::new()).await;
+    let mut ask = async |key: Option<&str>, length: usize| {
+        let mut request = hyper::Request::get(format!("https://localhost{ORGANIZATION}"));
+        if let Some(key) = key {
+            request = request.header("authorization", key);
+        }
+        // Random enough not to be compressed far below its length.
+        let fill: String = ('!'..='~').cycle().take(length).collect();
+        let (answer, _) = client.send_request(request.header("x-fill", fill).body(()).unwrap(), true).unwrap();
+        in_time(answer).await.unwrap().status().as_u16()
+    };
+    assert_eq!(ask(None, 15_000).await, 401);
+    assert_eq!(ask(None, 17_000).await, 431);
+    assert_eq!(ask(Some(world.key()), 17_000).await, 431);
+    assert_eq!(ask(Some(world.key()), 100).await, 200);
+    assert_eq!(ask(Some(world.key()), 60_000).await, 200);
+    // Several frames of one block that does not end.
+    let (mut client, ended) = handshake(&world, &authority, &h2::client::Builder::new()).await;
+    let fill: String = ('!'..='~').cycle().take(60_000).collect();
+    let request = hyper::Request::get(format!("https://localhost{ORGANIZATION}")).header("x-fill", fill);
+    let (answer, _) = client.send_request(request.body(()).unwrap(), true).unwrap();
+    assert!(in_time(answer).await.is_err());
+    drop(client);
+    let _ = in_time(ended).await;
+}
+
 /// The types of the frames that came (RFC 9113, 4.1).
 fn frame_types(mut bytes: &[u8]) -> Vec<u8> {
     let mut types = Vec::new();

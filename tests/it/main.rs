@@ -43,6 +43,7 @@ mod sessions;
 mod slow_clients;
 mod smoke;
 mod smuggling;
+mod strangers;
 mod stretch;
 mod tls;
 #[cfg(feature = "otlp")]

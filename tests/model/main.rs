@@ -25,7 +25,7 @@ use vendor::{
 use wesal_gateway::{
     clock::{Clock, ManualClock, Moment},
     config::{Config, FreshnessConfig},
-    fetch::{Demand, Failure, FetchError, Found, Parts, Question, Served},
+    fetch::{Demand, Failure, FetchError, Found, Parts, PreparedQuery, Served},
     model::{CallerName, CompanyId, Figures, Forwarded, Interval, Query, QueuesQuery, Route, Subject},
     telemetry::{Metrics, Traces, traces::RequestSpan},
     upstream::UpstreamError,
@@ -175,7 +175,7 @@ impl Day {
         let caller = CallerName::try_from(name.to_owned()).unwrap();
         // Both callers use the same words.
         let words = format!("{:?}", Asked { by_tenant: false, ..asked.clone() });
-        let question: Result<Arc<Question>, ()> = parts.question(words.as_bytes(), || Ok(asked.query()));
+        let question: Result<Arc<PreparedQuery>, ()> = parts.prepare(words.as_bytes(), || Ok(asked.query()));
         let answer = async move {
             let answer = parts.get(&question.unwrap(), demand, (&caller, sees_all), &mut RequestSpan::default()).await;
             (answer, clock.now())

@@ -14,7 +14,7 @@ use tokio::task::{JoinHandle, yield_now};
 use wesal_gateway::{
     clock::{Clock, ManualClock, Moment},
     config::Config,
-    fetch::{Demand, Failure, FetchError, Parts, Question, Served},
+    fetch::{Demand, Failure, FetchError, Parts, PreparedQuery, Served},
     model::{CallerName, Figures, Forwarded, Query, QueueId, QueuesQuery, Shape, Subject},
     telemetry::{Metrics, Traces, traces::RequestSpan},
     upstream::{Answer, Budget, Called, Effort, Rejection, TargetState, UpstreamError, Vendor, VendorCall},
@@ -134,7 +134,7 @@ impl Scene {
         let query = Query { subject: Subject::Queues(query), forwarded: Forwarded::default() };
         tokio::spawn(async move {
             let since = clock.now();
-            let question = Arc::new(Question::once(query));
+            let question = Arc::new(PreparedQuery::once(&query));
             let mut span = RequestSpan::default();
             let answer = parts.get(&question, Demand::default(), (&caller, true), &mut span).await;
             (answer, clock.now().since(since))

@@ -38,6 +38,7 @@ pub(in crate::http) async fn log_in(
     let (known, now) = (app.known(), app.clock.wall());
     let found = known.callers.by_login(&email, &password, now);
     let shown = found.map_err(|failure| refuse(app, &known, peer.address(&head.headers), failure))?;
+    peer.becomes_known();
     count(app, &known, &shown.caller, line)?;
     let session = known.callers.begin_session(&app.sessions, &shown, now).map_err(|_| Problem::internal())?;
     Ok(login_answer(app, &shown.caller, email, session))

@@ -6,7 +6,7 @@ use axum::{
 
 use super::{
     further, questions, queues,
-    serve::{parameters, read_gotten, read_posted},
+    serve::{parameters, parse_get_query, parse_post_query},
     surveys,
 };
 use crate::{
@@ -64,16 +64,16 @@ fn read(app: &App, asked: &[u8]) -> Result<Query, Problem> {
         Value::write(body, &mut text);
     }
     let posted = |subject: &dyn Fn(&mut Fields) -> Option<Subject>| {
-        read_posted(settings, parameters(settings, route, &uri)?, text.as_bytes(), subject)
+        parse_post_query(settings, parameters(settings, route, &uri)?, text.as_bytes(), subject)
     };
     let most = app.known().max_queues;
     match route {
         Route::Questions => {
-            read_gotten(settings, route, &uri, || questions::company(uri.path()).map(Subject::Questions))
+            parse_get_query(settings, route, &uri, || questions::company(uri.path()).map(Subject::Questions))
         }
         Route::Further(further) if further.is_gotten => {
             let path = further::filled(&settings.table, further, path)?;
-            read_gotten(settings, route, &uri, || Ok(further::document(further, path)))
+            parse_get_query(settings, route, &uri, || Ok(further::document(further, path)))
         }
         Route::Further(further) => {
             let path = further::filled(&settings.table, further, path)?;
@@ -84,7 +84,7 @@ fn read(app: &App, asked: &[u8]) -> Result<Query, Problem> {
             posted(&|fields| queues::subject(route, most, fields))
         }
         Route::Organization | Route::Login | Route::Logout | Route::Reset | Route::Verify => {
-            read_gotten(settings, route, &uri, || Ok(Subject::Organization))
+            parse_get_query(settings, route, &uri, || Ok(Subject::Organization))
         }
     }
 }

@@ -3,7 +3,7 @@
 use axum::{body::Body, http::request::Parts, response::Response};
 use serde_json::{Value, json};
 
-use super::serve::{answer_gotten, answer_posted, as_kept, gotten, posted};
+use super::serve::{parse_get, parse_post, respond_get, respond_post, whole_body};
 use crate::{
     callers::Caller,
     http::{
@@ -29,12 +29,12 @@ pub(in crate::http) async fn ask_further(
     let table = &app.settings.table;
     let path = filled(table, route, table.below_base(head.uri.path()))?;
     if route.is_gotten {
-        let question = gotten(app, head, Route::Further(route), || Ok(document(route, path)))?;
-        return answer_gotten(app, caller, &question, head, line, |served| Ok(as_kept(served))).await;
+        let query = parse_get(app, head, Route::Further(route), || Ok(document(route, path)))?;
+        return respond_get(app, caller, &query, head, line, |served| Ok(whole_body(served))).await;
     }
     let subject = |fields: &mut Fields| Some(posted_document(route, path, fields));
-    let question = posted(app, (Route::Further(route), 0), head, body, subject).await?;
-    answer_posted(app, caller, &question, head, line).await
+    let query = parse_post(app, (Route::Further(route), 0), head, body, subject).await?;
+    respond_post(app, caller, &query, head, line).await
 }
 
 /// The path to ask the vendor for. `path` is below the base path.

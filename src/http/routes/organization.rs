@@ -1,6 +1,6 @@
 use axum::{http::request::Parts, response::Response};
 
-use super::serve::{answer_gotten, as_kept, gotten};
+use super::serve::{parse_get, respond_get, whole_body};
 use crate::{
     cache::entity_tag,
     callers::{Caller, NotUnderstood, only_companies},
@@ -17,9 +17,9 @@ pub(in crate::http) async fn get_organization(
     head: &Parts,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    let question = gotten(app, head, Route::Organization, || Ok(Subject::Organization))?;
+    let query = parse_get(app, head, Route::Organization, || Ok(Subject::Organization))?;
     let view = |served: &Served| match caller.companies() {
-        None => Ok(as_kept(served)),
+        None => Ok(whole_body(served)),
         Some(mine) => {
             let body = only_companies(&served.body, mine).map_err(|NotUnderstood| {
                 Problem::from(UpstreamError::InvalidResponse("its list of companies is not understood"))
@@ -28,5 +28,5 @@ pub(in crate::http) async fn get_organization(
             Ok((body, etag))
         }
     };
-    answer_gotten(app, caller, &question, head, line, view).await
+    respond_get(app, caller, &query, head, line, view).await
 }

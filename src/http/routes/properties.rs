@@ -19,7 +19,7 @@ use serde_json::Value;
 use super::{
     auth::{self, AccountCall},
     further, questions, queues,
-    serve::{parameters, read_gotten, read_posted},
+    serve::{parameters, parse_get_query, parse_post_query},
     surveys,
 };
 use crate::{
@@ -98,7 +98,7 @@ fn settings() -> Settings {
 fn read(route: Route, uri: &Uri, body: &[u8]) -> Result<Read, Problem> {
     let settings = &settings();
     let posted = |subject: &dyn Fn(&mut Fields) -> Option<Subject>| {
-        read_posted(settings, parameters(settings, route, uri)?, body, subject).map(Read::Query)
+        parse_post_query(settings, parameters(settings, route, uri)?, body, subject).map(Read::Query)
     };
     let account = |form| {
         parameters(settings, route, uri)?;
@@ -114,14 +114,14 @@ fn read(route: Route, uri: &Uri, body: &[u8]) -> Result<Read, Problem> {
         Route::Logout => parameters(settings, route, uri).map(|_| Read::Logout),
         Route::Reset => account(&auth::RESET),
         Route::Verify => account(&auth::VERIFY),
-        Route::Organization => read_gotten(settings, route, uri, || Ok(Subject::Organization)).map(Read::Query),
+        Route::Organization => parse_get_query(settings, route, uri, || Ok(Subject::Organization)).map(Read::Query),
         Route::Questions => {
             let subject = || questions::company(uri.path()).map(Subject::Questions);
-            read_gotten(settings, route, uri, subject).map(Read::Query)
+            parse_get_query(settings, route, uri, subject).map(Read::Query)
         }
         Route::Further(further) if further.is_gotten => {
             let path = further::filled(&settings.table, further, settings.table.below_base(uri.path()))?;
-            read_gotten(settings, route, uri, || Ok(further::document(further, path))).map(Read::Query)
+            parse_get_query(settings, route, uri, || Ok(further::document(further, path))).map(Read::Query)
         }
         Route::Further(further) => {
             let path = further::filled(&settings.table, further, settings.table.below_base(uri.path()))?;

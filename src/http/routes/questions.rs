@@ -1,7 +1,7 @@
 use axum::{http::request::Parts, response::Response};
 use serde_json::{Value, json};
 
-use super::serve::{answer_gotten, as_kept, gotten};
+use super::serve::{parse_get, respond_get, whole_body};
 use crate::{
     callers::Caller,
     http::{
@@ -22,8 +22,8 @@ pub(in crate::http) async fn get_questions(
     head: &Parts,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    let question = gotten(app, head, Route::Questions, || company(head.uri.path()).map(Subject::Questions))?;
-    answer_gotten(app, caller, &question, head, line, |served| Ok(as_kept(served))).await
+    let query = parse_get(app, head, Route::Questions, || company(head.uri.path()).map(Subject::Questions))?;
+    respond_get(app, caller, &query, head, line, |served| Ok(whole_body(served))).await
 }
 
 /// A path that does not decode to UTF-8 is refused like one that is no number.

@@ -1,6 +1,6 @@
 use axum::{body::Body, http::request::Parts, response::Response};
 
-use super::serve::{answer_posted, posted};
+use super::serve::{parse_post, respond_post};
 use crate::{
     callers::Caller,
     http::{
@@ -23,8 +23,8 @@ pub(in crate::http) async fn query_queues(
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
     let subject = |fields: &mut Fields| subject(route, max_queues, fields);
-    let question = posted(app, (route, max_queues), head, body, subject).await?;
-    answer_posted(app, caller, &question, head, line).await
+    let query = parse_post(app, (route, max_queues), head, body, subject).await?;
+    respond_post(app, caller, &query, head, line).await
 }
 
 /// What a body asks for; the fields are those of the reference. `most` queues may be named at once.

@@ -8,7 +8,7 @@ use axum::{
 
 use crate::{
     callers::Caller,
-    fetch::{Demand, Failure, Question, Served},
+    fetch::{Demand, Failure, PreparedQuery, Served},
     http::{
         access_log::Line,
         app::{App, Settings},
@@ -20,30 +20,31 @@ use crate::{
     model::{Forwarded, Query, Route, Subject},
 };
 
-/// A query by POST: `subject` takes the fields it knows out of the body and notes what is wrong; it gives
-/// nothing only where something was. `most` is what it holds its queues to: what was found good under another bound is
-/// read anew.
-pub(super) async fn posted(
+/// Reads and validates a query by POST. `subject` takes its fields out of the body and returns `None` only if it noted an
+/// error. `most` is the bound on its queues and part of the key, so that a changed bound validates the query again.
+///
+/// The body and its parsed JSON are dropped here: while the request waits for the vendor, it holds the shape alone.
+pub(super) async fn parse_post(
     app: &App,
     (route, most): (Route, usize),
     head: &Parts,
     body: Body,
     subject: impl FnOnce(&mut Fields) -> Option<Subject>,
-) -> Result<Arc<Question>, Problem> {
+) -> Result<Arc<PreparedQuery>, Problem> {
     let query = parameters(&app.settings, route, &head.uri)?;
     // Survey filters can hold a phone number, and of further routes it is not known: they are not remembered. And few who
     // ask send a query with a POST.
     let remembered = !matches!(route, Route::Surveys | Route::Further(_)) && query.is_empty();
-    let body = bytes_of(app, head, body).await?;
-    let read = || read_posted(&app.settings, query, &body, subject);
+    let body = raw_body(app, head, body).await?;
+    let read = || parse_post_query(&app.settings, query, &body, subject);
     match remembered {
-        true => app.parts.question(&words(route, most, &body), read),
-        false => Ok(Arc::new(Question::once(read()?))),
+        true => app.parts.prepare(&request_key(route, most, &body), read),
+        false => Ok(Arc::new(PreparedQuery::once(&read()?))),
     }
 }
 
 /// The query that a body is, with the query parameters that may be forwarded.
-pub(super) fn read_posted(
+pub(super) fn parse_post_query(
     settings: &Settings,
     query: BTreeMap<String, String>,
     body: &[u8],
@@ -60,31 +61,31 @@ pub(super) fn read_posted(
 
 /// The top-level fields of a request's body.
 pub(super) async fn read_fields(app: &App, head: &Parts, body: Body) -> Result<Fields, Problem> {
-    Fields::of(parse_json(&bytes_of(app, head, body).await?)?)
+    Fields::of(parse_json(&raw_body(app, head, body).await?)?)
 }
 
-async fn bytes_of(app: &App, head: &Parts, body: Body) -> Result<Bytes, Problem> {
+async fn raw_body(app: &App, head: &Parts, body: Body) -> Result<Bytes, Problem> {
     let settings = &app.settings;
     read_body(&head.headers, body, settings.max_body, settings.body_timeout, app.clock.as_ref()).await
 }
 
 /// A query by GET.
-pub(super) fn gotten(
+pub(super) fn parse_get(
     app: &App,
     head: &Parts,
     route: Route,
     subject: impl FnOnce() -> Result<Subject, Problem>,
-) -> Result<Arc<Question>, Problem> {
-    let read = || read_gotten(&app.settings, route, &head.uri, subject);
+) -> Result<Arc<PreparedQuery>, Problem> {
+    let read = || parse_get_query(&app.settings, route, &head.uri, subject);
     if matches!(route, Route::Further(_)) {
-        return Ok(Arc::new(Question::once(read()?)));
+        return Ok(Arc::new(PreparedQuery::once(&read()?)));
     }
     let target = head.uri.path_and_query().map_or("", |target| target.as_str());
-    app.parts.question(&words(route, 0, target.as_bytes()), read)
+    app.parts.prepare(&request_key(route, 0, target.as_bytes()), read)
 }
 
 /// The query that a target is.
-pub(super) fn read_gotten(
+pub(super) fn parse_get_query(
     settings: &Settings,
     route: Route,
     uri: &Uri,
@@ -94,8 +95,8 @@ pub(super) fn read_gotten(
     Ok(Query { subject: subject()?, forwarded })
 }
 
-/// What makes two requests the same question without being read.
-fn words(route: Route, most: usize, asked: &[u8]) -> Vec<u8> {
+/// The key of the memo: requests with equal keys are the same query.
+fn request_key(route: Route, most: usize, asked: &[u8]) -> Vec<u8> {
     let mut words = Vec::with_capacity(asked.len() + 56);
     words.extend_from_slice(&most.to_be_bytes());
     words.extend_from_slice(route.template().as_bytes());
@@ -110,50 +111,50 @@ pub(super) fn parameters(settings: &Settings, route: Route, uri: &Uri) -> Result
     query_parameters(uri.query(), &[own, &settings.forward_query])
 }
 
-/// The answer to what was posted, if `caller` may have it.
-pub(super) async fn answer_posted(
+/// Answers a query by POST, after checking the rights of `caller`.
+pub(super) async fn respond_post(
     app: &App,
     caller: &Caller,
-    question: &Arc<Question>,
+    query: &Arc<PreparedQuery>,
     head: &Parts,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    let served = find(app, caller, question, head, line).await?;
+    let served = lookup(app, caller, query, head, line).await?;
     let body = served.body.clone();
-    Ok(answered(&served, body, None))
+    Ok(build_response(&served, body, None))
 }
 
 /// The same for a GET, which may be conditional. `view` makes of the kept bytes what this caller may see.
-pub(super) async fn answer_gotten(
+pub(super) async fn respond_get(
     app: &App,
     caller: &Caller,
-    question: &Arc<Question>,
+    query: &Arc<PreparedQuery>,
     head: &Parts,
     line: &mut Line<'_>,
     view: impl FnOnce(&Served) -> Result<(Bytes, Bytes), Problem>,
 ) -> Result<Response, Problem> {
-    let served = find(app, caller, question, head, line).await?;
+    let served = lookup(app, caller, query, head, line).await?;
     let (body, etag) = view(&served)?;
     if !none_match_names(&head.headers, &etag) {
-        return Ok(answered(&served, body, Some(etag)));
+        return Ok(build_response(&served, body, Some(etag)));
     }
-    let mut response = answered(&served, Bytes::new(), Some(etag));
+    let mut response = build_response(&served, Bytes::new(), Some(etag));
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     response.headers_mut().remove(header::CONTENT_TYPE);
     Ok(response)
 }
 
 /// Every right is checked before the cache is read.
-async fn find(
+async fn lookup(
     app: &App,
     caller: &Caller,
-    question: &Arc<Question>,
+    query: &Arc<PreparedQuery>,
     head: &Parts,
     line: &mut Line<'_>,
 ) -> Result<Served, Problem> {
-    caller.may_ask(question.query())?;
+    caller.may_ask(query.shape().company(), query.queues())?;
     let demand = if caller.may_refresh { demand(&head.headers) } else { Demand::default() };
-    match app.parts.get(question, demand, (&caller.name, caller.sees_all_queues()), &mut line.span).await {
+    match app.parts.get(query, demand, (&caller.name, caller.sees_all_queues()), &mut line.span).await {
         Ok(served) => {
             line.served(&served);
             Ok(served)
@@ -165,7 +166,7 @@ async fn find(
     }
 }
 
-fn answered(served: &Served, body: Bytes, etag: Option<Bytes>) -> Response {
+fn build_response(served: &Served, body: Bytes, etag: Option<Bytes>) -> Response {
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
     // At once for all that come, those of the stack too.
@@ -176,6 +177,6 @@ fn answered(served: &Served, body: Bytes, etag: Option<Bytes>) -> Response {
 }
 
 /// The whole answer, as it is kept.
-pub(super) fn as_kept(served: &Served) -> (Bytes, Bytes) {
+pub(super) fn whole_body(served: &Served) -> (Bytes, Bytes) {
     (served.body.clone(), served.etag.clone().unwrap_or_default())
 }

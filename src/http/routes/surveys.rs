@@ -1,6 +1,6 @@
 use axum::{body::Body, http::request::Parts, response::Response};
 
-use super::serve::{answer_posted, posted};
+use super::serve::{parse_post, respond_post};
 use crate::{
     callers::Caller,
     http::{
@@ -20,8 +20,8 @@ pub(in crate::http) async fn query_surveys(
     body: Body,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    let question = posted(app, (Route::Surveys, 0), head, body, subject).await?;
-    answer_posted(app, caller, &question, head, line).await
+    let query = parse_post(app, (Route::Surveys, 0), head, body, subject).await?;
+    respond_post(app, caller, &query, head, line).await
 }
 
 /// What a body asks for; the fields are those of the reference.

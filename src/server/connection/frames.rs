@@ -18,13 +18,15 @@ pub(super) struct Frames {
     payload_left: usize,
     /// A header block was begun, and its last frame has not come.
     block_is_open: bool,
+    /// Bytes of the last header block, as its frames announce them.
+    block_bytes: usize,
 }
 
 impl Frames {
     /// Nothing has come.
     pub(super) fn new() -> Self {
         let header = Vec::with_capacity(FRAME_HEADER_BYTES);
-        Self { preface_left: PREFACE_BYTES, header, payload_left: 0, block_is_open: false }
+        Self { preface_left: PREFACE_BYTES, header, payload_left: 0, block_is_open: false, block_bytes: 0 }
     }
 
     /// Takes what came next. Says whether something was finished in it.
@@ -44,6 +46,8 @@ impl Frames {
                 }
                 self.payload_left = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
                 if matches!(kind, HEADERS | CONTINUATION) {
+                    let before = if kind == CONTINUATION { self.block_bytes } else { 0 };
+                    self.block_bytes = before.saturating_add(self.payload_left);
                     self.block_is_open = flags & END_HEADERS == 0;
                 }
             }
@@ -56,6 +60,11 @@ impl Frames {
             }
         }
         finished
+    }
+
+    /// How many bytes an unfinished header block has, as far as its frames announce them.
+    pub(super) fn open_block_bytes(&self) -> usize {
+        if self.block_is_open { self.block_bytes } else { 0 }
     }
 
     /// Whether the client has begun what it must finish: anything but a request's body, whose time is bounded where it is

@@ -3,9 +3,14 @@
 
 use std::{
     convert::Infallible,
+    future::poll_fn,
+    io,
     mem::discriminant,
-    pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,7 +26,7 @@ use tokio::{
 };
 
 use super::{
-    Bounds, Closing, FAREWELL, FIRST_WORDS, MAX_HEADERS_BYTES, NEXT_WORDS, Service, Terms,
+    Bounds, Closing, FAREWELL, FIRST_WORDS, MAX_HEADERS_BYTES, MAX_STRANGER_HEADERS_BYTES, NEXT_WORDS, Service, Terms,
     last_words::hear_out,
     reading::Reading,
     watched::{Watched, Watcher},
@@ -29,6 +34,7 @@ use super::{
 };
 use crate::{
     clock::{Moment, SharedClock, before},
+    http::Peer,
     telemetry::events,
 };
 
@@ -39,15 +45,29 @@ enum Stage {
     New(Moment),
     /// Silence between requests.
     Idle(Moment),
-    /// Some bytes of a request's head have come.
-    Head(Moment),
+    /// Some bytes of a request's head have come, the first at this moment.
+    Head { since: Moment, bytes: usize },
     /// A request is worked on; its own deadlines hold.
     Working,
     /// Its answer is being written. What bytes come now are the rest of the request, or wait for their turn.
     Answering(Reading),
 }
 
+/// The most that one read takes. It is below the 8 KiB at which hyper begins to double its buffer, which would otherwise grow
+/// to the length of a body and stay with the request while it waits for the vendor.
+const MAX_READ_BYTES: usize = 4 * 1024;
+/// The answer to a stranger's head that is too long: what hyper answers to one beyond [`MAX_HEADERS_BYTES`].
+const HEAD_TOO_LARGE: &[u8] =
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// Why the connection of a stranger ends.
+#[derive(Debug, thiserror::Error)]
+#[error("the head is longer than {MAX_STRANGER_HEADERS_BYTES} bytes and no credential was accepted on the connection")]
+struct HeadTooLarge;
+
 struct Watch {
+    peer: Arc<Peer>,
+    refused_head: AtomicBool,
     stage: Mutex<Stage>,
     changed: Notify,
     work: Work,
@@ -57,14 +77,16 @@ struct Watch {
 /// Serves one connection to its end.
 pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: impl Service, terms: Terms) {
     let Terms { peer, bounds, clock, mut closing, work } = terms;
-    let watch = Arc::new(Watch::new(clock.clone(), work));
+    let peer = Arc::new(peer);
+    let watch = Arc::new(Watch::new(Arc::clone(&peer), clock.clone(), work));
     let mut stream = Watched { stream, watch: Arc::clone(&watch) };
     let shared = Arc::new((service, peer, Arc::clone(&watch), closing.clone()));
     let service = service_fn(move |request: Request<Incoming>| {
         let shared = Arc::clone(&shared);
+        // Here and not in the future: hyper reads once more before it polls that, and the head has come to its end.
+        shared.2.enter(Stage::Working);
         async move {
             let (service, peer, watch, closing) = shared.as_ref();
-            watch.enter(Stage::Working);
             // hyper hides a Content-Length that stood beside it; after such a request the connection must end (RFC 9112, 6.1).
             let in_chunks = request.headers().contains_key(header::TRANSFER_ENCODING);
             let mut response = service.answer(peer, request.map(Body::new)).await;
@@ -94,6 +116,11 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: 
             }
         }
     };
+    if watch.has_refused_head() {
+        count_malformed(&HeadTooLarge, &bounds);
+        let answered = poll_fn(|cx| Pin::new(&mut stream.stream).poll_write(cx, HEAD_TOO_LARGE));
+        let _ = before(clock.as_ref(), clock.now().after(FAREWELL), answered).await;
+    }
     tell(ended, &bounds);
     if let Some(answered) = watch.last_answer() {
         hear_out(&mut stream, clock.as_ref(), answered.after(FAREWELL)).await;
@@ -106,16 +133,27 @@ fn tell(ended: hyper::Result<()>, bounds: &Bounds) {
     if let Err(reason) = ended
         && reason.is_parse()
     {
-        events::malformed_request(&reason);
-        if let Some(metrics) = &bounds.metrics {
-            metrics.malformed_request();
-        }
+        count_malformed(&reason, bounds);
+    }
+}
+
+fn count_malformed(reason: &(dyn std::error::Error + 'static), bounds: &Bounds) {
+    events::malformed_request(reason);
+    if let Some(metrics) = &bounds.metrics {
+        metrics.malformed_request();
     }
 }
 
 impl Watch {
-    fn new(clock: SharedClock, work: Work) -> Self {
-        Self { stage: Mutex::new(Stage::New(clock.now())), changed: Notify::new(), work, clock }
+    fn new(peer: Arc<Peer>, clock: SharedClock, work: Work) -> Self {
+        Self {
+            peer,
+            refused_head: AtomicBool::new(false),
+            stage: Mutex::new(Stage::New(clock.now())),
+            changed: Notify::new(),
+            work,
+            clock,
+        }
     }
 
     fn enter(&self, stage: Stage) {
@@ -130,7 +168,7 @@ impl Watch {
         if discriminant(&before) == discriminant(&next) {
             return;
         }
-        self.work.is_there(matches!(next, Stage::Head(_) | Stage::Working | Stage::Answering(_)));
+        self.work.is_there(matches!(next, Stage::Head { .. } | Stage::Working | Stage::Answering(_)));
         drop(stage);
         self.changed.notify_waiters();
     }
@@ -139,13 +177,18 @@ impl Watch {
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the connection ends because a stranger's head is too long.
+    fn has_refused_head(&self) -> bool {
+        self.refused_head.load(Ordering::Relaxed)
+    }
+
     /// When something was last answered, if anything was.
     fn last_answer(&self) -> Option<Moment> {
         match self.stage() {
             Stage::New(_) => None,
             Stage::Idle(since) => Some(since),
             // What hyper answers by itself, since it is no request, or what is just being answered.
-            Stage::Head(_) | Stage::Working | Stage::Answering(_) => Some(self.clock.now()),
+            Stage::Head { .. } | Stage::Working | Stage::Answering(_) => Some(self.clock.now()),
         }
     }
 
@@ -160,7 +203,7 @@ impl Watch {
                 // Who does not read the answer is as silent as who does not ask.
                 Stage::Answering(reading) => bounds.idle_timeout.saturating_sub(now.since(reading.silent_since())),
                 // Who has asked for nothing yet has no claim to the place that it takes.
-                Stage::New(since) | Stage::Head(since) => bounds.header_timeout.saturating_sub(now.since(since)),
+                Stage::New(since) | Stage::Head { since, .. } => bounds.header_timeout.saturating_sub(now.since(since)),
                 Stage::Working => look_each,
             };
             if left.is_zero() {
@@ -181,7 +224,7 @@ impl Watch {
                 // A request may be on its way on a connection that was kept.
                 Stage::Idle(since) => begun.max(since).after(NEXT_WORDS),
                 // Its answer may have said before that the connection is kept.
-                Stage::Head(_) | Stage::Answering(_) => {
+                Stage::Head { .. } | Stage::Answering(_) => {
                     changed.await;
                     continue;
                 }
@@ -196,10 +239,25 @@ impl Watch {
 }
 
 impl Watcher for Watch {
-    fn bytes_came(&self, _: &[u8]) {
+    fn read_allowance(&self) -> io::Result<usize> {
+        match self.stage() {
+            Stage::Head { bytes, .. } if !self.peer.is_known() => {
+                let left = MAX_STRANGER_HEADERS_BYTES.saturating_sub(bytes);
+                if left == 0 {
+                    self.refused_head.store(true, Ordering::Relaxed);
+                    return Err(io::Error::other(HeadTooLarge));
+                }
+                Ok(left.min(MAX_READ_BYTES))
+            }
+            _ => Ok(MAX_READ_BYTES),
+        }
+    }
+
+    fn bytes_came(&self, came: &[u8]) {
         self.step(|stage| match stage {
-            Stage::New(_) | Stage::Idle(_) => Some(Stage::Head(self.clock.now())),
-            _ => None,
+            Stage::New(_) | Stage::Idle(_) => Some(Stage::Head { since: self.clock.now(), bytes: came.len() }),
+            Stage::Head { since, bytes } => Some(Stage::Head { since, bytes: bytes + came.len() }),
+            Stage::Working | Stage::Answering(_) => None,
         });
     }
 
@@ -228,7 +286,8 @@ mod tests {
     #[test]
     fn an_answer_that_goes_on_is_no_silence_and_one_that_is_not_read_is() {
         let clock = ManualClock::at(jiff::Timestamp::UNIX_EPOCH);
-        let watch = Watch::new(Arc::new(clock.clone()), Work::default());
+        let peer = Peer::at(std::net::Ipv4Addr::LOCALHOST.into(), Vec::new().into());
+        let watch = Watch::new(Arc::new(peer), Arc::new(clock.clone()), Work::default());
         watch.enter(Stage::Answering(Reading::begun(clock.now())));
         let idle_for = || match watch.stage() {
             Stage::Idle(since) => clock.now().since(since).as_secs(),
@@ -249,6 +308,6 @@ mod tests {
         // What has come of a request has its own time.
         watch.bytes_came(b"G");
         watch.bytes_went(1);
-        assert!(matches!(watch.stage(), Stage::Head(_)));
+        assert!(matches!(watch.stage(), Stage::Head { bytes: 1, .. }));
     }
 }

@@ -5,7 +5,7 @@ use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
-    http::{HeaderValue, Method, Request, header},
+    http::{HeaderValue, Method, Request, StatusCode, header},
     response::Response,
 };
 use hyper::{
@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    FAREWELL, MAX_HEADERS_BYTES, Service, Terms,
+    FAREWELL, MAX_HEADERS_BYTES, MAX_STRANGER_HEADERS_BYTES, Service, Terms,
     last_words::hear_out,
     streams::{End, Watch},
     tasks::Tasks,
@@ -41,7 +41,8 @@ const PING_EACH: Duration = Duration::from_secs(20);
 /// Serves one connection to its end.
 pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: impl Service, terms: Terms) {
     let Terms { peer, bounds, clock, mut closing, work } = terms;
-    let watch = Arc::new(Watch::new(clock.clone(), work));
+    let peer = Arc::new(peer);
+    let watch = Arc::new(Watch::new(Arc::clone(&peer), clock.clone(), work));
     let tasks = Tasks::default();
     let mut stream = Watched { stream, watch: Arc::clone(&watch) };
     let shared = Arc::new((service, peer, Arc::clone(&watch)));
@@ -51,7 +52,13 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: 
         async move {
             let (service, peer, _) = shared.as_ref();
             let is_head = *request.method() == Method::HEAD;
-            let mut response = service.answer(peer, request.map(Body::new)).await;
+            let mut response = if peer.is_known() || head_bytes(&request) <= MAX_STRANGER_HEADERS_BYTES {
+                service.answer(peer, request.map(Body::new)).await
+            } else {
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+                response
+            };
             if is_head {
                 leave_out_body(&mut response);
             }
@@ -107,6 +114,12 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: 
     if end == End::Over {
         hear_out(&mut stream, clock.as_ref(), watch.last_answer().after(FAREWELL)).await;
     }
+}
+
+/// The size of a head as it is written in HTTP/1.1.
+fn head_bytes(request: &Request<Incoming>) -> usize {
+    let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    request.uri().path_and_query().map_or(0, |target| target.as_str().len()) + fields.sum::<usize>()
 }
 
 /// What hyper does for a HEAD in HTTP/1 alone (RFC 9110, section 9.3.2).

@@ -33,6 +33,11 @@ use crate::{
 
 /// The longest head of a request, its names and values together.
 const MAX_HEADERS_BYTES: u32 = 64 * 1024;
+/// The same until a credential was accepted on the connection: so many bytes of a stranger are held.
+const MAX_STRANGER_HEADERS_BYTES: usize = 16 * 1024;
+
+/// What TLS encrypts ahead of the socket, for each connection: one record.
+const MAX_TLS_BUFFER_BYTES: usize = 16 * 1024;
 
 /// How long a new connection may wait for its first request once the listener closes: the client may not know yet, and
 /// its request be on its way.
@@ -79,7 +84,11 @@ pub(super) async fn serve(
     let handshake = TlsAcceptor::from(certificates.current()).accept(stream);
     let deadline = terms.clock.now().after(terms.bounds.header_timeout);
     let stream: TlsStream<Stream> = match before(terms.clock.as_ref(), deadline, handshake).await {
-        Some(Ok(stream)) => stream,
+        Some(Ok(mut stream)) => {
+            // What waits to be sent, encrypted: rustls takes 64 KiB otherwise.
+            stream.get_mut().1.set_buffer_limit(Some(MAX_TLS_BUFFER_BYTES));
+            stream
+        }
         Some(Err(reason)) => return events::handshake_failed(&reason),
         None => return events::handshake_timed_out(),
     };

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -13,17 +14,26 @@ use tokio::{
 };
 
 use super::{
-    Bounds, Closing, FIRST_WORDS, answer::Answer, frames::Frames, reading::Reading, tasks::Tasks, watched::Watcher,
-    work::Work,
+    Bounds, Closing, FIRST_WORDS, MAX_STRANGER_HEADERS_BYTES, answer::Answer, frames::Frames, reading::Reading,
+    tasks::Tasks, watched::Watcher, work::Work,
 };
-use crate::clock::{Moment, SharedClock, before};
+use crate::{
+    clock::{Moment, SharedClock, before},
+    http::Peer,
+};
 
 /// Requests that a client may give up, or whose answers it may leave unread, before it is taken for one that only wants to
 /// cause work (CVE-2023-44487), if it lets no more than as many finish.
 const MOST_GIVEN_UP: u32 = 100;
 
+/// The longest header block, compressed, that a stranger may spread over several frames. A request whose decoded head is
+/// beyond the bound for strangers is answered; a connection that goes beyond this ends, since the block is held until its last
+/// frame.
+const MAX_STRANGER_BLOCK_BYTES: usize = 2 * MAX_STRANGER_HEADERS_BYTES;
+
 /// What is known of a connection's requests.
 pub(super) struct Watch {
+    peer: Arc<Peer>,
     state: Mutex<State>,
     changed: Notify,
     work: Work,
@@ -59,6 +69,15 @@ pub(super) enum End {
 }
 
 impl Watcher for Watch {
+    fn read_allowance(&self) -> io::Result<usize> {
+        if self.state().incoming.open_block_bytes() > MAX_STRANGER_BLOCK_BYTES && !self.peer.is_known() {
+            return Err(io::Error::other(
+                "a header block is too long and no credential was accepted on the connection",
+            ));
+        }
+        Ok(usize::MAX)
+    }
+
     fn bytes_came(&self, bytes: &[u8]) {
         let mut state = self.state();
         let finished = state.incoming.take(bytes);
@@ -87,7 +106,7 @@ impl Watcher for Watch {
 }
 
 impl Watch {
-    pub(super) fn new(clock: SharedClock, work: Work) -> Self {
+    pub(super) fn new(peer: Arc<Peer>, clock: SharedClock, work: Work) -> Self {
         let now = clock.now();
         let state = State {
             incoming: Frames::new(),
@@ -101,7 +120,7 @@ impl Watch {
             finished: 0,
             given_up: 0,
         };
-        Self { state: Mutex::new(state), changed: Notify::new(), work, clock }
+        Self { peer, state: Mutex::new(state), changed: Notify::new(), work, clock }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

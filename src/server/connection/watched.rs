@@ -11,6 +11,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Who wants to know what goes on on a connection.
 pub(super) trait Watcher {
+    /// Returns how many bytes the next read may take; an error ends the connection.
+    fn read_allowance(&self) -> io::Result<usize>;
+
     /// These bytes came from the peer; never none.
     fn bytes_came(&self, came: &[u8]);
 
@@ -40,8 +43,18 @@ impl<S, W: Watcher> Watched<S, W> {
 
 impl<S: AsyncRead + Unpin, W: Watcher> AsyncRead for Watched<S, W> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let allowance = self.watch.read_allowance()?;
         let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let polled = if buf.remaining() <= allowance {
+            Pin::new(&mut self.stream).poll_read(cx, buf)
+        } else {
+            // Costs a `memset` of the allowance, since the part that was read cannot be told to `buf` in another safe way.
+            let mut part = ReadBuf::new(buf.initialize_unfilled_to(allowance));
+            let polled = Pin::new(&mut self.stream).poll_read(cx, &mut part);
+            let came = part.filled().len();
+            buf.advance(came);
+            polled
+        };
         if let Some(came) = buf.filled().get(before..).filter(|came| !came.is_empty()) {
             self.watch.bytes_came(came);
         }
