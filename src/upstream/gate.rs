@@ -265,9 +265,6 @@ impl Gate {
                     return Err(UpstreamError::BudgetExhausted { retry_after });
                 }
             };
-            if now >= deadline {
-                return Err(UpstreamError::Crowded);
-            }
             before(self.clock.as_ref(), until.min(deadline), wake.notified()).await;
             if blocked == Blocked::Slot {
                 waited_for_slot = true;
@@ -275,6 +272,9 @@ impl Gate {
                 *waited = waited.saturating_add(self.clock.now().since(now));
             }
             now = self.clock.now();
+            if now >= deadline {
+                return Err(UpstreamError::Crowded);
+            }
             admitted = lock(&self.state).admit(id, &queue, now);
         }
     }
