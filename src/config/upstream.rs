@@ -68,6 +68,9 @@ pub struct UpstreamConfig {
     pub max_response: Size,
     /// Connections to the vendor at once.
     pub max_connections: NonZeroUsize,
+    /// How long a pooled connection to the vendor is used. A vendor that moved in DNS is found within this time.
+    #[serde(with = "DurationText")]
+    pub max_connection_age: Duration,
     /// Queue ids in one vendor call at most.
     pub max_queues_per_call: NonZeroUsize,
     /// How many times as long as its `ttl` an answer may be fresh as the calls that the vendor allows run out, so that
@@ -137,6 +140,7 @@ impl Default for UpstreamConfig {
             max_wait: Duration::from_secs(2),
             max_response: Size::from_mib(16),
             max_connections: super::at_least_one(32),
+            max_connection_age: Duration::from_secs(300),
             max_queues_per_call: super::at_least_one(100),
             max_stretch: 3.0,
             proxy: None,
@@ -213,6 +217,7 @@ impl UpstreamConfig {
                 ("connect_timeout", self.connect_timeout),
                 ("try_timeout", self.try_timeout),
                 ("request_timeout", self.request_timeout),
+                ("max_connection_age", self.max_connection_age),
             ],
         );
         let settings = ["connect_timeout", "try_timeout"];

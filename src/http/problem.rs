@@ -15,7 +15,7 @@ use super::code::Code;
 use crate::{
     callers::Forbidden,
     fetch::FetchError,
-    upstream::{NotWritten, Rejection, UpstreamError},
+    upstream::{NotChanged, Rejection, UpstreamError},
 };
 
 /// An error on its way out; [`render`](Self::render) makes it an answer, once the request's id is known.
@@ -167,8 +167,11 @@ impl From<UpstreamError> for Problem {
     }
 }
 
-impl From<NotWritten> for Problem {
-    fn from(_: NotWritten) -> Self {
+impl From<NotChanged> for Problem {
+    fn from(error: NotChanged) -> Self {
+        if matches!(error, NotChanged::Busy) {
+            return Self::overloaded();
+        }
         let detail = "The gateway cannot write its own new password down, so it did not ask Wesal to change it. Tell who \
                       runs the gateway; its log says why.";
         Self::new(Code::Internal, detail)

@@ -1,9 +1,12 @@
 //! The routes by which a password is changed: they take the client id, and no token.
 
+use std::time::Duration;
+
 use super::{
     UpstreamError, Wesal,
-    client::Request,
+    client::{Progress, Request},
     failure::Failure,
+    gate::{Entry, Queue},
     transport::Credential,
     vendor::{Called, Effort, Patience},
 };
@@ -26,26 +29,23 @@ impl Wesal {
         let request = Request { route, target: &target, body: Some(body), under: &under };
         let began = self.clock.now();
         let deadline = began.after(self.request_timeout);
-        let mut effort = Effort::default();
+        let mut progress = Progress { began, effort: Effort::default() };
         let once = async {
-            // What comes of it says nothing of the others' calls, so it is no probe either.
-            self.heed_breaker()?;
-            let mut wait = self.max_wait;
-            self.wait_out_pause(route, &mut wait).await?;
-            self.take_from_budget(Patience::Waits, &mut wait).await?;
-            self.wait_out_pause(route, &mut wait).await?;
+            let mut waited = Duration::ZERO;
+            let entry = Entry { queue: Queue::Account, patience: Patience::Waits, deadline, waited: &mut waited };
+            let permit = self.gate.enter(entry).await?;
             let own = self.own.load_full();
             let credential = Credential::ClientId(&own.client_id);
-            self.try_once(&request, credential, None, deadline, None, &mut effort).await.map_err(
-                |failure| match failure {
+            self.try_once(&request, credential, None, deadline, permit, &mut progress).await.map_err(|failure| {
+                match failure {
                     Failure::Passing(error) | Failure::Final(error) => error,
                     // There is no token on these routes: it is the client id that is refused.
                     Failure::TokenDead => UpstreamError::Failed { code: None, said_no: true },
                     Failure::Throttled(retry_after) => UpstreamError::RateLimited { retry_after },
-                },
-            )
+                }
+            })
         };
         let done = before(self.clock.as_ref(), deadline, once).await;
-        Called { result: done.unwrap_or(Err(UpstreamError::Timeout)), began, effort }
+        progress.called(done)
     }
 }

@@ -1,4 +1,4 @@
-//! The way of one call to the vendor, from the breaker to the last try.
+//! One call to the vendor, with its tries.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -9,22 +9,19 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
 use reqwest::Method;
-use tokio::sync::SemaphorePermit;
 
 use super::{
-    barred::Barred,
-    breaker::{Breaker, BreakerState},
-    budget::CallBudget,
+    breaker::BreakerState,
     credentials::{Hidden, OwnAccount},
     error::{StartError, UpstreamError},
     failure::{CUT_SHORT, Failure, outcome},
-    login::{Login, LoginRequest, LoginState},
-    pass::BreakerPass,
-    pauses::Pauses,
+    gate::{Entry, Gate, Permit, Queue},
+    login::{Login, LoginRequest, LoginState, Unrenewed},
     retry::{self, RetryBudget},
     streak::Streak,
-    transport::{Credential, SendError, Transport, sensitive},
-    vendor::{Answer, Budget, Called, Effort, Patience, TargetState, Vendor, VendorCall},
+    target_backoff::{Target, TargetBackoff, Targets},
+    transport::{Connection, Credential, SendError, Transport, sensitive},
+    vendor::{Answer, Budget, Called, Effort, TargetState, Vendor, VendorCall},
     verdict::{Ended, Verdict},
     wire::{self, Meaning, RawAnswer},
 };
@@ -47,14 +44,11 @@ pub struct Wesal {
     transport: Arc<Transport>,
     pub(super) login: Arc<Login>,
     /// One change of the service login's own password at a time.
-    pub(super) password_changes: tokio::sync::Mutex<()>,
-    pub(super) breaker: Mutex<Breaker>,
+    pub(super) password_changes: Arc<tokio::sync::Mutex<()>>,
+    pub(super) gate: Gate,
     pub(super) streak: Mutex<Streak>,
-    pub(super) budget: CallBudget,
     retry_budget: Mutex<RetryBudget>,
-    /// Until when the vendor asked us to wait.
-    pub(super) pauses: Mutex<Pauses>,
-    pub(super) barred: Mutex<Barred>,
+    pub(super) targets: Mutex<TargetBackoff>,
     pub(super) own: ArcSwap<OwnAccount>,
     authorization_prefix: String,
     /// What never stands in words that callers are shown, the token of the moment apart.
@@ -64,7 +58,6 @@ pub struct Wesal {
     retries: u32,
     try_timeout: Duration,
     pub(super) request_timeout: Duration,
-    pub(super) max_wait: Duration,
     pub(super) clock: SharedClock,
     metrics: Arc<Metrics>,
 }
@@ -88,21 +81,18 @@ impl Wesal {
         Ok(Arc::new(Self {
             login: Login::new(config, request, Arc::clone(&transport), clock.clone(), Arc::clone(&metrics)),
             transport,
-            breaker: Mutex::new(Breaker::new(config.breaker.clone())),
+            gate: Gate::new(config, clock.clone()),
             streak: Mutex::default(),
-            budget: CallBudget::new(&config.rate_limit, clock.clone()),
             retry_budget: Mutex::new(RetryBudget::new(config.retry_budget)),
-            pauses: Mutex::default(),
-            barred: Mutex::default(),
+            targets: Mutex::default(),
             own: ArcSwap::from_pointee(own),
             authorization_prefix: if scheme.is_empty() { String::new() } else { format!("{scheme} ") },
             hidden: Mutex::new(Hidden::of(config)),
             configured: Mutex::new(config.clone()),
-            password_changes: tokio::sync::Mutex::default(),
+            password_changes: Arc::default(),
             retries: config.retries,
             try_timeout: config.try_timeout,
             request_timeout: config.request_timeout,
-            max_wait: config.max_wait,
             clock,
             metrics,
         }))
@@ -125,55 +115,66 @@ impl Wesal {
 
     /// What the breaker is doing.
     pub fn breaker_state(&self) -> BreakerState {
-        lock(&self.breaker).state()
+        self.gate.breaker_state()
     }
 
     async fn tries(
         &self,
+        call: &VendorCall<'_>,
         request: &Request<'_>,
-        patience: Patience,
         deadline: Moment,
-        effort: &mut Effort,
+        progress: &mut Progress,
     ) -> Result<Answer, UpstreamError> {
-        let mut wait = self.max_wait;
-        if let Some(retry_after) = lock(&self.barred).left(request.route, self.clock.now()) {
-            return Err(UpstreamError::LoginFailed { retry_after });
+        let targets = Targets::of(call.shape, call.queues);
+        if let Some(retry_after) = lock(&self.targets).backoff(&targets, self.clock.now()) {
+            return Err(UpstreamError::TargetRefused { retry_after });
         }
         lock(&self.retry_budget).earn();
+        let queue = call.caller.map_or(Queue::RefreshAhead, |caller| Queue::Caller(caller.clone()));
+        let mut waited = Duration::ZERO;
         let mut tried = 0;
+        self.gate.check_breaker()?;
+        let mut held = self.login.token().await.map_err(|unavailable| unavailable.error)?;
         let mut token_replaced = false;
         loop {
-            let pass = Some(self.admit()?);
-            let held = self.login.token().await.map_err(|unavailable| unavailable.error)?;
-            // First, as a call that is not made must cost nothing of the budget; and last, as a pause may have begun
-            // while this call waited for the others.
-            self.wait_out_pause(request.route, &mut wait).await?;
-            self.take_from_budget(patience, &mut wait).await?;
-            self.wait_out_pause(request.route, &mut wait).await?;
             let authorization = sensitive(&format!("{}{}", self.authorization_prefix, held.token.expose()))
                 .ok_or(UpstreamError::InvalidResponse("its access token cannot stand in a header"))?;
             let credential = Credential::Authorization(authorization);
-            match self.try_once(request, credential, Some(held.token.expose()), deadline, pass, effort).await {
+            let entry = Entry { queue: queue.clone(), patience: call.patience, deadline, waited: &mut waited };
+            let permit = self.gate.enter(entry).await?;
+            match self.try_once(request, credential, Some(held.token.expose()), deadline, permit, progress).await {
                 Ok(answer) => {
-                    lock(&self.barred).lift(request.route, held.generation, token_replaced);
+                    lock(&self.targets).accept(&targets, held.generation);
+                    self.login.accepted(held.generation, token_replaced);
                     return Ok(answer);
                 }
-                Err(Failure::Final(error)) => return Err(error),
-                Err(Failure::TokenDead) => {
-                    let now = self.clock.now();
-                    let may = !token_replaced
-                        && lock(&self.barred).login_may_help(request.route, request.target, held.generation, now);
-                    if !may || !self.login.died(held.generation) {
-                        let asked_with = held.generation.saturating_sub(u64::from(token_replaced));
-                        let retry_after =
-                            lock(&self.barred).bar(request.route, request.target, asked_with, token_replaced, now);
-                        return Err(UpstreamError::LoginFailed { retry_after });
+                Err(Failure::Final(error)) => {
+                    if matches!(error, UpstreamError::Rejected(_)) {
+                        self.login.accepted(held.generation, token_replaced);
                     }
-                    token_replaced = true;
+                    return Err(error);
+                }
+                Err(Failure::TokenDead) => {
+                    let had_accepted = lock(&self.targets).had_accepted(&targets, held.generation);
+                    let newer = if token_replaced {
+                        self.login.refused_again(held.generation);
+                        None
+                    } else {
+                        match self.login.newer_token(held.generation, had_accepted).await {
+                            Ok(held) => Some(held),
+                            Err(Unrenewed::Gate) => None,
+                            Err(Unrenewed::Unavailable(unavailable)) => return Err(unavailable.error),
+                        }
+                    };
+                    let Some(newer) = newer else {
+                        let retry_after = lock(&self.targets).refuse(&targets, self.clock.now());
+                        return Err(UpstreamError::TargetRefused { retry_after });
+                    };
+                    (held, token_replaced) = (newer, true);
                 }
                 Err(Failure::Throttled(retry_after)) => {
                     tried += 1;
-                    if tried > self.retries || retry_after > wait {
+                    if tried > self.retries {
                         return Err(UpstreamError::RateLimited { retry_after });
                     }
                 }
@@ -190,30 +191,30 @@ impl Wesal {
         }
     }
 
+    /// Sends the request immediately: whatever holds it back was checked for `permit`.
     pub(super) async fn try_once(
         &self,
         request: &Request<'_>,
         credential: Credential<'_>,
         token: Option<&str>,
         deadline: Moment,
-        pass: Option<BreakerPass<'_>>,
-        effort: &mut Effort,
+        mut permit: Permit<'_>,
+        progress: &mut Progress,
     ) -> Result<Answer, Failure> {
-        let Some((_place, waited)) = self.place(deadline).await else {
-            return Err(Failure::Final(UpstreamError::Crowded));
-        };
         let (began, began_at) = (self.clock.now(), self.clock.wall());
         let span = request.under.begin();
-        let tries_before = effort.calls;
-        effort.calls += 1;
+        let tries_before = progress.effort.calls;
+        progress.effort.calls += 1;
+        progress.began = began;
         let method = if request.body.is_some() { Method::POST } else { Method::GET };
-        let sent = self.transport.send(method, request.target, credential, request.body.clone(), began_at);
+        let connection = if permit.is_probe() { Connection::New } else { Connection::Pooled };
+        let sent = self.transport.send(method, request.target, credential, request.body.clone(), connection);
         let is_short = deadline.since(began) < self.try_timeout.mul_f64(WHOLE);
         let deadline = deadline.min(began.after(self.try_timeout));
         let sent = before(self.clock.as_ref(), deadline, sent).await;
         let cut_short = is_short && sent.is_none();
         let time = self.clock.now().since(began);
-        effort.time += time;
+        progress.effort.time += time;
 
         let answered = match &sent {
             Some(Ok(answer)) => answer.status < 500,
@@ -224,7 +225,7 @@ impl Wesal {
         let body = sent.as_ref().and_then(|sent| sent.as_ref().ok()).map(|answer| answer.body.clone());
         let read = match sent {
             // A password may have been changed by now, which a call that was never made has not.
-            None if cut_short && waited && !request.route.is_of_account() => {
+            None if cut_short && permit.waited_for_slot && !request.route.is_of_account() => {
                 Err(Failure::Final(UpstreamError::Crowded))
             }
             None => Err(Failure::Final(UpstreamError::Timeout)),
@@ -248,19 +249,10 @@ impl Wesal {
         if let Some(good) = verdict.good {
             lock(&self.streak).record((!good).then_some(outcome), self.clock.now());
         }
-        if let Some((pass, works)) = pass.zip(verdict.works) {
-            pass.record(works);
+        if let Some(works) = verdict.works {
+            permit.record(works);
         }
         read.map(|body| Answer { body, began, began_at })
-    }
-
-    /// A place among the connections, and whether it had to be waited for; `None` once there is no time left to use it.
-    async fn place(&self, deadline: Moment) -> Option<(Option<SemaphorePermit<'_>>, bool)> {
-        if let Some(place) = self.transport.connection().now_or_never() {
-            return Some((place, false));
-        }
-        let place = before(self.clock.as_ref(), deadline, self.transport.connection()).await?;
-        (self.clock.now() < deadline).then_some((place, true))
     }
 
     fn read(&self, route: Route, answer: RawAnswer, token: Option<&str>) -> Result<Bytes, Failure> {
@@ -273,7 +265,7 @@ impl Wesal {
             Meaning::Success => Ok(answer.body),
             Meaning::TokenDead => Err(Failure::TokenDead),
             Meaning::Throttled(wait) => {
-                lock(&self.pauses).lengthen(route, self.clock.now().after(wait));
+                self.gate.pause(route.is_of_account(), wait);
                 Err(Failure::Throttled(wait))
             }
             Meaning::Unavailable(code) => Err(Failure::Passing(UpstreamError::Failed { code, said_no: false })),
@@ -288,24 +280,37 @@ impl Vendor for Wesal {
     /// Tries again if that may help, within `upstream.request_timeout`.
     fn call<'a>(&'a self, call: VendorCall<'a>) -> BoxFuture<'a, Called> {
         async move {
-            let VendorCall { shape, queues, patience, under, .. } = call;
+            let VendorCall { shape, queues, under, .. } = call;
             let request = Request { route: shape.route(), target: shape.target(), body: shape.body(queues), under };
             let began = self.clock.now();
             let deadline = began.after(self.request_timeout);
-            let mut effort = Effort::default();
-            let tries = self.tries(&request, patience, deadline, &mut effort);
+            let mut progress = Progress { began, effort: Effort::default() };
+            let tries = self.tries(&call, &request, deadline, &mut progress);
             let done = before(self.clock.as_ref(), deadline, tries).await;
-            Called { result: done.unwrap_or(Err(UpstreamError::Timeout)), began, effort }
+            progress.called(done)
         }
         .boxed()
     }
 
-    fn queue_target(&self, _: &Shape, _: &QueueId) -> TargetState {
-        TargetState::Allowed
+    fn queue_target(&self, shape: &Shape, queue: &QueueId) -> TargetState {
+        lock(&self.targets).state(&Target::queue(shape.route(), queue), self.clock.now())
     }
 
     fn budget(&self) -> Budget {
-        self.budget.left()
+        self.gate.budget()
+    }
+}
+
+/// What a call has cost so far, and when its last try began.
+pub(super) struct Progress {
+    pub(super) began: Moment,
+    pub(super) effort: Effort,
+}
+
+impl Progress {
+    /// `done` is `None` if the deadline ended the call.
+    pub(super) fn called(self, done: Option<Result<Answer, UpstreamError>>) -> Called {
+        Called { result: done.unwrap_or(Err(UpstreamError::Timeout)), began: self.began, effort: self.effort }
     }
 }
 

@@ -77,7 +77,7 @@ impl Wesal {
         lock(&self.hidden).change(&merged);
         self.own.store(Arc::new(own));
         // What this account may not use, another may.
-        lock(&self.barred).lift_all();
+        lock(&self.targets).clear();
         let others = self.login.adopt(&merged, request);
         *configured = merged;
         if others {

@@ -1,23 +1,23 @@
 //! Talking to Wesal. Ignorant of caching: one question in, one complete and successful answer out, or the
 //! reason why not.
 //!
-//! `client` is the way of one call: breaker, pause, budget, login, try, retry. `wire` and `words` are
+//! `client` makes one call: login, gate, try, retry. `gate` admits it: connection slots, vendor pauses, breaker and call
+//! budget. `target_backoff` remembers targets that refuse our credentials. `wire` and `words` are
 //! the one place that understands the vendor's answers (pure), `login` holds the service login,
 //! `transport` is the only code that knows the HTTP client.
 
 mod account_call;
-mod barred;
 mod breaker;
 mod budget;
 mod client;
 mod credentials;
+mod decoder;
 mod error;
 mod failure;
+mod gate;
 mod login;
 mod own_password;
-mod pass;
 mod password_file;
-mod pauses;
 #[cfg(any(test, fuzzing))]
 mod properties;
 mod retry;
@@ -25,6 +25,7 @@ mod retry_after;
 mod secrets;
 mod status;
 mod streak;
+mod target_backoff;
 mod transport;
 mod vendor;
 mod verdict;
@@ -36,7 +37,7 @@ pub use breaker::BreakerState;
 pub use client::Wesal;
 pub use error::{Rejection, StartError, UpstreamError};
 pub use login::{LoginStanding, LoginState};
-pub use own_password::NotWritten;
+pub use own_password::NotChanged;
 pub use password_file::left_beside;
 #[cfg(any(test, fuzzing))]
 pub(crate) use properties::answer_means;

@@ -10,25 +10,35 @@ use crate::{
     telemetry::{events, traces::TracePoint},
 };
 
-/// Why the change was not even asked for.
+/// Reason why the vendor was not asked to change the password.
 #[derive(Debug, thiserror::Error)]
-#[error("the new password cannot be written beside upstream.password_file, so the vendor was not asked to change it")]
-pub struct NotWritten;
+pub enum NotChanged {
+    /// The new password cannot be stored.
+    #[error(
+        "the new password cannot be written beside upstream.password_file, so the vendor was not asked to change it"
+    )]
+    NotWritten,
+    /// Another change is in progress.
+    #[error("another change of the service login's password is in progress")]
+    Busy,
+}
 
 impl Wesal {
     /// Asks the vendor to change the password of the service login's account with this `/auth/verify` body. When it has,
     /// `password` is written into the password's file, if that is how it was given, and the gateway logs in with it.
     ///
-    /// Runs in a task of its own: a caller who leaves does not leave it half done. One at a time.
+    /// Runs in a task of its own: a caller who leaves does not leave it half done. A second
+    /// concurrent change fails immediately with [`NotChanged::Busy`].
     pub async fn change_own_password(
         self: &Arc<Self>,
         request: AccountRequest,
         password: Secret,
         under: TracePoint,
-    ) -> Result<Called, NotWritten> {
+    ) -> Result<Called, NotChanged> {
+        let Ok(alone) = Arc::clone(&self.password_changes).try_lock_owned() else { return Err(NotChanged::Busy) };
         let wesal = Arc::clone(self);
         let change = tokio::spawn(async move {
-            let _alone = wesal.password_changes.lock().await;
+            let _alone = alone;
             let pending = match wesal.login.password_file() {
                 None => None,
                 Some(file) => Some(write(&file, &password).await?),
@@ -80,14 +90,14 @@ impl Wesal {
     }
 }
 
-async fn write(file: &Path, password: &Secret) -> Result<Pending, NotWritten> {
+async fn write(file: &Path, password: &Secret) -> Result<Pending, NotChanged> {
     let (path, password) = (file.to_owned(), password.clone());
     match spawn_blocking(move || Pending::write(&path, &password)).await {
         Ok(Ok(pending)) => Ok(pending),
         Ok(Err(reason)) => {
             events::password_not_written(file, &reason);
-            Err(NotWritten)
+            Err(NotChanged::NotWritten)
         }
-        Err(_) => Err(NotWritten),
+        Err(_) => Err(NotChanged::NotWritten),
     }
 }

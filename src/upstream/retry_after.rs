@@ -4,19 +4,17 @@ use std::time::Duration;
 
 use jiff::{Timestamp, civil::DateTime, fmt::rfc2822::DateTimeParser, tz::TimeZone};
 
-const NONSENSE: Duration = Duration::from_secs(5);
-const SHORTEST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(300);
+const MIN_PAUSE: Duration = Duration::from_secs(1);
+const MAX_PAUSE: Duration = Duration::from_secs(300);
 
-/// How long to wait: from 1 to 300 seconds; 5 where the field is missing or makes no sense. A date is one of the vendor's
-/// clock, which `date`, the answer's own, tells; `now` stands in where it does not.
-pub(super) fn retry_after(field: Option<&str>, date: Option<&str>, now: Timestamp) -> Duration {
+/// Returns the wait, clamped to 1 to 300 s; `None` if the field is missing or invalid. A date is read by the vendor's
+/// clock: `date` is the answer's own `Date`, and `now` replaces it if it is missing or invalid.
+pub(super) fn retry_after(field: Option<&str>, date: Option<&str>, now: Timestamp) -> Option<Duration> {
     let until = |text: &str| Some(wait(date.and_then(http_date).unwrap_or(now), http_date(text)?));
     field
         .map(str::trim)
         .and_then(|text| seconds(text).or_else(|| until(text)))
-        .unwrap_or(NONSENSE)
-        .clamp(SHORTEST, LONGEST)
+        .map(|wait| wait.clamp(MIN_PAUSE, MAX_PAUSE))
 }
 
 fn seconds(text: &str) -> Option<Duration> {
@@ -48,22 +46,22 @@ mod tests {
     fn it_is_sane_whatever_the_vendor_says() {
         let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
         for (field, wait) in [
-            (None, 5),
-            (Some("7"), 7),
-            (Some(" 7 "), 7),
-            (Some("0"), 1),
-            (Some("86400"), 300),
-            (Some("99999999999999999999999"), 300),
-            (Some("-3"), 5),
-            (Some("soon"), 5),
-            (Some(""), 5),
-            (Some("Sun, 22 Nov 2026 12:00:40 GMT"), 40),
-            (Some("Sun, 22 Nov 2026 11:00:00 GMT"), 1),
-            (Some("Sunday, 22-Nov-26 12:00:40 GMT"), 40),
-            (Some("Sun Nov 22 12:00:40 2026"), 40),
-            (Some("Sun Nov 22 12:00:40"), 5),
+            (None, None),
+            (Some("7"), Some(7)),
+            (Some(" 7 "), Some(7)),
+            (Some("0"), Some(1)),
+            (Some("86400"), Some(300)),
+            (Some("99999999999999999999999"), Some(300)),
+            (Some("-3"), None),
+            (Some("soon"), None),
+            (Some(""), None),
+            (Some("Sun, 22 Nov 2026 12:00:40 GMT"), Some(40)),
+            (Some("Sun, 22 Nov 2026 11:00:00 GMT"), Some(1)),
+            (Some("Sunday, 22-Nov-26 12:00:40 GMT"), Some(40)),
+            (Some("Sun Nov 22 12:00:40 2026"), Some(40)),
+            (Some("Sun Nov 22 12:00:40"), None),
         ] {
-            assert_eq!(retry_after(field, None, now), Duration::from_secs(wait), "{field:?}");
+            assert_eq!(retry_after(field, None, now), wait.map(Duration::from_secs), "{field:?}");
         }
     }
 
@@ -78,9 +76,9 @@ mod tests {
             (None, 300),
         ] {
             let told = retry_after(Some("Sun, 06 Dec 2026 12:05:02 GMT"), date, now);
-            assert_eq!(told, Duration::from_secs(wait), "{date:?}");
+            assert_eq!(told, Some(Duration::from_secs(wait)), "{date:?}");
         }
         let behind = retry_after(Some("Sun Dec  6 11:00:40 2026"), Some("Sun, 06 Dec 2026 11:00:00 GMT"), now);
-        assert_eq!(behind, Duration::from_secs(40));
+        assert_eq!(behind, Some(Duration::from_secs(40)));
     }
 }

@@ -18,7 +18,7 @@ pub struct VendorStanding {
     pub budget: BudgetTold,
     /// How long the vendor asked to be left alone yet, if it did; logins and account routes apart.
     pub paused_for: Option<u64>,
-    /// The routes that the vendor refuses to our account.
+    /// The routes of targets that the vendor refuses to our account.
     pub barred: Vec<BarredTold>,
 }
 
@@ -78,7 +78,7 @@ pub struct BudgetTold {
     pub burst: u32,
 }
 
-/// A route that is not asked for now.
+/// A route with targets in backoff.
 #[derive(Clone, Debug, Serialize)]
 pub struct BarredTold {
     /// Its template.
@@ -95,17 +95,15 @@ impl Wesal {
 
     /// Whether the vendor, which takes the login, lately refused what it brought on some route.
     pub fn refuses_a_route(&self) -> bool {
-        lock(&self.barred).is_any_refused(self.clock.now())
+        lock(&self.targets).is_any_refused(self.clock.now())
     }
 
     /// How the vendor's side stands now.
     pub fn standing(&self) -> VendorStanding {
         let now = self.clock.now();
         let LoginStanding { state, setback, next_try, expires } = self.login.standing();
-        let breaker = {
-            let breaker = lock(&self.breaker);
-            BreakerTold { state: breaker.state().as_str(), probe_in: breaker.probe_in(now).map(seconds) }
-        };
+        let breaker =
+            BreakerTold { state: self.gate.breaker_state().as_str(), probe_in: self.gate.probe_in().map(seconds) };
         let streak = lock(&self.streak).at(now);
         let failing = |failing: FailingStanding| FailingTold {
             since: failing.since.as_secs_f64(),
@@ -114,8 +112,8 @@ impl Wesal {
             outcome: failing.why,
         };
         let budget = self.budget();
-        let paused = lock(&self.pauses).of_data().since(now);
-        let barred = lock(&self.barred).all(now);
+        let paused = self.gate.data_pause();
+        let barred = lock(&self.targets).refused_routes(now);
         VendorStanding {
             login: LoginTold {
                 state: state.as_str(),

@@ -1,40 +1,107 @@
 //! The one file that knows the HTTP client: a request out, a whole answer in, within its bounds.
 
-use std::{error::Error, io::ErrorKind, path::Path, time::Duration};
+use std::{error::Error, path::Path, sync::Mutex, time::Duration};
 
-use bytes::{Bytes, BytesMut};
-use jiff::Timestamp;
+use bytes::Bytes;
 use reqwest::{
     Certificate, Client, Method, Proxy, Response,
-    header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER},
+    header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER},
     redirect::Policy,
 };
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
+    client::lock,
+    decoder::Decoder,
     error::StartError,
     retry_after::retry_after,
     wire::{MOST_ERROR_BYTES, RawAnswer},
 };
 use crate::{
-    clock::{SharedClock, before},
+    clock::{Moment, SharedClock, before},
     config::{UpstreamConfig, root_certificates},
 };
 
 /// Shorter than any sane server's, so that a pooled connection seldom dies under a request.
 const POOL_IDLE: Duration = Duration::from_secs(20);
+/// UTF-8; ignored before the vendor's JSON.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const HTTP2_PING: Duration = Duration::from_secs(15);
 /// How long the body of a failure may take whose status says nearly all.
 const FOR_ITS_WORDS: Duration = Duration::from_secs(1);
 
 /// Sends requests to the vendor and nowhere else: no redirect, no proxy but the configured one.
 pub(super) struct Transport {
-    client: Client,
+    pool: Mutex<Pool>,
+    settings: ClientSettings,
+    max_connection_age: Duration,
     base_url: String,
     max_response: usize,
     for_its_words: Duration,
-    connections: Semaphore,
     clock: SharedClock,
+}
+
+/// The client and its pooled connections. Requests in flight keep a replaced client alive.
+struct Pool {
+    client: Client,
+    since: Moment,
+}
+
+struct ClientSettings {
+    connect_timeout: Duration,
+    max_connections: usize,
+    proxy: Option<Proxy>,
+    /// `None`: the system's.
+    roots: Option<Vec<Certificate>>,
+}
+
+impl ClientSettings {
+    fn new(config: &UpstreamConfig) -> Result<Self, StartError> {
+        let roots = match &config.ca_file {
+            Some(file) => Some(certificates(file)?),
+            // Without TLS no root certificates are needed, and a bare container has none.
+            None if config.proxy.is_none() && config.base_url.starts_with("http://") => Some(Vec::new()),
+            None => None,
+        };
+        Ok(Self {
+            connect_timeout: config.connect_timeout,
+            max_connections: config.max_connections.get(),
+            proxy: config.proxy.as_ref().map(Proxy::all).transpose()?,
+            roots,
+        })
+    }
+
+    fn build(&self) -> Result<Client, reqwest::Error> {
+        let builder = Client::builder()
+            .user_agent(concat!("wesal-gateway/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::none())
+            .referer(false)
+            // The environment's proxy variables are ignored.
+            .no_proxy()
+            // `retry` repeats calls, within a budget.
+            .retry(reqwest::retry::never())
+            .connect_timeout(self.connect_timeout)
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_max_idle_per_host(self.max_connections)
+            // One stalled HTTP/2 connection would hold up every call.
+            .http2_keep_alive_interval(HTTP2_PING)
+            .http2_keep_alive_timeout(self.connect_timeout)
+            .http2_keep_alive_while_idle(true);
+        let builder = self.proxy.iter().fold(builder, |builder, proxy| builder.proxy(proxy.clone()));
+        match &self.roots {
+            Some(roots) => builder.tls_certs_only(roots.clone()),
+            None => builder,
+        }
+        .build()
+    }
+}
+
+/// The connection that a request may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Connection {
+    /// A pooled one, if there is one.
+    Pooled,
+    /// A new one. Later requests do not use the older ones either.
+    New,
 }
 
 /// Which of the vendor's two credentials goes along.
@@ -60,47 +127,30 @@ pub(super) enum SendError {
 
 impl Transport {
     pub(super) fn new(config: &UpstreamConfig, clock: SharedClock) -> Result<Self, StartError> {
-        let builder = Client::builder()
-            .user_agent(concat!("wesal-gateway/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::none())
-            .referer(false)
-            // The environment's proxy variables are not ours to obey.
-            .no_proxy()
-            // Ours, with a budget, in `retry`.
-            .retry(reqwest::retry::never())
-            .connect_timeout(config.connect_timeout)
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(config.max_connections.get())
-            // One stalled HTTP/2 connection would hold up every call.
-            .http2_keep_alive_interval(HTTP2_PING)
-            .http2_keep_alive_timeout(config.connect_timeout)
-            .http2_keep_alive_while_idle(true);
-        let builder = match &config.proxy {
-            Some(proxy) => builder.proxy(Proxy::all(proxy)?),
-            None => builder,
-        };
-        let builder = match &config.ca_file {
-            Some(file) => builder.tls_certs_only(certificates(file)?),
-            // Without TLS no root certificates are needed, and a bare container has none.
-            None if config.proxy.is_none() && config.base_url.starts_with("http://") => builder.tls_certs_only([]),
-            None => builder,
-        };
+        let settings = ClientSettings::new(config)?;
         Ok(Self {
-            client: builder.build()?,
+            pool: Mutex::new(Pool { client: settings.build()?, since: clock.now() }),
+            settings,
+            max_connection_age: config.max_connection_age,
             base_url: config.base_url.clone(),
             max_response: usize::try_from(config.max_response.bytes()).unwrap_or(usize::MAX),
             // The try must not end while it waits for them.
             for_its_words: FOR_ITS_WORDS.min(config.try_timeout / 4),
-            connections: Semaphore::new(config.max_connections.get()),
             clock,
         })
     }
 
-    /// A place among the connections, to be held for as long as a request uses one. The wait for it is our own
-    /// doing, and counts against no answer of the vendor's.
-    pub(super) async fn connection(&self) -> Option<SemaphorePermit<'_>> {
-        // The semaphore is never closed.
-        self.connections.acquire().await.ok()
+    /// Returns the client, replaced if its connections may be too old. The HTTP client has no age limit of its own.
+    fn client(&self, connection: Connection) -> Client {
+        let mut pool = lock(&self.pool);
+        let now = self.clock.now();
+        if connection == Connection::New || now.since(pool.since) >= self.max_connection_age {
+            // The settings built a client at start: a failure is one of the machine, and the old client is used on.
+            if let Ok(client) = self.settings.build() {
+                *pool = Pool { client, since: now };
+            }
+        }
+        pool.client.clone()
     }
 
     /// Sends one request and reads its answer to the end. It has no deadline of its own.
@@ -110,9 +160,12 @@ impl Transport {
         target: &str,
         credential: Credential<'_>,
         body: Option<String>,
-        now: Timestamp,
+        connection: Connection,
     ) -> Result<RawAnswer, SendError> {
-        let mut request = self.client.request(method, format!("{}{target}", self.base_url));
+        let now = self.clock.wall();
+        let client = self.client(connection);
+        let mut request = client.request(method, format!("{}{target}", self.base_url));
+        request = request.header(ACCEPT_ENCODING, "gzip");
         request = match credential {
             Credential::ClientId(id) => request.header("x-client-id", id),
             Credential::Authorization(value) => request.header(AUTHORIZATION, value),
@@ -141,16 +194,14 @@ impl Transport {
         before(self.clock.as_ref(), deadline, read).await.and_then(Result::ok).unwrap_or_default()
     }
 
-    async fn read(&self, mut response: Response, most: usize) -> Result<Bytes, SendError> {
-        let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| why_cut(&error))? {
-            if body.len() + chunk.len() > most {
-                return Err(SendError::TooLarge);
-            }
-            body.extend_from_slice(&chunk);
+    async fn read(&self, mut response: Response, max: usize) -> Result<Bytes, SendError> {
+        let mut body = Decoder::new(response.headers(), max)?;
+        while let Some(chunk) = response.chunk().await.map_err(|_| SendError::Cut)? {
+            body.write(&chunk)?;
         }
-        // A copy of just this size: what is kept is counted by its length.
-        Ok(Bytes::copy_from_slice(&body))
+        let body = body.finish()?;
+        // A copy of exactly this size: the cache counts a body by its length.
+        Ok(Bytes::copy_from_slice(body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&body)))
     }
 }
 
@@ -169,16 +220,6 @@ fn why_unanswered(error: &reqwest::Error) -> SendError {
     } else {
         SendError::Cut
     }
-}
-
-/// The client calls every failure in a body one of decoding; what the unpacking itself minds is data that are not
-/// valid.
-fn why_cut(error: &reqwest::Error) -> SendError {
-    let invalid = |error: &(dyn Error + 'static)| {
-        let io = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        matches!(io, Some(ErrorKind::InvalidData | ErrorKind::InvalidInput))
-    };
-    if causes(error).any(invalid) { SendError::Garbled } else { SendError::Cut }
 }
 
 /// An error, and what caused it, and so on.

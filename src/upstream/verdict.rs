@@ -40,7 +40,9 @@ impl Verdict {
         let (works, good) = match ended.read {
             Ok(_) | Err(Failure::Final(UpstreamError::Rejected(_))) => (true, true),
             // That no token is good, or that it has enough of us, is no vendor to give a pause; but no good call.
-            Err(Failure::TokenDead | Failure::Throttled(_)) => (true, false),
+            Err(Failure::TokenDead) => (true, false),
+            // A 503 with `Retry-After` counts as failed, a 429 does not.
+            Err(Failure::Throttled(_)) => (ended.answered, false),
             // What a further route's documents are, nobody promised; one that is odd is no failing vendor.
             Err(Failure::Final(_)) if matches!(route, Route::Further(_)) => (ended.answered, ended.answered),
             Err(Failure::Final(_)) => (in_its_own_words(), false),

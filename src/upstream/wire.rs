@@ -27,9 +27,23 @@ pub enum VendorCode {
 /// One HTTP answer, read to its end.
 pub(super) struct RawAnswer {
     pub(super) status: u16,
-    /// How long to wait, told with a 429.
-    pub(super) retry_after: Duration,
+    /// A valid `Retry-After`.
+    pub(super) retry_after: Option<Duration>,
     pub(super) body: bytes::Bytes,
+}
+
+/// The pause after a 429 without a valid `Retry-After`.
+const DEFAULT_PAUSE: Duration = Duration::from_secs(5);
+
+impl RawAnswer {
+    /// The pause that a 429 or a 503 asks for. On 503 an invalid `Retry-After` is ignored.
+    fn pause(&self) -> Option<Duration> {
+        match self.status {
+            429 => Some(self.retry_after.unwrap_or(DEFAULT_PAUSE)),
+            503 => self.retry_after,
+            _ => None,
+        }
+    }
 }
 
 /// What an answer means for the call.
@@ -39,7 +53,7 @@ pub(super) enum Meaning {
     Success,
     /// Our credentials are not, or no longer, good here.
     TokenDead,
-    /// 429.
+    /// 429, or 503 with a valid `Retry-After`.
     Throttled(Duration),
     /// 502, 503, 504: worth another try.
     Unavailable(Option<VendorCode>),
@@ -62,13 +76,13 @@ pub(super) const MOST_ERROR_BYTES: usize = 64 * 1024;
 pub(super) fn meaning(route: Route, answer: &RawAnswer, secrets: &[&str]) -> Meaning {
     // The vendor's wish to be left alone is heeded first, whatever stands beside it.
     if answer.status == 429 {
-        return Meaning::Throttled(answer.retry_after);
+        return Meaning::Throttled(answer.pause().unwrap_or(DEFAULT_PAUSE));
     }
     if let 205 | 206 | 300..=399 | 502..=504 = answer.status {
         let code = told(&answer.body).as_ref().and_then(find_code);
         return match answer.status {
             _ if code.is_some_and(VendorCode::is_of_credentials) => Meaning::TokenDead,
-            502..=504 => Meaning::Unavailable(code),
+            502..=504 => answer.pause().map_or(Meaning::Unavailable(code), Meaning::Throttled),
             status => Meaning::Invalid(no_answer(status)),
         };
     }
@@ -142,7 +156,7 @@ pub(super) enum LoginMeaning<T> {
     Good(T),
     /// The account is refused, in whatever words: to ask again soon is what locks accounts.
     Refused,
-    /// 429.
+    /// 429, or 503 with a valid `Retry-After`.
     Throttled(Duration),
     /// It did not come to that.
     Failed,
@@ -153,22 +167,19 @@ pub(super) enum LoginMeaning<T> {
 /// Reads the answer to a login; `token` finds the token in it.
 pub(super) fn login_meaning<T>(answer: &RawAnswer, token: impl Fn(&Value) -> Option<T>) -> LoginMeaning<T> {
     if answer.status == 429 {
-        return LoginMeaning::Throttled(answer.retry_after);
+        return LoginMeaning::Throttled(answer.pause().unwrap_or(DEFAULT_PAUSE));
     }
     let told = told(&answer.body);
     let says_no = |told: &Value| places(told).any(|place| place.get("success").and_then(Value::as_bool) == Some(false));
     match (answer.status, told) {
         (_, Some(told)) if find_code(&told).is_some() => LoginMeaning::Refused,
+        (503, _) => answer.pause().map_or(LoginMeaning::Failed, LoginMeaning::Throttled),
         (304, _) => LoginMeaning::Invalid("its login answer is a 304"),
         (300..=399, _) => LoginMeaning::Invalid("its login answer is a redirect"),
         (205 | 206, _) => LoginMeaning::Invalid("its login answer is a 205 or 206"),
         (200..=299, Some(told)) if says_no(&told) => LoginMeaning::Refused,
         (200..=299, Some(told)) => match token(&told) {
             Some(token) => LoginMeaning::Good(token),
-            None if told.get("success").and_then(Value::as_bool) == Some(true) => {
-                LoginMeaning::Invalid("its login answer holds no token where upstream.login.token_pointers look")
-            }
-            // Without a word of success: an error in words of its own.
             None => LoginMeaning::Refused,
         },
         (200..=299, None) => LoginMeaning::Invalid("its login answer is not a JSON object"),

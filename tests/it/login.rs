@@ -73,16 +73,18 @@ async fn a_token_refused_at_once_is_no_login_loop() {
     assert_eq!((refused.status, refused.problem().as_str()), (503, "upstream_login_failed"));
     assert_eq!(refused.header("retry-after"), "2");
     for company in 1..50 {
-        let answer = world.get(&format!("/survey/queries/questions/{company}")).await;
-        assert_eq!((answer.status, answer.problem().as_str()), (503, "upstream_login_failed"));
+        for _ in 0..2 {
+            let answer = world.get(&format!("/survey/queries/questions/{company}")).await;
+            assert_eq!((answer.status, answer.problem().as_str()), (503, "upstream_login_failed"));
+        }
     }
-    assert_eq!((world.logins(), world.vendor_calls("questions")), ((2, 0), 2), "they asked in vain");
+    assert_eq!((world.logins(), world.vendor_calls("questions")), ((2, 0), 51), "one call per company");
     for _ in 0..20 {
         world.advance(secs(1));
         assert_eq!(world.get("/survey/queries/questions/100301").await.status, 503);
     }
     let (logins, refused) = world.logins();
-    assert!((3..=13).contains(&logins) && refused == 0, "{logins} logins in 20 seconds");
+    assert!((3..=6).contains(&logins) && refused == 0, "{logins} logins in 20 seconds");
 }
 
 #[tokio::test]
@@ -106,6 +108,37 @@ async fn a_route_that_the_account_may_not_use_costs_ever_fewer_logins_and_no_oth
     world.vendor.unscript("questions");
     world.advance(secs(8));
     world.get("/survey/queries/questions/100301").await.ok();
+}
+
+#[tokio::test]
+async fn login_without_a_token_counts_as_refused() {
+    let world = World::new().await;
+    world.vendor.script("login", Fault::LoginNoToken);
+    assert_refused_for(&world, 30).await;
+    world.advance(secs(29));
+    assert_refused_for(&world, 1).await;
+    assert_eq!(world.vendor_calls("login"), 1);
+    world.advance(secs(1));
+    world.get("/queries/organization").await.ok();
+}
+
+#[tokio::test]
+async fn foreign_company_loses_no_request_of_other_targets() {
+    let mut setup = Setup::default();
+    setup.config.upstream.forward_query.push("n".to_owned());
+    let world = setup.start().await;
+    world.logged_in().await;
+    world.advance(secs(10));
+    for n in 0..90 {
+        (0..2).for_each(|_| world.vendor.script("questions", Fault::WrongDomain));
+        let answer = world.get("/survey/queries/questions/777").await;
+        assert_eq!((answer.status, answer.problem().as_str()), (503, "upstream_login_failed"));
+        world.vendor.unscript("questions");
+        world.get(&format!("/survey/queries/questions/100301?n={n}")).await.ok();
+        world.advance(Duration::from_millis(500));
+    }
+    let (logins, refused) = world.logins();
+    assert!((2..=7).contains(&logins) && refused == 0, "{logins} logins in 45 s");
 }
 
 #[tokio::test]
@@ -300,7 +333,6 @@ async fn a_login_that_fails_in_passing_is_tried_again_after_1_2_and_4_seconds() 
     for (fault, status, code) in [
         (Fault::Error, 502, "upstream_error"),
         (Fault::Unavailable, 502, "upstream_error"),
-        (Fault::LoginNoToken, 502, "upstream_invalid_response"),
         (Fault::BadJson, 502, "upstream_invalid_response"),
         (Fault::Cut, 502, "upstream_unreachable"),
     ] {

@@ -10,10 +10,13 @@ use crate::{
     model::Route,
     upstream::{
         error::UpstreamError,
-        transport::{Credential, SendError, Transport},
+        transport::{Connection, Credential, SendError, Transport},
         wire::{LoginMeaning, RawAnswer, login_meaning},
     },
 };
+
+/// A shorter life in a token's own `exp` is ignored.
+const MIN_LIFE: Duration = Duration::from_secs(10);
 
 /// All that a login needs, from the configuration.
 #[derive(Clone)]
@@ -77,7 +80,7 @@ pub(super) async fn log_in(request: &LoginRequest, transport: &Transport, clock:
     let deadline = clock.now().after(request.timeout);
     let credential = Credential::ClientId(&request.client_id);
     let target = Route::Login.template();
-    let sent = transport.send(Method::POST, target, credential, Some(request.body()), clock.wall());
+    let sent = transport.send(Method::POST, target, credential, Some(request.body()), Connection::Pooled);
     match before(clock, deadline, sent).await {
         Some(Ok(answer)) => read(request, &answer, clock),
         Some(Err(SendError::NotSent | SendError::Cut)) => Outcome::Failed(UpstreamError::Unreachable),
@@ -100,7 +103,11 @@ fn read(request: &LoginRequest, answer: &RawAnswer, clock: &dyn Clock) -> Outcom
     };
     match login_meaning(answer, token) {
         LoginMeaning::Good(token) => {
-            let life = token.life(clock.wall()).or((!request.token_ttl.is_zero()).then_some(request.token_ttl));
+            // Such a life would cause one login after another: the token is used until the vendor refuses it.
+            let life = token
+                .life(clock.wall())
+                .filter(|life| *life >= MIN_LIFE)
+                .or((!request.token_ttl.is_zero()).then_some(request.token_ttl));
             Outcome::Good { token, life, refresh_ahead: request.refresh_ahead }
         }
         LoginMeaning::Refused => Outcome::Refused,

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     account::Account,
     attempt::LoginRequest,
+    login_gate::LoginGate,
     refusals::{Refusals, Remembered},
     state::{LoginStanding, LoginState},
     token::Token,
@@ -91,9 +92,32 @@ pub(super) enum Want {
     Refuse(Unavailable),
 }
 
+/// Why there is no newer token for a target that refused one.
+pub(crate) enum Unrenewed {
+    /// The login gate is closed.
+    Gate,
+    /// No login can be made.
+    Unavailable(Unavailable),
+}
+
+/// What a call is to do whose token was refused.
+pub(super) enum Renewal {
+    /// Use this newer one.
+    Use(Held),
+    /// Run this login: the machine counts it as begun.
+    Begin(Arc<LoginRequest>),
+    /// One is in progress.
+    Wait,
+    /// Not now.
+    Refuse(Unrenewed),
+}
+
 pub(super) struct Machine {
     account: Account,
     state: State,
+    gate: LoginGate,
+    /// The login whose token was refused by a target that had accepted it, until a call is accepted with it.
+    suspect: Option<u64>,
     /// Set by a login that brought no token for another cause than a refusal, or one just now: until then there is no other.
     latch: Option<Latch>,
     /// What came of the last login with what holds, if it brought no token: refused or failed.
@@ -137,6 +161,11 @@ struct Blocked<'a> {
 }
 
 impl Blocked<'_> {
+    /// Whether only the last login is too recent.
+    fn is_young(&self) -> bool {
+        matches!(self.latch, Some(Why::Young))
+    }
+
     fn unavailable(&self, now: Moment) -> Unavailable {
         let retry_after = self.until.since(now);
         let error = match self.latch {
@@ -167,6 +196,8 @@ impl Machine {
         Self {
             account: Account::new(request, refusals),
             state: State::Absent,
+            gate: LoginGate::default(),
+            suspect: None,
             latch: None,
             setback: None,
             generation: 0,
@@ -247,7 +278,7 @@ impl Machine {
     /// until the next login.
     pub(super) fn change_password(&mut self, password: Secret, now: Moment) {
         self.account.change_password(password);
-        self.renew(now);
+        self.restart(now);
     }
 
     /// From now on the configuration says that the account is this one; `refusals` are those of another account. It is tried
@@ -255,12 +286,12 @@ impl Machine {
     pub(super) fn adopt(&mut self, request: LoginRequest, refusals: Option<Refusals>, now: Moment) -> bool {
         let new = self.account.adopt(request, refusals);
         if new {
-            self.renew(now);
+            self.restart(now);
         }
         new
     }
 
-    fn renew(&mut self, now: Moment) {
+    fn restart(&mut self, now: Moment) {
         // A vendor that has asked for patience, or does not answer, does so whatever the credentials are.
         self.latch.take_if(|latch| matches!(latch.why, Why::Young));
         self.setback = None;
@@ -302,6 +333,7 @@ impl Machine {
                 // It counts for the vendor also where it was superseded; and only for what was refused.
                 let wait = self.account.refusals.refuse(&with.credentials(), now);
                 self.state = previous.map_or(State::Absent, again_at_once);
+                self.drop_suspect();
                 if superseded {
                     return Landed::Superseded;
                 }
@@ -311,6 +343,7 @@ impl Machine {
             Outcome::Failed(error) => {
                 // A token that still works stays in use; only the next login waits.
                 self.state = previous.map_or(State::Absent, again_at_once);
+                self.drop_suspect();
                 let least = match error {
                     UpstreamError::RateLimited { retry_after } => retry_after,
                     _ => Duration::ZERO,
@@ -331,23 +364,70 @@ impl Machine {
         Good { held, since: now, refresh_at: None, expires_at: life.map(|life| now.after(life)) }
     }
 
-    /// The vendor refused the token of `generation`. Says whether another try, with another token, makes sense: not
-    /// with one that is as good as new, for then it is not the token's age that the vendor minds.
-    pub(super) fn died(&mut self, generation: u64, now: Moment) -> bool {
-        match &mut self.state {
-            State::Good(good) if good.held.generation == generation => {
-                if now < good.since.after(YOUNG) {
-                    return false;
-                }
-                self.state = State::Absent;
-            }
-            State::LoggingIn(Attempt { previous, .. }) => {
-                previous.take_if(|previous| previous.held.generation == generation);
-            }
-            // It was replaced already.
-            _ => {}
+    /// Says what to do for a token newer than that of `generation`, which the vendor refused for a target. Where the answer
+    /// is to run a login, the caller must run it, and report by [`landed`](Self::landed).
+    pub(super) fn renew(&mut self, generation: u64, had_accepted: bool, now: Moment) -> Renewal {
+        let good = match &self.state {
+            State::LoggingIn(Attempt { previous, .. }) => previous.as_ref(),
+            State::Good(good) => Some(good),
+            State::Absent => None,
+        };
+        if let Some(good) = good.filter(|good| good.held.generation > generation && good.usable(now)) {
+            return Renewal::Use(good.held.clone());
         }
-        true
+        if had_accepted {
+            self.suspect = Some(generation);
+        } else if !self.gate.is_proven(generation)
+            && let Some(since) = good.map(|good| good.since)
+        {
+            self.gate.refused(generation, since);
+        }
+        if matches!(self.state, State::LoggingIn(_)) {
+            return Renewal::Wait;
+        }
+        if self.gate.closed_until(now).is_some() && !had_accepted && !matches!(self.state, State::Absent) {
+            return Renewal::Refuse(Unrenewed::Gate);
+        }
+        match self.next(now).map_err(|blocked| (blocked.is_young(), blocked.unavailable(now))) {
+            Ok(with) => {
+                let previous = match std::mem::replace(&mut self.state, State::Absent) {
+                    State::Good(good) => Some(good),
+                    State::LoggingIn(_) | State::Absent => None,
+                };
+                self.begin(&with, previous, now);
+                Renewal::Begin(with)
+            }
+            Err((true, _)) => Renewal::Refuse(Unrenewed::Gate),
+            Err((false, unavailable)) => {
+                self.drop_suspect();
+                Renewal::Refuse(Unrenewed::Unavailable(unavailable))
+            }
+        }
+    }
+
+    /// A call succeeded with the token of `generation`; `renewed` says whether that came for this call.
+    pub(super) fn accepted(&mut self, generation: u64, renewed: bool) {
+        self.suspect.take_if(|suspect| *suspect <= generation);
+        self.gate.accepted(generation, renewed);
+    }
+
+    /// The call for which the token of `generation` came was refused with it too.
+    pub(super) fn refused(&mut self, generation: u64) {
+        if let State::Good(good) | State::LoggingIn(Attempt { previous: Some(good), .. }) = &self.state
+            && good.held.generation == generation
+        {
+            self.gate.refused(generation, good.since);
+        }
+    }
+
+    /// No newer token comes now. A token that a target refuses after it accepted it, and that no call was accepted with
+    /// since, is dead: it is not sent again.
+    fn drop_suspect(&mut self) {
+        if let State::Good(good) = &self.state
+            && self.suspect == Some(good.held.generation)
+        {
+            self.state = State::Absent;
+        }
     }
 
     pub(super) fn standing(&self, now: Moment) -> LoginStanding {

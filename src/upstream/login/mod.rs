@@ -3,6 +3,7 @@
 
 mod account;
 mod attempt;
+mod login_gate;
 mod machine;
 mod record;
 mod refusals;
@@ -18,7 +19,8 @@ use std::{
 use tokio::sync::{RwLock, watch};
 
 pub(super) use attempt::LoginRequest;
-use machine::{Held, Landed, Machine, Outcome, Unavailable, Want};
+pub(super) use machine::Unrenewed;
+use machine::{Held, Landed, Machine, Outcome, Renewal, Unavailable, Want};
 use record::Record;
 use refusals::Refusals;
 pub use state::{LoginStanding, LoginState};
@@ -101,11 +103,35 @@ impl Login {
         }
     }
 
-    /// The vendor refused the token of this generation. Says whether another try, with another token, makes sense.
-    pub(super) fn died(&self, generation: u64) -> bool {
-        let again = self.machine().died(generation, self.clock.now());
-        self.changed.send_replace(());
-        again
+    /// A token newer than that of `generation`, which the vendor refused; logs in if there is none. `had_accepted` says
+    /// whether the same target accepted it before. Other calls use the old token until the login has ended.
+    pub(super) async fn newer_token(self: &Arc<Self>, generation: u64, had_accepted: bool) -> Result<Held, Unrenewed> {
+        loop {
+            // Before the look at the machine, so that a change right after it is not missed.
+            let mut changed = self.changed.subscribe();
+            let want = self.machine().renew(generation, had_accepted, self.clock.now());
+            match want {
+                Renewal::Use(held) => return Ok(held),
+                Renewal::Begin(with) => self.begin(with),
+                Renewal::Wait => {}
+                Renewal::Refuse(unrenewed) => {
+                    self.changed.send_replace(());
+                    return Err(unrenewed);
+                }
+            }
+            // The sender lives in `self`.
+            let _ = changed.changed().await;
+        }
+    }
+
+    /// Notes that a call succeeded with the token of `generation`; `renewed` says whether that came for this call.
+    pub(super) fn accepted(&self, generation: u64, renewed: bool) {
+        self.machine().accepted(generation, renewed);
+    }
+
+    /// Notes that the call for which the token of `generation` came was refused with it too.
+    pub(super) fn refused_again(&self, generation: u64) {
+        self.machine().refused(generation);
     }
 
     /// The file that the password came from, if it came from one.

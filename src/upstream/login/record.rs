@@ -2,9 +2,9 @@
 //! what locks accounts.
 
 use std::{
-    fs::{self, DirBuilder, OpenOptions},
+    fs::{self, DirBuilder, File},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -13,6 +13,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 
 use super::refusals::Remembered;
 use crate::clock::Clock;
@@ -76,11 +77,14 @@ impl Record {
         let refused = refused.into_iter().map(|(credentials, left)| Refused { credentials, from, until: until(left) });
         let written = Written { salt, wait_seconds: wait.as_secs(), refused: refused.collect() };
         self.make_folder()?;
-        // Another process may write the same file.
-        let beside = self.path.with_extension(std::process::id().to_string());
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        // The name is unique: process ids repeat across containers. The file is readable by its owner only.
+        let mut file = NamedTempFile::new_in(folder)?;
         file.write_all(&serde_json::to_vec(&written)?)?;
-        fs::rename(&beside, &self.path)
+        file.as_file().sync_all()?;
+        file.persist(&self.path)?;
+        // The rename survives a power failure once the directory is synced.
+        File::open(folder)?.sync_all()
     }
 
     /// Makes the folder, readable for nobody else, if it is not there.
@@ -143,6 +147,19 @@ mod tests {
         assert_eq!(record.read(at(90)), None);
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
         again.keep(&clock, || Some(None)).unwrap();
+    }
+
+    #[test]
+    fn record_write_keeps_foreign_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::at(Timestamp::UNIX_EPOCH);
+        let record = Record::of(&["account"], folder.path());
+        // Another container with the same process id writes this file at the same time.
+        let other = record.path().with_extension(std::process::id().to_string());
+        fs::write(&other, "partial").unwrap();
+        record.keep(&clock, || Some(Some(remembered(60, &[(1, 60)])))).unwrap();
+        assert_eq!(fs::read_to_string(&other).unwrap(), "partial");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::*;
 use crate::model::Further;
 
 fn read(route: Route, status: u16, body: &str) -> Meaning {
-    let retry_after = Duration::from_secs(5);
+    let retry_after = (status == 429).then_some(Duration::from_secs(5));
     meaning(route, &RawAnswer { status, retry_after, body: bytes::Bytes::copy_from_slice(body.as_bytes()) }, &[])
 }
 
@@ -140,7 +140,7 @@ fn a_password_change_succeeds_whatever_stands_beside_the_word_of_it() {
 fn a_login_is_refused_in_many_words() {
     use LoginMeaning::{Failed, Good, Invalid, Refused, Throttled};
     let read = |status, body: &str| {
-        let retry_after = Duration::from_secs(7);
+        let retry_after = (status == 429).then_some(Duration::from_secs(7));
         let body = bytes::Bytes::copy_from_slice(body.as_bytes());
         login_meaning(&RawAnswer { status, retry_after, body }, |told| told.get("token").cloned())
     };
@@ -186,7 +186,7 @@ fn a_login_is_refused_in_many_words() {
     }
     assert_eq!(read(429, r#"{"code":"X001"}"#), Throttled(Duration::from_secs(7)));
     assert!(matches!(read(200, r#"{"token":"t"}"#), Good(_)));
-    assert!(matches!(read(200, r#"{"success":true}"#), Invalid(_)));
+    assert_eq!(read(200, r#"{"success":true}"#), Refused, "success without a token");
     assert!(matches!(read(200, "<html>"), Invalid(_)));
     for status in [205, 206, 302, 304] {
         assert!(matches!(read(status, r#"{"token":"t"}"#), Invalid(_)), "{status}");
@@ -196,9 +196,25 @@ fn a_login_is_refused_in_many_words() {
 proptest! {
     #[test]
     fn any_bytes_have_a_meaning(status in 100u16..600, body: Vec<u8>) {
-        let answer = RawAnswer { status, retry_after: Duration::ZERO, body: body.into() };
+        let answer = RawAnswer { status, retry_after: None, body: body.into() };
         for route in Route::ALL {
             let _ = meaning(route, &answer, &[]);
         }
     }
+}
+
+#[test]
+fn retry_after_pauses_on_503_and_429_only() {
+    let answer = |status, retry_after: Option<u64>| {
+        let retry_after = retry_after.map(Duration::from_secs);
+        RawAnswer { status, retry_after, body: bytes::Bytes::new() }
+    };
+    let read = |answer| meaning(Route::Organization, &answer, &[]);
+    assert_eq!(read(answer(503, Some(60))), Meaning::Throttled(Duration::from_secs(60)));
+    assert_eq!(read(answer(503, None)), Meaning::Unavailable(None));
+    assert_eq!(read(answer(502, Some(60))), Meaning::Unavailable(None));
+    assert_eq!(read(answer(429, None)), Meaning::Throttled(Duration::from_secs(5)));
+    let login = |answer| login_meaning(&answer, |_| None::<()>);
+    assert_eq!(login(answer(503, Some(60))), LoginMeaning::Throttled(Duration::from_secs(60)));
+    assert_eq!(login(answer(503, None)), LoginMeaning::Failed);
 }
