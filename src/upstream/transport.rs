@@ -109,7 +109,7 @@ impl Transport {
         method: Method,
         target: &str,
         credential: Credential<'_>,
-        body: Option<String>,
+        body: Option<Bytes>,
         now: Timestamp,
     ) -> Result<RawAnswer, SendError> {
         let mut request = self.client.request(method, format!("{}{target}", self.base_url));
