@@ -12,6 +12,11 @@ use super::Weigh;
 /// for who asks to say.
 pub struct Memo<K: Hash + Eq + Send + Sync + 'static, V: Send + Sync + 'static> {
     /// By the hash of their keys, for the reason that [`Store`](super::Store) has: moka keeps removed keys.
+    ///
+    /// The hash is the standard library's SipHash-1-3 with a random seed, since callers write the keys and other hashers
+    /// claim less against chosen collisions. It is computed once per request. Instructions by callgrind, for a key of 120
+    /// bytes, 1,000 bytes and 20,000 bytes: SipHash 522, 2,722, 50,222; ahash 139, 854, 16,285; foldhash, which makes no such
+    /// claim, 109, 505, 8,425.
     results: Cache<u64, Arc<Remembered<K, V>>>,
     keys: RandomState,
 }

@@ -1,5 +1,7 @@
 use std::{fmt, sync::Arc};
 
+use bytes::Bytes;
+
 use super::{CompanyId, QueueId, Route, json::write_string};
 
 /// Everything that shapes a vendor answer except the queues' ids: the route, the path with its query, and every body
@@ -13,7 +15,8 @@ struct Canonical {
     company: Option<CompanyId>,
     route: Route,
     target: Box<str>,
-    fields: Option<Box<str>>,
+    /// The vendor request's body without `queues`, shared with the requests that carry it; `None` for a GET.
+    body: Option<Bytes>,
 }
 
 /// Which part of what a shape can answer.
@@ -41,7 +44,14 @@ impl Shape {
     /// `target` is the path under the vendor's base URL, percent-encoded, with its query. `fields` are the body's
     /// members without braces and without `queues`; `None` if the request has no body.
     pub(super) fn new(route: Route, company: Option<CompanyId>, target: String, fields: Option<String>) -> Self {
-        Self(Arc::new(Canonical { company, route, target: target.into(), fields: fields.map(Into::into) }))
+        let body = fields.map(|fields| {
+            let mut body = String::with_capacity(fields.len() + 2);
+            body.push('{');
+            body.push_str(&fields);
+            body.push('}');
+            body.into()
+        });
+        Self(Arc::new(Canonical { company, route, target: target.into(), body }))
     }
 
     /// The route it belongs to.
@@ -60,26 +70,27 @@ impl Shape {
     }
 
     /// The vendor request's JSON body, for these queues; `None` for a GET.
-    pub fn body(&self, queues: &[QueueId]) -> Option<String> {
-        let fields = self.0.fields.as_deref()?;
-        let mut body = String::with_capacity(32 + fields.len() + queues.len() * 40);
-        body.push('{');
-        if !queues.is_empty() {
-            body.push_str("\"queues\":[");
-            for (i, queue) in queues.iter().enumerate() {
-                if i > 0 {
-                    body.push(',');
-                }
-                write_string(queue.as_str(), &mut body);
-            }
-            body.push(']');
-            if !fields.is_empty() {
+    pub fn body(&self, queues: &[QueueId]) -> Option<Bytes> {
+        let without_queues = self.0.body.as_ref()?;
+        if queues.is_empty() {
+            return Some(without_queues.clone());
+        }
+        let mut body = String::with_capacity(32 + without_queues.len() + queues.len() * 40);
+        body.push_str("{\"queues\":[");
+        for (i, queue) in queues.iter().enumerate() {
+            if i > 0 {
                 body.push(',');
             }
+            write_string(queue.as_str(), &mut body);
         }
-        body.push_str(fields);
-        body.push('}');
-        Some(body)
+        body.push(']');
+        let fields = without_queues.get(1..).unwrap_or_default();
+        if fields.len() > 1 {
+            body.push(',');
+        }
+        let mut body = body.into_bytes();
+        body.extend_from_slice(fields);
+        Some(body.into())
     }
 
     /// The key of one of its parts.
@@ -89,7 +100,7 @@ impl Shape {
 
     /// Bytes that it takes in memory, its share of allocations included.
     pub fn weight(&self) -> usize {
-        self.0.target.len() + self.0.fields.as_deref().map_or(0, str::len) + 4 * ALLOCATION
+        self.0.target.len() + self.0.body.as_ref().map_or(0, Bytes::len) + 4 * ALLOCATION
     }
 }
 

@@ -26,7 +26,7 @@ impl Wesal {
     /// Calls `/auth/reset` or `/auth/verify`, once: they are not safe to repeat.
     pub async fn call_account(&self, request: AccountRequest, under: TracePoint) -> Called {
         let AccountRequest { route, target, body } = request;
-        let request = Request { route, target: &target, body: Some(body), under: &under };
+        let request = Request { route, target: &target, body: Some(body.into()), under: &under };
         let began = self.clock.now();
         let deadline = began.after(self.request_timeout);
         let mut progress = Progress { began, effort: Effort::default() };

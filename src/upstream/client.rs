@@ -66,7 +66,7 @@ pub struct Wesal {
 pub(super) struct Request<'a> {
     pub(super) route: Route,
     pub(super) target: &'a str,
-    pub(super) body: Option<String>,
+    pub(super) body: Option<Bytes>,
     /// Where its spans belong.
     pub(super) under: &'a TracePoint,
 }

@@ -159,7 +159,7 @@ impl Transport {
         method: Method,
         target: &str,
         credential: Credential<'_>,
-        body: Option<String>,
+        body: Option<Bytes>,
         connection: Connection,
     ) -> Result<RawAnswer, SendError> {
         let now = self.clock.wall();

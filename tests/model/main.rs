@@ -280,7 +280,11 @@ impl Day {
         for (queue, row) in rows {
             let shape = asked.query().shape();
             assert_eq!(row["target"], shape.target(), "another route's row");
-            assert_eq!(row["fields"], shape.body(&[]).unwrap_or_default(), "another shape's row");
+            assert_eq!(
+                row["fields"],
+                String::from_utf8(shape.body(&[]).unwrap_or_default().into()).unwrap(),
+                "another shape's row"
+            );
             let read = Moment::default().after(Duration::from_nanos(row["at"].as_u64().unwrap()));
             oldest = oldest.min(read);
             if let Some(queue) = queue {

@@ -158,7 +158,7 @@ impl Model {
         let stamp = format!(
             r#""target":"{}","fields":{:?},"at":{},"call":{call}"#,
             shape.target(),
-            shape.body(&[]).unwrap_or_default(),
+            String::from_utf8(shape.body(&[]).unwrap_or_default().into()).unwrap(),
             began.as_nanos()
         );
         if queues.is_empty() {

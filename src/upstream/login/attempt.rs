@@ -80,7 +80,7 @@ pub(super) async fn log_in(request: &LoginRequest, transport: &Transport, clock:
     let deadline = clock.now().after(request.timeout);
     let credential = Credential::ClientId(&request.client_id);
     let target = Route::Login.template();
-    let sent = transport.send(Method::POST, target, credential, Some(request.body()), Connection::Pooled);
+    let sent = transport.send(Method::POST, target, credential, Some(request.body().into()), Connection::Pooled);
     match before(clock, deadline, sent).await {
         Some(Ok(answer)) => read(request, &answer, clock),
         Some(Err(SendError::NotSent | SendError::Cut)) => Outcome::Failed(UpstreamError::Unreachable),
