@@ -9,7 +9,7 @@ use wesal_gateway::{
     clock::ManualClock,
     config::{Config, Size},
     fetch::{Parts, PreparedQuery},
-    model::{CompanyId, Figures, Forwarded, Json, Query, QueueId, QueuesQuery, Shape, Subject},
+    model::{CallerName, CompanyId, Figures, Forwarded, Json, Query, QueueId, QueuesQuery, Shape, Subject},
     telemetry::{Metrics, Traces},
     upstream::{Budget, Called, TargetState, Vendor, VendorCall},
 };
@@ -27,6 +27,10 @@ impl Vendor for NoVendor {
 
     fn queue_target(&self, _: &Shape, _: &QueueId) -> TargetState {
         TargetState::Allowed
+    }
+
+    fn has_share(&self, _: &CallerName) -> bool {
+        true
     }
 
     fn budget(&self) -> Budget {

@@ -71,6 +71,15 @@ impl<T: Weigh + Send + Sync + 'static> Store<T> {
         }
     }
 
+    /// Removes `old`. A part that replaced it stays.
+    pub fn remove_entry(&self, key: &PartKey, old: &Arc<Entry<T>>) {
+        old.leave();
+        self.parts.entry(self.hash(key)).and_compute_with(|held| match held {
+            Some(held) if Arc::ptr_eq(&held.value().entry, old) => Op::Remove,
+            _ => Op::Nop,
+        });
+    }
+
     /// Drops what `of_use` says no of. To be called now and then, so that a store that nobody asks gives memory back.
     pub fn sweep(&self, of_use: impl Fn(&PartKey, &Entry<T>) -> bool) {
         for (hash, held) in &self.parts {

@@ -26,7 +26,7 @@ pub(super) enum Way {
     /// Held and stale; a refresh runs.
     Revalidating { past: Duration },
     /// Held, and may be served only if the vendor fails: to be fetched.
-    Stale { past: Duration },
+    Stale,
     /// Not held: to be fetched.
     Missing,
     /// Held and fresh, but older than the caller demands: to be fetched.
@@ -47,7 +47,7 @@ impl Slot {
     pub(super) fn forwarded(&self) -> Option<Forwarded> {
         match self.way {
             Way::Missing => Some(Forwarded::UriMiss),
-            Way::Stale { .. } => Some(Forwarded::Stale),
+            Way::Stale => Some(Forwarded::Stale),
             Way::Unwanted => Some(Forwarded::Request),
             Way::Hit { .. } | Way::Revalidating { .. } | Way::Fetched { .. } | Way::InsteadOfError { .. } => None,
         }
@@ -97,7 +97,7 @@ fn tally(slots: &[Slot]) -> Tally {
             Way::Revalidating { .. } | Way::InsteadOfError { .. } => (1, &mut tally.stale),
             Way::Fetched { led: true, .. } => (2, &mut tally.fetched),
             Way::Fetched { led: false, .. } => (2, &mut tally.joined),
-            Way::Stale { .. } | Way::Missing | Way::Unwanted => continue,
+            Way::Stale | Way::Missing | Way::Unwanted => continue,
         };
         match slot.kept.as_ref().map(|kept| &kept.content) {
             Some(Part::Absent { .. }) => tally.absent += 1,
@@ -149,7 +149,7 @@ fn found(fetcher: &PartFetcher, slots: &[Slot]) -> Found {
                     None => (why, led),
                 });
             }
-            Way::Stale { .. } | Way::Missing | Way::Unwanted => {}
+            Way::Stale | Way::Missing | Way::Unwanted => {}
         }
     }
     match (instead, fetched, revalidating) {

@@ -32,7 +32,7 @@ pub(super) struct Batch {
     /// A call of its own for refresh-ahead, after the call that it went along with was rejected. It blocks no other batch.
     pub(super) is_separate: bool,
     /// When it began, or the batch that it was separated from.
-    pub(super) first_began: Moment,
+    pub(super) first_began: Option<Moment>,
 }
 
 struct PendingPart {
@@ -69,7 +69,7 @@ impl Batch {
             asker: None,
             began: None,
             is_separate: false,
-            first_began: Moment::default(),
+            first_began: None,
         }
     }
 
@@ -127,9 +127,7 @@ impl Batch {
     /// It is dispatched now. Gives its parts in order.
     pub(super) fn dispatch(&mut self, now: Moment, epoch: Epoch) -> Vec<PartId> {
         self.began = Some((now, epoch));
-        if !self.is_separate {
-            self.first_began = now;
-        }
+        self.first_began.get_or_insert(now);
         std::mem::take(&mut self.order)
     }
 

@@ -8,7 +8,7 @@ use tokio::{
 use super::{
     batch::{Batch, Delivery},
     batcher::Batcher,
-    upstream_fetch::{CallPlan, CallResult, FetchContext, MissReason, RejectedCall},
+    upstream_fetch::{CallPlan, CallResult, FetchContext, MissReason, RejectedCall, is_bad},
 };
 use crate::{
     model::{Interval, PartId, Shape},
@@ -88,22 +88,38 @@ impl BatchTask {
     /// Takes the queue away if nothing is in flight or gathers. Gives whether it did.
     fn close_if_idle(&self) -> bool {
         let mut queues = self.batcher.queues();
-        let is_idle = queues.get(&self.shape).is_none_or(|queue| queue.next.is_none() && queue.in_flight.is_empty());
+        let is_idle = queues
+            .get(&self.shape)
+            .is_none_or(|queue| queue.next.is_none() && queue.due.is_empty() && queue.in_flight.is_empty());
         if is_idle {
             queues.remove(&self.shape);
         }
         is_idle
     }
 
-    /// Dispatches the next batch, if there is one and none is in flight, with the hot parts for which it has room.
+    /// Dispatches the next batch, if there is one and none is in flight, with the hot parts for which it has room. Hot parts
+    /// that are due leave in any case.
     fn dispatch_next(&self) -> Option<Dispatched> {
         let fetcher = &self.batcher.fetcher;
         let mut queues = self.batcher.queues();
         let queue = queues.get(&self.shape)?;
-        if queue.in_flight.iter().any(|batch| !batch.is_separate) {
+        let due = std::mem::take(&mut queue.due);
+        let is_in_flight = |part: &PartId| queue.in_flight.iter().any(|batch| batch.has(part));
+        let due = self.batcher.prefetcher.still_due(&self.shape, due);
+        let due: Vec<_> = due.into_iter().filter(|(part, _)| !is_in_flight(part)).collect();
+        let is_blocked = queue.in_flight.iter().any(|batch| !batch.is_separate);
+        if due.is_empty() && (is_blocked || queue.next.is_none()) {
             return None;
         }
-        let mut batch = queue.next.take()?;
+        let mut batch = if is_blocked {
+            let mut batch = queue.separate();
+            batch.is_separate = true;
+            batch
+        } else {
+            queue.next();
+            queue.next.take()?
+        };
+        due.iter().for_each(|(part, interest)| batch.add_unawaited(part, interest));
         let room = batch.queues().next_multiple_of(fetcher.max_queues_per_call) - batch.queues();
         let mut along = self.batcher.prefetcher.along(&self.shape, fetcher.clock.now(), fetcher.stretch());
         let is_fetched = |part: &PartId| batch.has(part) || queue.in_flight.iter().any(|other| other.has(part));
@@ -155,11 +171,14 @@ impl BatchTask {
             let queue = queues.get(shape)?;
             let batch = queue.in_flight.iter_mut().find(|batch| batch.number == number)?;
             let (ended, first_began) = (batch.ended(result), batch.first_began);
-            let is_alone = ended.deliveries.is_empty();
+            let is_alone = ended.deliveries.is_empty() || batch.is_separate;
             let mut separate = None;
             if is_alone {
-                // Refresh-ahead is not bisected.
-                batcher.prefetcher.forget(shape, ended.unawaited.iter().map(|(part, _)| part));
+                // A refresh is not bisected. What is no longer fresh is removed: the next request waits for it, and finds
+                // out which id is bad.
+                let parts = || ended.unawaited.iter().map(|(part, _)| part);
+                batcher.prefetcher.forget(shape, parts());
+                parts().for_each(|part| batcher.fetcher.remove_stale(&shape.part(part.clone())));
             } else if !ended.unawaited.is_empty() {
                 let mut batch = queue.separate();
                 (batch.is_separate, batch.first_began) = (true, first_began);
@@ -170,6 +189,9 @@ impl BatchTask {
             (ended.deliveries, separate)
         };
         for Delivery { request, outcomes, returned, own } in deliveries {
+            if outcomes.iter().any(|(_, outcome)| is_bad(outcome)) {
+                batcher.own_calls.isolate(shape.route(), &request.caller);
+            }
             request.deliver(outcomes, own, &progress.span.point());
             let Some(rejected) = rejected.as_ref().filter(|_| !returned.is_empty()) else { continue };
             let RejectedCall { queues, error } = rejected;
@@ -189,7 +211,8 @@ impl BatchTask {
             let mut queues = batcher.queues();
             let Some(queue) = queues.get(shape) else { return };
             let Some(place) = queue.in_flight.iter().position(|batch| batch.number == number) else { return };
-            batcher.fetcher.clock.now().since(queue.in_flight.swap_remove(place).first_began)
+            let now = batcher.fetcher.clock.now();
+            now.since(queue.in_flight.swap_remove(place).first_began.unwrap_or(now))
         };
         batcher.prefetcher.learn_batch(&batcher.fetcher, shape, took, progress.all_failed);
         progress.span.end_fetch(&FetchTold {

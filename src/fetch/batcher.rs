@@ -52,6 +52,8 @@ pub(super) struct ShapeQueue {
     /// At most one that is not separate.
     pub(super) in_flight: Vec<Batch>,
     pub(super) next: Option<Batch>,
+    /// Hot parts that are due. They go along with the next batch, or alone if one is in flight: they cannot wait for it.
+    pub(super) due: Vec<(PartId, Arc<Interest>)>,
     last_number: u64,
     wake: Arc<Notify>,
 }
@@ -151,9 +153,7 @@ impl Batcher {
         let Due { shape, interval, parts } = due;
         let entered = self.enter(&shape, interval, |queue| {
             for (part, interest) in &parts {
-                if !queue.in_flight.iter().any(|batch| batch.has(part)) {
-                    queue.next().add_unawaited(part, interest);
-                }
+                queue.due.push((part.clone(), Arc::clone(interest)));
             }
         });
         if entered.is_err() {
@@ -187,7 +187,10 @@ impl Batcher {
             *bytes += shape.weight();
             let wake = Arc::new(Notify::new());
             new = Some(BatchTask::new(self, shape, interval, Arc::clone(&wake)));
-            shapes.insert(shape.clone(), ShapeQueue { in_flight: Vec::new(), next: None, last_number: 0, wake });
+            shapes.insert(
+                shape.clone(),
+                ShapeQueue { in_flight: Vec::new(), next: None, due: Vec::new(), last_number: 0, wake },
+            );
         }
         if let Some(queue) = shapes.get_mut(shape) {
             work(queue);
@@ -220,7 +223,7 @@ impl Queues {
 
 impl ShapeQueue {
     /// The next batch.
-    fn next(&mut self) -> &mut Batch {
+    pub(super) fn next(&mut self) -> &mut Batch {
         let Self { next, last_number, .. } = self;
         next.get_or_insert_with(|| new_batch(last_number))
     }

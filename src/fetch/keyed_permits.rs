@@ -17,7 +17,6 @@ type Semaphores<K> = Mutex<HashMap<K, Arc<Semaphore>>>;
 /// A permit of one key, and also the wait for one.
 pub(super) struct KeyedPermit<K: Hash + Eq + Clone> {
     key: K,
-    semaphore: Arc<Semaphore>,
     permit: Option<OwnedSemaphorePermit>,
     semaphores: Arc<Semaphores<K>>,
 }
@@ -35,7 +34,7 @@ impl<K: Hash + Eq + Clone> KeyedPermits<K> {
         };
         let semaphores = Arc::clone(&self.semaphores);
         // Made before the wait: if that is given up, the key is forgotten all the same.
-        let mut permit = KeyedPermit { key, semaphore: Arc::clone(&semaphore), permit: None, semaphores };
+        let mut permit = KeyedPermit { key, permit: None, semaphores };
         // The semaphore is never closed.
         permit.permit = semaphore.acquire_owned().await.ok();
         permit
@@ -49,10 +48,10 @@ impl<K: Hash + Eq + Clone> KeyedPermits<K> {
 
 impl<K: Hash + Eq + Clone> Drop for KeyedPermit<K> {
     fn drop(&mut self) {
-        drop(self.permit.take());
         let mut semaphores = lock(&self.semaphores);
-        // One is in the map and one in here: nobody else uses it. Nobody can begin to while the map is locked.
-        if Arc::strong_count(&self.semaphore) <= 2 {
+        drop(self.permit.take());
+        // The one in the map is the last: nobody uses it, and nobody can begin to while the map is locked.
+        if semaphores.get(&self.key).is_some_and(|semaphore| Arc::strong_count(semaphore) == 1) {
             semaphores.remove(&self.key);
         }
     }

@@ -72,22 +72,30 @@ impl Lookup<'_> {
                 age(&mut slots, self.now().since(began));
             }
         }
-        if self.sees_all && self.envelope_varies(&slots) {
+        let is_foreign = self.has_foreign_envelope(&slots);
+        if self.sees_all && is_foreign && self.fetcher.whole_mode().is_constant(self.shape) == Some(false) {
             return Err(LookupError::Unsplittable { of_shape: true });
         }
         let served = assemble(self.fetcher, &slots, self.effort);
-        let served = served.ok_or_else(|| self.failed(FetchError::Lost(Lost)))?;
+        let mut served = served.ok_or_else(|| self.failed(FetchError::Lost(Lost)))?;
+        if is_foreign && let Some(restricted) = served.restricted.take() {
+            // It is not known yet whether its other members depend on the ids.
+            served.body = restricted;
+        }
         Ok((served, slots))
     }
 
-    /// Whether members of the envelope beside the rows depend on the ids of the call: then those of one call must not be
-    /// shown around the rows of another.
-    fn envelope_varies(&self, slots: &[Slot]) -> bool {
+    /// Whether the envelope has members that may depend on the ids of the call that brought it, and that call was for other
+    /// ids than this request.
+    fn has_foreign_envelope(&self, slots: &[Slot]) -> bool {
         let envelopes = || slots.iter().filter_map(|slot| slot.kept.as_ref()?.content.envelope());
+        if envelopes().all(|envelope| envelope.extras().is_empty()) {
+            return false;
+        }
         let Some(first) = envelopes().next() else { return false };
-        let differ = envelopes().any(|envelope| !Arc::ptr_eq(envelope, first) && envelope.extras() != first.extras());
-        let has_extras = || envelopes().any(|envelope| !envelope.extras().is_empty());
-        differ || has_extras() && self.fetcher.whole_mode().is_on(self.shape, self.now())
+        let is_own = envelopes().all(|envelope| Arc::ptr_eq(envelope, first)) && first.ids() == slots.len();
+        let is_same = || envelopes().all(|envelope| envelope.extras() == first.extras());
+        !is_own && !(is_same() && self.fetcher.whole_mode().is_constant(self.shape) == Some(true))
     }
 
     fn now(&self) -> Moment {
@@ -114,7 +122,7 @@ impl Lookup<'_> {
             Some(Freshness::Fresh { left, stretched }) if young => Way::Hit { left, stretched },
             Some(Freshness::Fresh { .. }) => Way::Unwanted,
             Some(Freshness::StaleWhileRevalidate { past }) if young => Way::Revalidating { past },
-            Some(Freshness::StaleWhileRevalidate { past } | Freshness::StaleIfError { past }) => Way::Stale { past },
+            Some(Freshness::StaleWhileRevalidate { .. } | Freshness::StaleIfError { .. }) => Way::Stale,
             Some(Freshness::Gone) | None => Way::Missing,
         }
     }
@@ -125,17 +133,12 @@ impl Lookup<'_> {
     fn second_round(&self, slots: &mut [Slot], took: Duration) -> Option<Vec<usize>> {
         let mut needed = false;
         for slot in slots.iter_mut() {
-            if matches!(slot.way, Way::Hit { .. } | Way::Revalidating { .. } | Way::InsteadOfError { .. }) {
+            // What was fetched in vain is not fetched again.
+            if matches!(slot.way, Way::Hit { .. } | Way::Revalidating { .. }) {
                 let newer = self.fetcher.store.get(&slot.key);
                 let began = slot.kept.as_ref().map(|kept| kept.began);
                 slot.kept = newer.filter(|newer| Some(newer.began) >= began).or_else(|| slot.kept.take());
-                let way = match (slot.way, self.classify(slot)) {
-                    // It was fetched, and that failed.
-                    (Way::InsteadOfError { .. }, Way::Revalidating { past } | Way::Stale { past }) => {
-                        Way::InsteadOfError { past }
-                    }
-                    (_, way) => way,
-                };
+                let way = self.classify(slot);
                 needed |= matches!((slot.way, way), (Way::Hit { .. }, Way::Revalidating { .. }));
                 slot.way = way;
             }
@@ -176,7 +179,8 @@ impl Lookup<'_> {
             wanted.iter().filter(|wanted| wanted.is_awaited).map(|wanted| wanted.part.clone()).collect();
         let context = RequestContext {
             caller: self.caller.clone(),
-            patience: if nothing_stands_by { Patience::Waits } else { Patience::None },
+            // A request for something young gets nothing stale.
+            patience: if nothing_stands_by || self.demand.max_age.is_some() { Patience::Waits } else { Patience::None },
             demand: self.demand,
             since: self.since,
             deadline: self.since.after(self.fetcher.patience),
@@ -198,10 +202,11 @@ impl Lookup<'_> {
             Some(ended) => ended.err().map(|_| FetchError::Lost(Lost)),
             None => Some(FetchError::Upstream(UpstreamError::Timeout)),
         };
-        let Delivered { outcomes, effort, traces } = delivered.borrow().clone();
+        let Delivered { outcomes, effort, traces, rejected } = delivered.borrow().clone();
         traces.iter().for_each(|trace| span.waited_for(trace));
         self.effort += effort;
-        self.take(slots, outcomes, missed.unwrap_or(FetchError::Lost(Lost))).map(|()| true)
+        let missed = rejected.map(FetchError::Upstream).or(missed).unwrap_or(FetchError::Lost(Lost));
+        self.take(slots, outcomes, missed).map(|()| true)
     }
 
     /// Has `wanted` fetched, in batches, or in calls of its own if the request is likely to be rejected.
@@ -209,19 +214,24 @@ impl Lookup<'_> {
         let Self { fetcher, batcher, shape, .. } = self;
         let own = &batcher.own_calls;
         let (mut batched, mut queues, mut refused) = (Vec::new(), Vec::new(), Vec::new());
-        let mut is_isolated = own.is_isolated(shape.route(), self.caller);
+        // A caller that must wait for its share of the budget must not hold up the batches of the others.
+        let mut is_isolated = own.is_isolated(shape.route(), self.caller) || !fetcher.vendor.has_share(self.caller);
         for wanted in wanted {
             match &wanted.part {
-                PartId::Queue(queue) if wanted.is_awaited => {
+                PartId::Queue(queue) => {
                     if let TargetState::Backoff(retry_after) = fetcher.vendor.queue_target(shape, queue) {
                         let error = UpstreamError::TargetRefused { retry_after };
                         refused.push((wanted.part, Err(MissReason::Upstream(error))));
                         continue;
                     }
-                    is_isolated |= is_suspect(fetcher, shape, queue);
-                    queues.push(wanted);
+                    if wanted.is_awaited {
+                        is_isolated |= is_suspect(fetcher, shape, queue);
+                        queues.push(wanted);
+                    } else {
+                        batched.push(wanted);
+                    }
                 }
-                _ => batched.push(wanted),
+                PartId::Document | PartId::Set(_) => batched.push(wanted),
             }
         }
         if !refused.is_empty() {

@@ -16,7 +16,7 @@ use super::{
     keyed_permits::KeyedPermits,
     part::Part,
     prefetch::Prefetcher,
-    upstream_fetch::{CallPlan, CallResult, FetchContext, MissReason, PartFetcher, RejectedCall},
+    upstream_fetch::{CallPlan, CallResult, FetchContext, MissReason, PartFetcher, RejectedCall, is_bad},
     waiting::WaitingRequest,
 };
 use crate::{
@@ -34,8 +34,6 @@ pub(super) const MAX_REQUESTS_PER_CALLER: usize = 2;
 pub(super) const MAX_BISECTIONS_PER_SHAPE: usize = 2;
 /// Requests whose own calls are in progress or wait, of all callers together.
 pub(super) const MAX_TASKS: usize = 4_096;
-/// Callers and routes that are remembered as rejected.
-const MAX_ISOLATED: usize = 10_000;
 
 /// The own calls of all requests.
 pub(super) struct OwnCalls {
@@ -47,7 +45,7 @@ pub(super) struct OwnCalls {
     bisections: KeyedPermits<CallerName>,
     bisections_of_shape: KeyedPermits<Shape>,
     tasks: Arc<Semaphore>,
-    /// Until when the requests of a caller for a route are kept out of batches.
+    /// Until when the requests of a caller for a route are kept out of batches. Both come from the configuration.
     isolated: Mutex<HashMap<(Route, CallerName), Moment>>,
 }
 
@@ -98,12 +96,10 @@ impl OwnCalls {
         self.isolated().retain(|_, until| now < *until);
     }
 
-    fn isolate(&self, route: Route, caller: &CallerName) {
+    /// A request of `caller` for `route` was rejected on its own.
+    pub(super) fn isolate(&self, route: Route, caller: &CallerName) {
         let until = self.fetcher.clock.now().after(self.fetcher.policies.load().negative_ttl());
-        let mut isolated = self.isolated();
-        if isolated.len() < MAX_ISOLATED {
-            isolated.insert((route, caller.clone()), until);
-        }
+        self.isolated().insert((route, caller.clone()), until);
     }
 
     fn isolated(&self) -> MutexGuard<'_, HashMap<(Route, CallerName), Moment>> {
@@ -193,12 +189,20 @@ impl OwnRequest {
             let context = self.context(&plan);
             calls.spawn(async move { context.call(plan).await });
         }
+        let began = fetcher.clock.now();
         let mut rejected = Vec::new();
         while let Some(ended) = calls.join_next().await {
             // A call that panicked delivers nothing, and the request learns that its parts were lost.
             let Ok(result) = ended else { continue };
+            if result.outcomes.values().any(is_bad) {
+                own_calls.isolate(shape.route(), &request.caller);
+            }
             rejected.extend(result.rejected.clone());
+            let answered = result.outcomes.values().any(Result::is_ok);
             self.deliver(result);
+            if answered {
+                own_calls.prefetcher.learn_batch(fetcher, shape, fetcher.clock.now().since(began), false);
+            }
         }
         rejected
     }
@@ -209,6 +213,7 @@ impl OwnRequest {
         let OwnCalls { fetcher, bisections, bisections_of_shape, .. } = &**own_calls;
         own_calls.isolate(shape.route(), &request.caller);
         let Some(error) = rejected.first().map(|rejected| rejected.error.clone()) else { return };
+        request.was_rejected(error.clone());
         let permits = async {
             let of_caller = bisections.acquire(request.caller.clone()).await;
             (of_caller, bisections_of_shape.acquire(shape.clone()).await)
@@ -233,10 +238,6 @@ impl OwnRequest {
             // In a task of its own, so that a panic is told from a result.
             let call = tokio::spawn(async move { context.call(plan).await });
             let Ok(result) = call.await else { break };
-            let is_bad = |outcome: &super::upstream_fetch::Outcome| match outcome {
-                Ok(kept) => matches!(kept.content, Part::Refused(_)),
-                Err(miss) => matches!(miss, MissReason::Upstream(UpstreamError::TargetRefused { .. })),
-            };
             let is_rejected = result.rejected.is_some() || result.outcomes.values().any(is_bad);
             let has_failed = !is_rejected && result.outcomes.values().any(Result::is_err);
             self.deliver(result);

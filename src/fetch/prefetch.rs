@@ -265,6 +265,22 @@ impl Prefetcher {
         parts.for_each(|part| tracker.forget_part(shape, part));
     }
 
+    /// Those of `due` that no call has brought since.
+    pub(super) fn still_due(
+        &self,
+        shape: &Shape,
+        mut due: Vec<(PartId, Arc<Interest>)>,
+    ) -> Vec<(PartId, Arc<Interest>)> {
+        if !due.is_empty() {
+            let tracker = self.tracker();
+            let of_shape = tracker.shapes.get(shape);
+            let is_requested =
+                |part: &PartId| of_shape.is_some_and(|of| of.parts.get(part).is_some_and(|p| p.is_requested));
+            due.retain(|(part, _)| is_requested(part));
+        }
+        due
+    }
+
     /// The hot parts of `shape` that go along with any fetch of it (5.11): those with at most half of the time left from
     /// one refresh to the next.
     pub(super) fn along(&self, shape: &Shape, now: Moment, stretch: Stretch) -> Vec<(PartId, Arc<Interest>)> {

@@ -19,6 +19,8 @@ pub(super) struct Envelope {
     restricted: Option<Around>,
     /// The other members, to compare two answers by; empty if there are none.
     extras: Box<str>,
+    /// How many ids the call held that brought it.
+    ids: usize,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -105,7 +107,7 @@ pub(super) fn split_rows(route: Route, body: &Bytes, asked: &[QueueId]) -> Optio
         }
     }
     let is_foreign = rows.is_empty() && ambiguous.is_empty() && !spliced.rows.is_empty();
-    let envelope = Arc::new(Envelope::new(text, spliced.before, spliced.after)?);
+    let envelope = Arc::new(Envelope::new(text, (spliced.before, spliced.after), asked.len())?);
     Some(SplitResponse { envelope, rows, ambiguous, is_foreign })
 }
 
@@ -158,8 +160,8 @@ impl Around {
 }
 
 impl Envelope {
-    /// The envelope of the answer `text`, which is `before`, the rows and `after`.
-    fn new(text: &str, before: &str, after: &str) -> Option<Self> {
+    /// The envelope of the answer `text`, which is `before`, the rows and `after`, to a call for so many ids.
+    fn new(text: &str, (before, after): (&str, &str), ids: usize) -> Option<Self> {
         let document: &RawValue = serde_json::from_str(text).ok()?;
         let mut extras = String::new();
         let mut write = |kept: &str, members: Vec<(Cow<'_, str>, &RawValue)>, inner: Option<&str>| {
@@ -182,7 +184,13 @@ impl Envelope {
             whole: Around::new(before, after),
             restricted: restricted.map(|(before, after)| Around::new(&format!("{before}["), &format!("]{after}"))),
             extras: extras.into(),
+            ids,
         })
+    }
+
+    /// How many ids the call held that brought it.
+    pub(super) fn ids(&self) -> usize {
+        self.ids
     }
 
     /// The members other than `data`, `success` and `result`, as one text; empty if there are none.

@@ -30,6 +30,14 @@ use crate::{
 /// How a part's fetch ended.
 pub(super) type Outcome = Result<Kept, MissReason>;
 
+/// Whether the vendor rejected the part, or refused our credentials for it.
+pub(super) fn is_bad(outcome: &Outcome) -> bool {
+    match outcome {
+        Ok(kept) => matches!(kept.content, Part::Refused(_)),
+        Err(miss) => matches!(miss, MissReason::Upstream(UpstreamError::TargetRefused { .. })),
+    }
+}
+
 /// Why a part was not fetched.
 #[derive(Clone, Debug)]
 pub(super) enum MissReason {
@@ -131,6 +139,15 @@ impl PartFetcher {
     /// The held part, if it is fresh.
     pub(super) fn fresh(&self, key: &PartKey) -> Option<Kept> {
         self.store.get(key).filter(|kept| matches!(self.judge(key, kept), Freshness::Fresh { .. }))
+    }
+
+    /// Removes the held part unless it is fresh.
+    pub(super) fn remove_stale(&self, key: &PartKey) {
+        if let Some(kept) = self.store.get(key)
+            && !matches!(self.judge(key, &kept), Freshness::Fresh { .. })
+        {
+            self.store.remove_entry(key, &kept);
+        }
     }
 
     /// How far `ttl`s stretch now.
@@ -245,6 +262,11 @@ impl FetchContext {
             Ok(answer) => {
                 let coverage = self.coverage(&answer);
                 let succeeded = queues.is_empty() || no_row_failed(&answer.body);
+                if let Some(split) = split_rows(self.shape.route(), &answer.body, queues).filter(|_| !queues.is_empty())
+                {
+                    let (extras, now) = (split.envelope.extras(), fetcher.clock.now());
+                    fetcher.whole_mode().observe(&self.shape, queues, extras, now);
+                }
                 Ok(self.keep(&part, Part::document(answer.body, succeeded), answer.began, coverage, epoch))
             }
             Err(UpstreamError::Rejected(rejection)) => Ok(self.refuse(&part, rejection, began, epoch)),

@@ -19,7 +19,7 @@ use crate::{
     clock::Moment,
     model::{CallerName, PartId, QueueId},
     telemetry::traces::TracePoint,
-    upstream::{Effort, Patience},
+    upstream::{Effort, Patience, UpstreamError},
 };
 
 /// What was delivered to a request.
@@ -31,6 +31,9 @@ pub(super) struct Delivered {
     pub(super) effort: Effort,
     /// The fetches that it waited for.
     pub(super) traces: Vec<TracePoint>,
+    /// Why a call with ids of this request alone was rejected, if one was: not an outcome of any part, but the failure of
+    /// the request, should it not be known in time which ids are bad.
+    pub(super) rejected: Option<UpstreamError>,
 }
 
 /// One request, as long as any part of it is being fetched.
@@ -89,6 +92,11 @@ impl WaitingRequest {
     /// Delivers that a call with these queues was rejected, which of them are bad not being known.
     pub(super) fn reject(&self, rejected: RejectedCall) {
         self.fail(rejected.queues, &MissReason::Upstream(rejected.error));
+    }
+
+    /// A call with ids of this request alone was rejected.
+    pub(super) fn was_rejected(&self, error: UpstreamError) {
+        self.sender.send_modify(|so_far| so_far.rejected = Some(error));
     }
 
     /// Whether the client has left.

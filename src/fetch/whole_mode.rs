@@ -13,6 +13,8 @@ use crate::{
 
 /// How long a shape is cached as whole documents after an answer could not be split.
 pub(super) const WHOLE_MODE_TTL: Duration = Duration::from_secs(60);
+/// How long the envelope of a shape is remembered that is not fetched.
+const ENVELOPE_TTL: Duration = Duration::from_secs(600);
 /// Shapes that are remembered, and queues with two different rows.
 pub(super) const MAX_SHAPES: usize = 1_000;
 
@@ -32,6 +34,8 @@ struct Observed {
     queues: u64,
     extras: u64,
     at: Moment,
+    /// What two calls with different ids told; `None` until there were two.
+    is_constant: Option<bool>,
 }
 
 impl WholeMode {
@@ -67,26 +71,36 @@ impl WholeMode {
         if extras.is_empty() && !self.envelopes.contains_key(shape) {
             return false;
         }
-        let observed = Observed { queues: self.hasher.hash_one(queues), extras: self.hasher.hash_one(extras), at: now };
+        // As a set: the order of the ids makes no other call.
+        let mut sorted: Vec<&QueueId> = queues.iter().collect();
+        sorted.sort_unstable();
+        let (queues, extras) = (self.hasher.hash_one(&sorted), self.hasher.hash_one(extras));
         if self.envelopes.len() >= MAX_SHAPES && !self.envelopes.contains_key(shape) {
             self.envelopes.clear();
         }
-        let last = self.envelopes.insert(shape.clone(), observed);
-        let last = last.filter(|last| now.since(last.at) < WHOLE_MODE_TTL);
-        let differs = last
-            .zip(self.envelopes.get(shape))
-            .is_some_and(|(last, observed)| last.queues != observed.queues && last.extras != observed.extras);
+        let last = self.envelopes.get(shape);
+        let has_other_ids = last.is_some_and(|last| last.queues != queues);
+        let is_same = last.is_some_and(|last| last.extras == extras);
+        let is_constant = if has_other_ids { Some(is_same) } else { last.and_then(|last| last.is_constant) };
+        self.envelopes.insert(shape.clone(), Observed { queues, extras, at: now, is_constant });
+        let differs = has_other_ids && !is_same;
         if differs {
             self.turn_on(shape, now);
         }
         differs
     }
 
+    /// Whether two calls with different ids had the same members, `None` if that is not known: only then may those of one
+    /// call stand around the rows of another.
+    pub(super) fn is_constant(&self, shape: &Shape) -> Option<bool> {
+        self.envelopes.get(shape).and_then(|observed| observed.is_constant)
+    }
+
     /// Forgets what is over. To be called about each second.
     pub(super) fn tidy(&mut self, now: Moment) {
         self.until.retain(|_, until| now < *until);
         self.ambiguous.retain(|_, until| now < *until);
-        self.envelopes.retain(|_, observed| now.since(observed.at) < WHOLE_MODE_TTL);
+        self.envelopes.retain(|_, observed| now.since(observed.at) < ENVELOPE_TTL);
     }
 }
 
@@ -110,10 +124,13 @@ mod tests {
         let (one, two) = (queues(&["a"]), queues(&["a", "b"]));
         assert!(!mode.observe(&shape(), &one, "total:1", now));
         assert!(!mode.observe(&shape(), &one, "total:2", now), "the same ids: it is the time that differs");
+        assert_eq!(mode.is_constant(&shape()), None);
         assert!(!mode.observe(&shape(), &two, "total:2", now), "other ids, the same members");
+        assert_eq!(mode.is_constant(&shape()), Some(true));
         assert!(!mode.is_on(&shape(), now));
         assert!(mode.observe(&shape(), &one, "total:1", now));
         assert!(mode.is_on(&shape(), now) && !mode.is_on(&shape(), now.after(WHOLE_MODE_TTL)));
+        assert_eq!(mode.is_constant(&shape()), Some(false), "also after that");
     }
 
     #[test]
@@ -131,7 +148,7 @@ mod tests {
         assert!(!mode.observe(&shape(), &queues(&["a"]), "", now));
         assert!(mode.envelopes.is_empty());
         mode.observe(&shape(), &queues(&["a"]), "x", now);
-        mode.tidy(now.after(WHOLE_MODE_TTL));
+        mode.tidy(now.after(ENVELOPE_TTL));
         assert!(mode.envelopes.is_empty());
     }
 }

@@ -1,4 +1,8 @@
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    hash::{BuildHasher, Hash, Hasher, RandomState},
+    sync::{Arc, LazyLock},
+};
 
 use bytes::Bytes;
 
@@ -6,8 +10,17 @@ use super::{CompanyId, QueueId, Route, json::write_string};
 
 /// Everything that shapes a vendor answer except the queues' ids: the route, the path with its query, and every body
 /// field, in one canonical text.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Shape(Arc<Canonical>);
+#[derive(Clone)]
+pub struct Shape(Arc<Hashed>);
+
+/// A shape is looked up once for each id of a request, and can be as long as a request body: it is hashed when it is made.
+struct Hashed {
+    hash: u64,
+    canonical: Canonical,
+}
+
+/// Keyed, since callers write what is hashed.
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 #[derive(PartialEq, Eq, Hash)]
 struct Canonical {
@@ -40,6 +53,20 @@ pub struct PartKey {
     pub part: PartId,
 }
 
+impl PartialEq for Shape {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0.hash == other.0.hash && self.0.canonical == other.0.canonical
+    }
+}
+
+impl Eq for Shape {}
+
+impl Hash for Shape {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0.hash);
+    }
+}
+
 impl Shape {
     /// `target` is the path under the vendor's base URL, percent-encoded, with its query. `fields` are the body's
     /// members without braces and without `queues`; `None` if the request has no body.
@@ -51,27 +78,28 @@ impl Shape {
             body.push('}');
             body.into()
         });
-        Self(Arc::new(Canonical { company, route, target: target.into(), body }))
+        let canonical = Canonical { company, route, target: target.into(), body };
+        Self(Arc::new(Hashed { hash: HASHER.hash_one(&canonical), canonical }))
     }
 
     /// The route it belongs to.
     pub fn route(&self) -> Route {
-        self.0.route
+        self.0.canonical.route
     }
 
     /// The one company it is about, if it names one.
     pub fn company(&self) -> Option<CompanyId> {
-        self.0.company
+        self.0.canonical.company
     }
 
     /// The path under the vendor's base URL, with its query.
     pub fn target(&self) -> &str {
-        &self.0.target
+        &self.0.canonical.target
     }
 
     /// The vendor request's JSON body, for these queues; `None` for a GET.
     pub fn body(&self, queues: &[QueueId]) -> Option<Bytes> {
-        let without_queues = self.0.body.as_ref()?;
+        let without_queues = self.0.canonical.body.as_ref()?;
         if queues.is_empty() {
             return Some(without_queues.clone());
         }
@@ -100,7 +128,7 @@ impl Shape {
 
     /// Bytes that it takes in memory, its share of allocations included.
     pub fn weight(&self) -> usize {
-        self.0.target.len() + self.0.body.as_ref().map_or(0, Bytes::len) + 4 * ALLOCATION
+        self.0.canonical.target.len() + self.0.canonical.body.as_ref().map_or(0, Bytes::len) + 4 * ALLOCATION
     }
 }
 

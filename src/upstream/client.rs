@@ -28,7 +28,7 @@ use super::{
 use crate::{
     clock::{Moment, SharedClock, before},
     config::UpstreamConfig,
-    model::{QueueId, Route, Shape},
+    model::{CallerName, QueueId, Route, Shape},
     telemetry::{
         Metrics,
         traces::{CallTold, TracePoint},
@@ -294,6 +294,10 @@ impl Vendor for Wesal {
 
     fn queue_target(&self, shape: &Shape, queue: &QueueId) -> TargetState {
         lock(&self.targets).state(&Target::queue(shape.route(), queue), self.clock.now())
+    }
+
+    fn has_share(&self, caller: &CallerName) -> bool {
+        self.gate.has_share(caller)
     }
 
     fn budget(&self) -> Budget {

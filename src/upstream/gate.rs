@@ -310,6 +310,12 @@ impl Gate {
         lock(&self.state).breaker.probe_in(self.clock.now())
     }
 
+    /// Returns whether a call of `caller` need not wait for its share of the budget.
+    pub(super) fn has_share(&self, caller: &CallerName) -> bool {
+        let (now, state) = (self.clock.now(), lock(&self.state));
+        state.shares.exceeded_for(&Queue::Caller(caller.clone()), state.budget.left(now), now).is_none()
+    }
+
     pub(super) fn budget(&self) -> Budget {
         lock(&self.state).budget.left(self.clock.now())
     }

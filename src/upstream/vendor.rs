@@ -19,6 +19,9 @@ pub trait Vendor: Send + Sync + 'static {
     /// Returns whether the vendor refused our credentials for one queue of `shape` lately.
     fn queue_target(&self, shape: &Shape, queue: &QueueId) -> TargetState;
 
+    /// Returns whether a call of `caller` need not wait for its share of the call budget (4.8).
+    fn has_share(&self, caller: &CallerName) -> bool;
+
     /// Returns what is left of the call budget.
     fn budget(&self) -> Budget;
 }

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -41,6 +41,8 @@ pub struct Rejecting {
     /// Ids that are bad although they do not begin so.
     pub gone: Mutex<Vec<String>>,
     failing: AtomicU32,
+    /// Whether the envelope says how many rows there are.
+    pub counts: AtomicBool,
 }
 
 impl Rejecting {
@@ -62,7 +64,11 @@ impl Rejecting {
         let row =
             |id: &String| json!({"id": id, "at": u64::try_from(began.since(Moment::default()).as_millis()).unwrap()});
         let rows: Vec<_> = queues.iter().map(row).collect();
-        Ok(json!({"data": {"success": true, "result": rows}, "success": true}).to_string())
+        let mut answer = json!({"data": {"success": true, "result": rows}, "success": true});
+        if self.counts.load(Ordering::Relaxed) {
+            answer["data"]["total"] = queues.len().into();
+        }
+        Ok(answer.to_string())
     }
 }
 
@@ -88,6 +94,10 @@ impl Vendor for Rejecting {
             Called { result, began, effort: Effort { calls: 1, time: latency } }
         }
         .boxed()
+    }
+
+    fn has_share(&self, _: &CallerName) -> bool {
+        true
     }
 
     fn budget(&self) -> Budget {
@@ -117,6 +127,7 @@ impl Scene {
             latencies: Mutex::default(),
             gone: Mutex::default(),
             failing: AtomicU32::new(0),
+            counts: AtomicBool::new(false),
         });
         let shared: Arc<ManualClock> = Arc::new(clock.clone());
         let parts = Arc::new(Parts::new(&config, vendor.clone(), shared, Arc::new(Metrics::new()), Traces::default()));

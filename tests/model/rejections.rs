@@ -2,7 +2,10 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use wesal_gateway::clock::{Clock, Moment};
+use wesal_gateway::{
+    clock::{Clock, Moment},
+    config::Config,
+};
 
 use crate::rejecting::{LATENCY, Scene, ids, oldest, rejected};
 
@@ -57,7 +60,7 @@ async fn bad_requests_delay_no_other_caller() {
         let mut hostile = Vec::new();
         let mut sent = 0;
         let mut asked = Vec::new();
-        for step in 0..3000_u64 {
+        for step in 0..1500_u64 {
             while hostile.len() < 3 {
                 let prefix = if same_ids { "bad".to_owned() } else { format!("bad-{sent}") };
                 let mut queues = ids(&prefix, 499);
@@ -97,17 +100,23 @@ async fn ids_rejected_before_cost_a_bounded_number_of_calls() {
     let scene = Scene::new();
     let bad = ids("bad", 500);
     for queue in &bad {
-        // Each alone, by another caller, so that all are known.
-        let asked = scene.ask(&format!("caller-{}", queue.len()), std::slice::from_ref(queue));
-        scene.settle().await;
-        drop(asked);
+        // Each alone, by callers that are not isolated for long.
+        rejected(scene.end(scene.ask("other", std::slice::from_ref(queue))).await.0);
     }
+    assert_eq!(scene.vendor.calls().len(), 500);
     scene.pass(Duration::from_secs(31)).await;
+    let hot = ids("hot", 5);
+    for _ in 0..3 {
+        drop(scene.end(scene.ask("wallboard", &hot)).await);
+        scene.pass(ms(700)).await;
+    }
     let before = scene.vendor.calls().len();
     let (places, _) = rejected(scene.end(scene.ask("app", &bad)).await.0);
     assert!(!places.is_empty());
-    let calls = scene.vendor.calls().len() - before;
-    assert!(calls <= 21, "2 x log2 of 500, and 4: {calls}");
+    let calls = scene.vendor.calls().split_off(before);
+    let of_bad: Vec<_> = calls.iter().filter(|call| call.queues.iter().any(|id| id.starts_with("bad"))).collect();
+    assert!(of_bad.len() <= 21, "2 x log2 of 500, and 4: {}", of_bad.len());
+    assert!(of_bad.iter().all(|call| call.queues.iter().all(|id| id.starts_with("bad"))), "mixed with others' ids");
     // What was found is remembered.
     let before = scene.vendor.calls().len();
     rejected(scene.end(scene.ask("app", &bad)).await.0);
@@ -118,18 +127,118 @@ async fn ids_rejected_before_cost_a_bounded_number_of_calls() {
 async fn slow_rejection_does_not_replace_a_newer_row() {
     let scene = Scene::new();
     let queue = ids("queue", 1);
+    // The second caller is isolated: its calls do not wait for the batch.
+    rejected(scene.end(scene.ask("second", &ids("bad", 1))).await.0);
     scene.vendor.gone.lock().unwrap().extend(queue.clone());
     scene.vendor.latencies.lock().unwrap().push(Duration::from_secs(9));
     let slow = scene.ask("first", &queue);
-    scene.pass(Duration::from_secs(1)).await;
+    scene.pass(Duration::from_secs(7)).await;
     scene.vendor.gone.lock().unwrap().clear();
-    // After a purge no request waits for the call that began before it.
-    scene.parts.purge(&wesal_gateway::fetch::Purge::default());
-    let second = scene.ask("second", &[queue[0].clone(), "another".to_owned()]);
-    scene.pass(Duration::from_secs(8)).await;
+    let (answer, took) = scene.end(scene.ask("second", &queue)).await;
+    assert!(answer.is_ok() && took <= LATENCY + ms(20) && !slow.is_finished());
     drop(scene.end(slow).await);
-    assert!(scene.end(second).await.0.is_ok());
-    assert!(scene.end(scene.ask("third", &queue)).await.0.is_ok(), "the newer row was replaced");
+    let (answer, took) = scene.end(scene.ask("third", &queue)).await;
+    assert!(answer.is_ok() && took == Duration::ZERO, "the newer row was replaced");
+}
+
+/// A new bad id in each request, one at a time.
+#[tokio::test]
+async fn caller_of_single_bad_ids_is_kept_out_of_batches() {
+    let scene = Scene::new();
+    for step in 0..150 {
+        let hostile = scene.ask("hostile", &[format!("bad-{step}")]);
+        if step % 3 == 0 {
+            let (answer, took) = scene.end(scene.ask("innocent", &[format!("good-{step}")])).await;
+            assert!(answer.is_ok());
+            assert!(took <= LATENCY + ms(20) || step == 0, "{took:?} at {step}");
+        }
+        scene.pass(ms(100)).await;
+        drop(hostile);
+    }
+}
+
+/// A background refresh that is rejected: its stale rows do not stay, and batches of others are not rejected with it.
+#[tokio::test]
+async fn rejected_background_refresh_removes_its_parts() {
+    let mut config = Config::default();
+    config.cache.queue_summary.stale_while_revalidate = Duration::from_secs(30);
+    let scene = Scene::with(config);
+    let queues = ids("queue", 5);
+    drop(scene.end(scene.ask("app", &queues)).await);
+    scene.vendor.gone.lock().unwrap().push(queues[1].clone());
+    scene.pass(Duration::from_secs(20)).await;
+    let mut stale = 0;
+    for step in 0..20 {
+        match scene.end(scene.ask("app", &queues)).await.0 {
+            Ok(_) => stale += 1,
+            answer => assert_eq!(rejected(answer).0, [1]),
+        }
+        let (answer, took) = scene.end(scene.ask("innocent", &[format!("once-{step}")])).await;
+        assert!(answer.is_ok() && took <= LATENCY * 3, "{took:?}");
+        scene.pass(ms(700)).await;
+    }
+    assert!(stale <= 1, "{stale} stale answers replaced a rejection");
+    let (answer, _) = scene.end(scene.ask("app", &queues[2..])).await;
+    assert!(answer.is_ok(), "the others are refreshed");
+}
+
+/// More rejected requests of one caller than can be bisected in time: each is told of its rejection, and gets no stale row.
+#[tokio::test]
+async fn request_that_waits_for_its_bisection_is_rejected() {
+    let scene = Scene::new();
+    let held: Vec<Vec<String>> = (0..12).map(|n| ids(&format!("queue-{n}"), 60)).collect();
+    for queues in &held {
+        drop(scene.end(scene.ask("app", queues)).await);
+    }
+    scene.vendor.gone.lock().unwrap().extend(held.iter().map(|queues| queues[59].clone()));
+    scene.pass(Duration::from_secs(6)).await;
+    let asked: Vec<_> = held.iter().map(|queues| scene.ask("app", queues)).collect();
+    for asked in asked {
+        rejected(scene.end(asked).await.0);
+    }
+}
+
+/// A member of the envelope that counts the rows of a call never counts the rows of another request, however long it goes on.
+#[tokio::test]
+async fn envelope_member_of_another_call_is_never_shown() {
+    let mut config = Config::default();
+    for ttl in [3, 600] {
+        config.cache.queue_summary.ttl = Duration::from_secs(ttl);
+        let scene = Scene::with(config.clone());
+        scene.vendor.counts.store(true, std::sync::atomic::Ordering::Relaxed);
+        for step in 0..400 {
+            let one = scene.ask("one", &ids("one", 4));
+            let two = scene.ask("two", &ids("two", 1));
+            for (asked, rows) in [(one, 4), (two, 1)] {
+                let served = scene.end(asked).await.0.unwrap_or_else(|failure| panic!("{:?}", failure.error));
+                let answer: serde_json::Value = serde_json::from_slice(&served.body).unwrap();
+                let total = &answer["data"]["total"];
+                assert!(total.is_null() || *total == rows, "{total} of {rows} at {step}");
+            }
+            scene.pass(ms(500)).await;
+        }
+    }
+}
+
+/// Requests that fill whole calls with ids of their own leave no room for hot parts.
+#[tokio::test]
+async fn full_batches_do_not_delay_a_steady_caller() {
+    let mut config = Config::default();
+    config.cache.queue_summary.ttl = ms(3100);
+    let scene = Scene::with(config);
+    let mut waits = 0;
+    for step in 0..600 {
+        if step % 20 == 0 {
+            scene.ask("other", &ids(&format!("good-{step}"), 100));
+        }
+        if step % 5 == 0 {
+            let (answer, took) = scene.end(scene.ask("app", &ids("watched", 3))).await;
+            assert!(answer.is_ok());
+            waits += usize::from(took > Duration::ZERO);
+        }
+        scene.pass(ms(10)).await;
+    }
+    assert_eq!(waits, 1, "for its first answer only");
 }
 
 #[tokio::test]

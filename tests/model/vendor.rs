@@ -10,7 +10,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use wesal_gateway::{
     cache::Stretch,
     clock::{Clock, ManualClock, Moment},
-    model::{QueueId, Route, Shape},
+    model::{CallerName, QueueId, Route, Shape},
     upstream::{Answer, Budget, Called, Effort, Rejection, TargetState, UpstreamError, Vendor, VendorCall},
 };
 
@@ -68,6 +68,11 @@ struct State {
     begun: u64,
     /// Until when the foreign queue is left alone, once it was refused alone.
     foreign_until: Option<Moment>,
+}
+
+/// Whether the answers of a route have the further member.
+pub fn has_note(route: Route) -> bool {
+    route == Route::QueuePerformance
 }
 
 pub fn id(queue: usize) -> QueueId {
@@ -184,7 +189,9 @@ impl Model {
             Some(format!(r#"{{"{member}":"{}","version":{version},{stamp}}}"#, id(*queue).as_str()))
         };
         let rows: Vec<String> = numbers.iter().rev().filter_map(row).collect();
-        Ok(format!(r#"{{"data":{{"success":true,"note":"{NOTE}","result":[{}]}},"success":true}}"#, rows.join(",")))
+        // A further member of the envelope, which is constant.
+        let note = if has_note(shape.route()) { format!(r#""note":"{NOTE}","#) } else { String::new() };
+        Ok(format!(r#"{{"data":{{"success":true,{note}"result":[{}]}},"success":true}}"#, rows.join(",")))
     }
 }
 
@@ -223,6 +230,10 @@ impl Vendor for Model {
             Called { result, began, effort: Effort { calls: 1, time: landed.since(began) } }
         }
         .boxed()
+    }
+
+    fn has_share(&self, _: &CallerName) -> bool {
+        true
     }
 
     fn budget(&self) -> Budget {
