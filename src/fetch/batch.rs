@@ -20,6 +20,8 @@ pub(super) struct Batch {
     /// Which of its shape's.
     pub(super) number: u64,
     parts: HashMap<PartId, PendingPart>,
+    /// The queue ids without regard to ASCII case.
+    folded: HashMap<String, QueueId>,
     /// In the order in which they were asked for, so that a request's ids travel together.
     order: Vec<PartId>,
     pub(super) patience: Patience,
@@ -63,6 +65,7 @@ impl Batch {
         Self {
             number,
             parts: HashMap::new(),
+            folded: HashMap::new(),
             order: Vec::new(),
             patience: Patience::None,
             leader: None,
@@ -103,11 +106,7 @@ impl Batch {
                 pending.interest.note(now);
                 pending.waiting.extend(request.cloned());
             }
-            None => {
-                self.order.push(part.clone());
-                let waiting = request.cloned().into_iter().collect();
-                self.parts.insert(part.clone(), PendingPart { interest: Arc::clone(interest), waiting });
-            }
+            None => self.insert(part, interest, request.cloned().into_iter().collect()),
         }
     }
 
@@ -118,10 +117,27 @@ impl Batch {
 
     /// Adds a part that no request asks for now, if it is not there.
     pub(super) fn add_unawaited(&mut self, part: &PartId, interest: &Arc<Interest>) {
-        if !self.has(part) {
-            self.order.push(part.clone());
-            self.parts.insert(part.clone(), PendingPart { interest: Arc::clone(interest), waiting: Vec::new() });
+        if !self.has(part) && !self.has_other_spelling(part, None) {
+            self.insert(part, interest, Vec::new());
         }
+    }
+
+    fn insert(&mut self, part: &PartId, interest: &Arc<Interest>, waiting: Vec<Arc<WaitingRequest>>) {
+        if let PartId::Queue(queue) = part {
+            self.folded.insert(queue.as_str().to_ascii_lowercase(), queue.clone());
+        }
+        self.order.push(part.clone());
+        self.parts.insert(part.clone(), PendingPart { interest: Arc::clone(interest), waiting });
+    }
+
+    /// Whether it holds another spelling of `part`, in other letter case, that `request` did not ask for. In one call the
+    /// spelling that the vendor uses gets the row, and the other none: what a request gets must not depend on another.
+    pub(super) fn has_other_spelling(&self, part: &PartId, request: Option<&Arc<WaitingRequest>>) -> bool {
+        let PartId::Queue(queue) = part else { return false };
+        let other = self.folded.get(&queue.as_str().to_ascii_lowercase()).filter(|other| *other != queue);
+        let pending = other.and_then(|other| self.parts.get(&PartId::Queue(other.clone())));
+        let is_own = |waiting: &Arc<WaitingRequest>| request.is_some_and(|request| Arc::ptr_eq(waiting, request));
+        pending.is_some_and(|pending| !pending.waiting.iter().any(is_own))
     }
 
     /// It is dispatched now. Gives its parts in order.

@@ -118,7 +118,7 @@ impl Batcher {
         wanted: Vec<Wanted>,
     ) -> Result<(), Full> {
         let now = self.fetcher.clock.now();
-        let mut held = Vec::new();
+        let (mut held, mut alone) = (Vec::new(), Vec::new());
         self.enter(shape, interval, |queue| {
             for Wanted { part, interest, is_awaited } in wanted {
                 let key = shape.part(part.clone());
@@ -134,6 +134,9 @@ impl Batcher {
                 // Once more: a call that ended since the request looked would be made again.
                 match self.fetcher.fresh(&key).filter(|kept| request.demand.takes(kept.began, request.since)) {
                     Some(kept) => held.push((part, Ok(kept))),
+                    None if queue.next().has_other_spelling(&part, waits) => {
+                        alone.extend(Some(part).filter(|_| is_awaited));
+                    }
                     None => {
                         let next = queue.next();
                         next.asked_in(&request.trace);
@@ -144,6 +147,11 @@ impl Batcher {
         })?;
         if !held.is_empty() {
             request.deliver(held, None, &TracePoint::default());
+        }
+        let queue = |part: PartId| if let PartId::Queue(queue) = part { Some(queue) } else { None };
+        let alone: Vec<_> = alone.into_iter().filter_map(queue).collect();
+        if !alone.is_empty() {
+            self.own_calls.fetch(shape, interval, Arc::clone(request), alone);
         }
         Ok(())
     }

@@ -41,6 +41,8 @@ pub struct Rejecting {
     /// Ids that are bad although they do not begin so.
     pub gone: Mutex<Vec<String>>,
     failing: AtomicU32,
+    /// Whether it writes all ids in capitals, each once.
+    pub upper: Mutex<bool>,
     /// Whether the envelope says how many rows there are.
     pub counts: AtomicBool,
 }
@@ -63,6 +65,12 @@ impl Rejecting {
         }
         let row =
             |id: &String| json!({"id": id, "at": u64::try_from(began.since(Moment::default()).as_millis()).unwrap()});
+        let mut queues = queues.to_vec();
+        if *self.upper.lock().unwrap() {
+            queues.iter_mut().for_each(|id| id.make_ascii_uppercase());
+            queues.sort();
+            queues.dedup();
+        }
         let rows: Vec<_> = queues.iter().map(row).collect();
         let mut answer = json!({"data": {"success": true, "result": rows}, "success": true});
         if self.counts.load(Ordering::Relaxed) {
@@ -127,6 +135,7 @@ impl Scene {
             latencies: Mutex::default(),
             gone: Mutex::default(),
             failing: AtomicU32::new(0),
+            upper: Mutex::default(),
             counts: AtomicBool::new(false),
         });
         let shared: Arc<ManualClock> = Arc::new(clock.clone());

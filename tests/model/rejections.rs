@@ -220,6 +220,24 @@ async fn envelope_member_of_another_call_is_never_shown() {
     }
 }
 
+/// The vendor knows the queue as `AB`. A caller that spells it `ab` gets its row, whoever else asks for `AB`.
+#[tokio::test]
+async fn other_spelling_of_another_caller_takes_no_row_away() {
+    let scene = Scene::new();
+    *scene.vendor.upper.lock().unwrap() = true;
+    let first = scene.ask("first", &ids("other", 1));
+    scene.settle().await;
+    let lower = scene.ask("lower", &["ab".to_owned()]);
+    let upper = scene.ask("upper", &["AB".to_owned()]);
+    scene.settle().await;
+    drop(scene.end(first).await);
+    for asked in [upper, lower] {
+        let served = scene.end(asked).await.0.unwrap_or_else(|failure| panic!("{:?}", failure.error));
+        let answer: serde_json::Value = serde_json::from_slice(&served.body).unwrap();
+        assert_eq!(answer["data"]["result"].as_array().unwrap().len(), 1, "{answer}");
+    }
+}
+
 /// Requests that fill whole calls with ids of their own leave no room for hot parts.
 #[tokio::test]
 async fn full_batches_do_not_delay_a_steady_caller() {
