@@ -27,7 +27,10 @@ pub use state::{LoginStanding, LoginState};
 #[cfg(any(test, fuzzing))]
 pub(super) use token::Token;
 
-use super::{error::UpstreamError, transport::Transport};
+use super::{
+    error::UpstreamError,
+    transport::{Connection, Transport},
+};
 use crate::{
     clock::{Clock, SharedClock, before},
     config::{Secret, UpstreamConfig},
@@ -216,7 +219,9 @@ impl Login {
                 let written = Arc::clone(&login).remember();
                 before(login.clock.as_ref(), login.clock.now().after(WRITING), written).await;
             }
-            landing.outcome = Some(attempt::log_in(&with, &login.transport, login.clock.as_ref()).await);
+            // The vendor may have moved: its old address may answer the login with a failure, again and again.
+            let connection = if login.machine().has_failed() { Connection::New } else { Connection::Pooled };
+            landing.outcome = Some(attempt::log_in(&with, &login.transport, connection, login.clock.as_ref()).await);
             drop(landing);
             Arc::clone(&login).remember().await;
         });
