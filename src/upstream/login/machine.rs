@@ -373,9 +373,10 @@ impl Machine {
         Good { held, since: now, refresh_at: None, expires_at: life.map(|life| now.after(life)) }
     }
 
-    /// Says what to do for a token newer than that of `generation`, which the vendor refused for a target. Where the answer
-    /// is to run a login, the caller must run it, and report by [`landed`](Self::landed).
-    pub(super) fn renew(&mut self, generation: u64, had_accepted: bool, now: Moment) -> Renewal {
+    /// Says what to do for a token newer than that of `generation`, which the vendor refused for a target;
+    /// `accepted` is the last login whose token the target accepted. Where the answer is to run a login, the caller must
+    /// run it, and report by [`landed`](Self::landed).
+    pub(super) fn renew(&mut self, generation: u64, accepted: Option<u64>, now: Moment) -> Renewal {
         let good = match &self.state {
             State::LoggingIn(Attempt { previous, .. }) => previous.as_ref(),
             State::Good(good) => Some(good),
@@ -384,12 +385,16 @@ impl Machine {
         if let Some(good) = good.filter(|good| good.held.generation > generation && good.usable(now)) {
             return Renewal::Use(good.held.clone());
         }
-        if had_accepted {
-            self.suspect = Some(generation);
-        } else if !self.gate.is_proven(generation)
+        // A token may also die before this target was asked with it. That is assumed of one login in a row.
+        let had_accepted = accepted.is_some_and(|accepted| accepted.saturating_add(1) >= generation)
+            && self.gate.is_proven(generation.saturating_sub(1));
+        if !self.gate.is_proven(generation)
             && let Some(since) = good.map(|good| good.since)
         {
             self.gate.refused(generation, since);
+        }
+        if had_accepted {
+            self.suspect = Some(generation);
         }
         if matches!(self.state, State::LoggingIn(_)) {
             return Renewal::Wait;

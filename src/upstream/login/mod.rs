@@ -106,13 +106,17 @@ impl Login {
         }
     }
 
-    /// A token newer than that of `generation`, which the vendor refused; logs in if there is none. `had_accepted` says
-    /// whether the same target accepted it before. Other calls use the old token until the login has ended.
-    pub(super) async fn newer_token(self: &Arc<Self>, generation: u64, had_accepted: bool) -> Result<Held, Unrenewed> {
+    /// A token newer than that of `generation`, which the vendor refused; logs in if there is none. `accepted` is
+    /// the last login whose token the same target accepted. Other calls use the old token until the login has ended.
+    pub(super) async fn newer_token(
+        self: &Arc<Self>,
+        generation: u64,
+        accepted: Option<u64>,
+    ) -> Result<Held, Unrenewed> {
         loop {
             // Before the look at the machine, so that a change right after it is not missed.
             let mut changed = self.changed.subscribe();
-            let want = self.machine().renew(generation, had_accepted, self.clock.now());
+            let want = self.machine().renew(generation, accepted, self.clock.now());
             match want {
                 Renewal::Use(held) => return Ok(held),
                 Renewal::Begin(with) => self.begin(with),
