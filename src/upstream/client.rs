@@ -158,6 +158,7 @@ impl Wesal {
                     let accepted = lock(&self.targets).accepted(&targets);
                     let newer = if token_replaced {
                         self.login.refused_again(held.generation);
+                        lock(&self.targets).forget_accepted(&targets);
                         None
                     } else {
                         match self.login.newer_token(held.generation, accepted).await {

@@ -114,7 +114,9 @@ impl Shares {
             return None;
         }
         // Each refilled call adds one to what is left and takes one from what was spent.
-        Some(self.each.saturating_mul(excess / 2 + 1))
+        let until_fair = excess / 2 + 1;
+        let until_plenty = budget.burst.div_ceil(2) - budget.remaining;
+        Some(self.each.saturating_mul(until_fair.min(until_plenty)))
     }
 }
 

@@ -94,6 +94,13 @@ impl TargetBackoff {
         }
     }
 
+    /// Forgets that the targets accepted a token, as they refused a newer one that came for them.
+    pub(super) fn forget_accepted(&mut self, targets: &Targets) {
+        for target in &targets.0 {
+            self.known.get_mut(target).into_iter().for_each(|known| known.accepted = None);
+        }
+    }
+
     /// Notes that the targets refuse the newest token there may be, and returns how long to wait. Which one of several is
     /// refused is not known, and is not noted.
     pub(super) fn refuse(&mut self, targets: &Targets, now: Moment) -> Duration {
