@@ -155,12 +155,13 @@ impl Wesal {
                     return Err(error);
                 }
                 Err(Failure::TokenDead) => {
-                    let had_accepted = lock(&self.targets).had_accepted(&targets, held.generation);
+                    let accepted = lock(&self.targets).accepted(&targets);
                     let newer = if token_replaced {
                         self.login.refused_again(held.generation);
+                        lock(&self.targets).forget_accepted(&targets);
                         None
                     } else {
-                        match self.login.newer_token(held.generation, had_accepted).await {
+                        match self.login.newer_token(held.generation, accepted).await {
                             Ok(held) => Some(held),
                             Err(Unrenewed::Gate) => None,
                             Err(Unrenewed::Unavailable(unavailable)) => return Err(unavailable.error),

@@ -114,7 +114,9 @@ impl Shares {
             return None;
         }
         // Each refilled call adds one to what is left and takes one from what was spent.
-        Some(self.each.saturating_mul(excess / 2 + 1))
+        let until_fair = excess / 2 + 1;
+        let until_plenty = budget.burst.div_ceil(2) - budget.remaining;
+        Some(self.each.saturating_mul(until_fair.min(until_plenty)))
     }
 }
 
@@ -158,8 +160,10 @@ impl State {
             let queue = self.queues.get(*n).map(|(queue, _)| queue.clone());
             queue.is_some_and(|queue| self.obstacle(&queue, now).is_none())
         });
-        let is_first = first.and_then(|n| self.queues.get(n)).and_then(|(_, waiting)| waiting.front());
-        if is_first.is_none_or(|waiter| waiter.id != id) {
+        let first = first.and_then(|n| self.queues.get(n)).and_then(|(_, waiting)| waiting.front());
+        if first.is_none_or(|waiter| waiter.id != id) {
+            // It may wait for a moment that was estimated too late.
+            first.inspect(|waiter| waiter.wake.notify_one());
             return Err(Ok(Blocked::Turn));
         }
         self.budget.take(now).map_err(|wait| Ok(Blocked::Budget(now.after(wait))))?;
@@ -256,9 +260,9 @@ impl Gate {
                 Blocked::Pause(until) if until.since(now) <= pause_left => until,
                 Blocked::Pause(until) => return Err(UpstreamError::RateLimited { retry_after: until.since(now) }),
                 Blocked::Budget(until) if until.since(now) <= budget_left => until,
-                Blocked::Turn if !budget_left.is_zero() => now.after(budget_left),
                 // The first call is about to begin, and there is budget for this one too.
-                Blocked::Turn if patience == Patience::None && self.budget().remaining > 0 => now.after(MIN_RECHECK),
+                Blocked::Turn if self.budget().remaining > 0 => now.after(MIN_RECHECK),
+                Blocked::Turn if !budget_left.is_zero() => now.after(budget_left),
                 Blocked::Budget(until) => return Err(UpstreamError::BudgetExhausted { retry_after: until.since(now) }),
                 Blocked::Turn => {
                     let retry_after = lock(&self.state).shares.each;

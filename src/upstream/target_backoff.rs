@@ -80,10 +80,10 @@ impl TargetBackoff {
         }
     }
 
-    /// Returns whether all targets accepted the token of `generation` before.
-    pub(super) fn had_accepted(&self, targets: &Targets, generation: u64) -> bool {
-        let accepted = |target| self.known.get(target).is_some_and(|known| known.accepted == Some(generation));
-        targets.0.iter().all(accepted)
+    /// Returns the last login whose token each of the targets accepted, or a later one.
+    pub(super) fn accepted(&self, targets: &Targets) -> Option<u64> {
+        // `None` is less than any login.
+        targets.0.iter().map(|target| self.known.get(target).and_then(|known| known.accepted)).min().flatten()
     }
 
     /// Notes that the targets accepted the token of `generation`.
@@ -91,6 +91,13 @@ impl TargetBackoff {
         for target in &targets.0 {
             let known = self.entry(target);
             (known.accepted, known.refused) = (Some(generation), None);
+        }
+    }
+
+    /// Forgets that the targets accepted a token, as they refused a newer one that came for them.
+    pub(super) fn forget_accepted(&mut self, targets: &Targets) {
+        for target in &targets.0 {
+            self.known.get_mut(target).into_iter().for_each(|known| known.accepted = None);
         }
     }
 
@@ -178,7 +185,7 @@ mod tests {
         backoff.refuse(&both, at(0));
         assert_eq!(backoff.backoff(&target("a"), at(0)), None);
         backoff.accept(&target("a"), 1);
-        assert!(!backoff.had_accepted(&both, 1) && backoff.had_accepted(&target("a"), 1));
+        assert_eq!((backoff.accepted(&both), backoff.accepted(&target("a"))), (None, Some(1)));
     }
 
     #[test]

@@ -184,7 +184,7 @@ async fn logins_have_places_of_their_own_and_no_more_than_that() {
     setup.config.limits.max_in_flight = NonZeroUsize::new(2).unwrap();
     let world = setup.start().await;
     let mut begun = Vec::new();
-    for _ in 0..2 {
+    for _ in 0..64 {
         let mut stream = TcpStream::connect(world.address).await.unwrap();
         let head = "POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
         stream.write_all(format!("{head}Content-Length: 99\r\n\r\n{{").as_bytes()).await.unwrap();

@@ -45,10 +45,13 @@ mod smoke;
 mod smuggling;
 mod strangers;
 mod stretch;
+mod targets;
 mod tls;
+mod tokens;
 #[cfg(feature = "otlp")]
 mod traces;
 mod unix_socket;
+mod upstream_gate;
 mod validation;
 mod values;
 mod vendor_faults;

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 use serde_json::json;
 use wesal_gateway::{config::Secret, model::Scope, simulator::Fault};
 
-use crate::harness::{Answer, Setup, World, secs};
+use crate::harness::{Answer, Setup, World, in_time, secs};
 
 const ORGANIZATION: &str = "/queries/organization";
 const OLD: &str = "open-sesame";
@@ -197,4 +197,60 @@ async fn only_the_scope_account_changes_passwords() {
         assert_eq!(world.post_as(&reader, path, &body).await.problem(), "forbidden");
     }
     assert_eq!((world.vendor_calls("reset"), world.vendor_calls("verify")), (0, 0));
+}
+
+#[tokio::test]
+async fn second_concurrent_password_change_is_not_sent() {
+    let owner = Owner::new().await;
+    let world = &owner.world;
+    let email = world.vendor.credentials().email;
+    world.post("/auth/reset", &json!({"method": "email", "email": email}).to_string()).await.ok();
+    let code = world.vendor.last_code().unwrap();
+    let body = |password: &str| {
+        json!({"method": "email", "email": email, "verifyCode": code, "password": password}).to_string()
+    };
+    let hold = world.vendor.hold("verify");
+    let first = world.begin_post("/auth/verify", &body("brand new"));
+    world.vendor.arrived("verify", 1).await;
+    let second = world.post("/auth/verify", &body("other")).await;
+    assert_eq!((second.status, second.problem().as_str()), (503, "overloaded"));
+    assert!(second.header("retry-after").parse::<u64>().unwrap() >= 1);
+    hold.release();
+    first.await.unwrap().ok();
+    assert_eq!((world.vendor_calls("verify"), owner.in_file().as_str()), (1, "brand new"));
+}
+
+#[tokio::test]
+async fn abandoned_verify_requests_leave_no_tasks() {
+    for is_own in [false, true] {
+        let owner = Owner::new().await;
+        let world = &owner.world;
+        let email = if is_own { world.vendor.credentials().email } else { "other@wesal.example".to_owned() };
+        let body = |n: usize| {
+            let code = format!("code-{n}");
+            json!({"method": "email", "email": email, "verifyCode": code, "password": "brand new"}).to_string()
+        };
+        world.get(ORGANIZATION).await.ok();
+        let before = world.metric("tasks").await;
+        let hold = world.vendor.hold("verify");
+        let begin = |n| {
+            let request = world.request("POST", "/auth/verify").header("authorization", world.key());
+            // A connection that stays open is a task too.
+            let request = request.header("connection", "close").header("content-type", "application/json");
+            world.begin(request.body(body(n)))
+        };
+        let asked: Vec<_> = (0..300).map(begin).collect();
+        world.vendor.arrived("verify", 1).await;
+        let waiting = if is_own { 1.0 } else { 300.0 };
+        in_time(async { while world.metric("in_flight_requests").await < waiting {} }).await;
+        asked.iter().for_each(tokio::task::JoinHandle::abort);
+        in_time(async { while world.metric("in_flight_requests").await > 0.0 {} }).await;
+        hold.release();
+        in_time(async { while world.metric("tasks").await > before + 10.0 {} }).await;
+        let sent = world.vendor.requests("verify");
+        let mut bodies: Vec<_> = sent.iter().map(|request| request.body.clone()).collect();
+        bodies.sort();
+        bodies.dedup();
+        assert_eq!((bodies.len(), sent.len() <= 32), (sent.len(), true), "own account: {is_own}");
+    }
 }

@@ -8,16 +8,26 @@ fn cache_status(answer: &Answer) -> &str {
     answer.header("cache-status").strip_prefix("wesal-gateway; ").unwrap()
 }
 
+/// No caller alone can spend a whole budget.
+fn five_callers(setup: &mut Setup) -> Vec<String> {
+    (1..=5).map(|n| setup.caller(&format!("other{n}"), |_| {})).collect()
+}
+
+async fn spend_five_calls(world: &World, callers: &[String]) {
+    for (key, company) in callers.iter().zip(100_301..) {
+        world.get_as(key, &format!("/survey/queries/questions/{company}")).await.ok();
+    }
+}
+
 /// Six calls at once, one more each ten seconds; the sixth is spent on a queue's row.
 async fn with_a_spent_budget(max_stretch: f64) -> World {
     let mut setup = Setup::default();
     setup.config.upstream.rate_limit = rate(6, 60, 6);
     setup.config.upstream.max_stretch = max_stretch;
+    let others = five_callers(&mut setup);
     let world = setup.start().await;
     world.logged_in().await;
-    for company in 100_301..=100_305 {
-        world.get(&format!("/survey/queries/questions/{company}")).await.ok();
-    }
+    spend_five_calls(&world, &others).await;
     let first = ask(&world).await;
     let ttl = 3.0 * max_stretch;
     assert_eq!(cache_status(&first), format!("fwd=uri-miss; ttl={ttl}; stored"));
@@ -104,11 +114,10 @@ async fn what_is_absent_is_not_absent_for_longer() {
 async fn who_asks_steadily_does_not_wait_when_the_budget_comes_back() {
     let mut setup = Setup::default();
     setup.config.upstream.rate_limit = rate(60, 60, 6);
+    let others = five_callers(&mut setup);
     let world = setup.start().await;
     world.logged_in().await;
-    for company in 100_301..=100_305 {
-        world.get(&format!("/survey/queries/questions/{company}")).await.ok();
-    }
+    spend_five_calls(&world, &others).await;
     let mut waited = Vec::new();
     for step in 0..200 {
         let answer = ask(&world).await;

@@ -32,7 +32,8 @@ fn what_comes_of(fault: Fault) -> (u16, &'static str, Option<&'static str>, u64)
         // Both queues together, then each alone.
         Refused => (400, "upstream_rejected", Some("X004"), 3),
         Missing => (400, "upstream_rejected", Some("X0000"), 3),
-        TokenDead | Unauthorized | WrongDomain => (503, "upstream_login_failed", None, 2),
+        // Both queues with the old token and with a new one, then each alone.
+        TokenDead | Unauthorized | WrongDomain => (503, "upstream_login_failed", None, 4),
         RateLimited => (503, "upstream_rate_limited", None, 2),
         RateLimitedBare => (503, "upstream_rate_limited", None, 1),
         Hang | Slow => (504, "upstream_timeout", None, 1),

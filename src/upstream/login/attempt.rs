@@ -75,12 +75,17 @@ impl LoginRequest {
 }
 
 /// Logs in once.
-pub(super) async fn log_in(request: &LoginRequest, transport: &Transport, clock: &dyn Clock) -> Outcome {
+pub(super) async fn log_in(
+    request: &LoginRequest,
+    transport: &Transport,
+    connection: Connection,
+    clock: &dyn Clock,
+) -> Outcome {
     // Not among the calls' connections: there is only ever one login, and they may all be waiting for it.
     let deadline = clock.now().after(request.timeout);
     let credential = Credential::ClientId(&request.client_id);
     let target = Route::Login.template();
-    let sent = transport.send(Method::POST, target, credential, Some(request.body().into()), Connection::Pooled);
+    let sent = transport.send(Method::POST, target, credential, Some(request.body().into()), connection);
     match before(clock, deadline, sent).await {
         Some(Ok(answer)) => read(request, &answer, clock),
         Some(Err(SendError::NotSent | SendError::Cut)) => Outcome::Failed(UpstreamError::Unreachable),

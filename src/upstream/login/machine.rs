@@ -118,6 +118,8 @@ pub(super) struct Machine {
     gate: LoginGate,
     /// The login whose token was refused by a target that had accepted it, until a call is accepted with it.
     suspect: Option<u64>,
+    /// Whether the last login began within [`YOUNG`] of the login before it.
+    is_hurried: bool,
     /// Set by a login that brought no token for another cause than a refusal, or one just now: until then there is no other.
     latch: Option<Latch>,
     /// What came of the last login with what holds, if it brought no token: refused or failed.
@@ -198,6 +200,7 @@ impl Machine {
             state: State::Absent,
             gate: LoginGate::default(),
             suspect: None,
+            is_hurried: false,
             latch: None,
             setback: None,
             generation: 0,
@@ -259,6 +262,7 @@ impl Machine {
 
     fn begin(&mut self, with: &Arc<LoginRequest>, previous: Option<Good>, now: Moment) {
         let with = Arc::clone(with);
+        self.is_hurried = self.latch.as_ref().is_some_and(|latch| now < latch.until);
         self.state = State::LoggingIn(Attempt { with, superseded: false, previous, since: now });
     }
 
@@ -272,6 +276,11 @@ impl Machine {
             (Err(until), Some(latched)) if until <= latched.until => Err(latched),
             (Err(until), _) => Err(Blocked { until, latch: None }),
         }
+    }
+
+    /// Returns whether the last login failed, other than by a refusal.
+    pub(super) fn has_failed(&self) -> bool {
+        !self.failed_wait.is_zero()
     }
 
     /// From now on the account has this password: it is tried at once, whatever was refused. A token that works stays in use
@@ -364,9 +373,10 @@ impl Machine {
         Good { held, since: now, refresh_at: None, expires_at: life.map(|life| now.after(life)) }
     }
 
-    /// Says what to do for a token newer than that of `generation`, which the vendor refused for a target. Where the answer
-    /// is to run a login, the caller must run it, and report by [`landed`](Self::landed).
-    pub(super) fn renew(&mut self, generation: u64, had_accepted: bool, now: Moment) -> Renewal {
+    /// Says what to do for a token newer than that of `generation`, which the vendor refused for a target;
+    /// `accepted` is the last login whose token the target accepted. Where the answer is to run a login, the caller must
+    /// run it, and report by [`landed`](Self::landed).
+    pub(super) fn renew(&mut self, generation: u64, accepted: Option<u64>, now: Moment) -> Renewal {
         let good = match &self.state {
             State::LoggingIn(Attempt { previous, .. }) => previous.as_ref(),
             State::Good(good) => Some(good),
@@ -375,12 +385,16 @@ impl Machine {
         if let Some(good) = good.filter(|good| good.held.generation > generation && good.usable(now)) {
             return Renewal::Use(good.held.clone());
         }
-        if had_accepted {
-            self.suspect = Some(generation);
-        } else if !self.gate.is_proven(generation)
+        // A token may also die before this target was asked with it. That is assumed of one login in a row.
+        let had_accepted = accepted.is_some_and(|accepted| accepted.saturating_add(1) >= generation)
+            && self.gate.is_proven(generation.saturating_sub(1));
+        if !self.gate.is_proven(generation)
             && let Some(since) = good.map(|good| good.since)
         {
             self.gate.refused(generation, since);
+        }
+        if had_accepted {
+            self.suspect = Some(generation);
         }
         if matches!(self.state, State::LoggingIn(_)) {
             return Renewal::Wait;
@@ -388,7 +402,14 @@ impl Machine {
         if self.gate.closed_until(now).is_some() && !had_accepted && !matches!(self.state, State::Absent) {
             return Renewal::Refuse(Unrenewed::Gate);
         }
-        match self.next(now).map_err(|blocked| (blocked.is_young(), blocked.unavailable(now))) {
+        let next = match self.next(now) {
+            // The token died right after its login. One login in a row may follow so soon.
+            Err(blocked) if blocked.is_young() && had_accepted && !self.is_hurried => {
+                self.account.next(now).map_err(|until| Blocked { until, latch: None })
+            }
+            next => next,
+        };
+        match next.map_err(|blocked| (blocked.is_young(), blocked.unavailable(now))) {
             Ok(with) => {
                 let previous = match std::mem::replace(&mut self.state, State::Absent) {
                     State::Good(good) => Some(good),

@@ -27,7 +27,10 @@ pub use state::{LoginStanding, LoginState};
 #[cfg(any(test, fuzzing))]
 pub(super) use token::Token;
 
-use super::{error::UpstreamError, transport::Transport};
+use super::{
+    error::UpstreamError,
+    transport::{Connection, Transport},
+};
 use crate::{
     clock::{Clock, SharedClock, before},
     config::{Secret, UpstreamConfig},
@@ -103,13 +106,17 @@ impl Login {
         }
     }
 
-    /// A token newer than that of `generation`, which the vendor refused; logs in if there is none. `had_accepted` says
-    /// whether the same target accepted it before. Other calls use the old token until the login has ended.
-    pub(super) async fn newer_token(self: &Arc<Self>, generation: u64, had_accepted: bool) -> Result<Held, Unrenewed> {
+    /// A token newer than that of `generation`, which the vendor refused; logs in if there is none. `accepted` is
+    /// the last login whose token the same target accepted. Other calls use the old token until the login has ended.
+    pub(super) async fn newer_token(
+        self: &Arc<Self>,
+        generation: u64,
+        accepted: Option<u64>,
+    ) -> Result<Held, Unrenewed> {
         loop {
             // Before the look at the machine, so that a change right after it is not missed.
             let mut changed = self.changed.subscribe();
-            let want = self.machine().renew(generation, had_accepted, self.clock.now());
+            let want = self.machine().renew(generation, accepted, self.clock.now());
             match want {
                 Renewal::Use(held) => return Ok(held),
                 Renewal::Begin(with) => self.begin(with),
@@ -216,7 +223,9 @@ impl Login {
                 let written = Arc::clone(&login).remember();
                 before(login.clock.as_ref(), login.clock.now().after(WRITING), written).await;
             }
-            landing.outcome = Some(attempt::log_in(&with, &login.transport, login.clock.as_ref()).await);
+            // The vendor may have moved: its old address may answer the login with a failure, again and again.
+            let connection = if login.machine().has_failed() { Connection::New } else { Connection::Pooled };
+            landing.outcome = Some(attempt::log_in(&with, &login.transport, connection, login.clock.as_ref()).await);
             drop(landing);
             Arc::clone(&login).remember().await;
         });

@@ -129,7 +129,8 @@ pub const INVALID: Fate = Fate::failure(502, "upstream_invalid_response", &[("in
 pub const NOT_FOR_US: Fate = Fate::failure(502, "upstream_invalid_response", &[("ok", 1)]);
 pub const FAILED: Fate = Fate::failure(502, "upstream_error", &[("failed", 1)]);
 pub const FAILED_THREE_TIMES: Fate = Fate::failure(502, "upstream_error", &[("failed", 3)]);
-pub const LOGIN_FAILED: Fate = Fate::failure(503, "upstream_login_failed", &[("token_dead", 2)]);
+/// Both queues with the old token and with a new one, then each alone.
+pub const LOGIN_FAILED: Fate = Fate::failure(503, "upstream_login_failed", &[("token_dead", 4)]);
 pub const ANSWERED: Fate = Fate::answer(&[("ok", 1)]);
 /// Its rows cannot be told apart: it is asked for once more, as a whole.
 pub const ANSWERED_AS_A_WHOLE: Fate = Fate::answer(&[("ok", 2)]);

@@ -73,6 +73,13 @@ pub fn rows(elsewhere: &str) -> Vec<Row> {
             Fate::throttled(40),
         ),
     ];
+    let unavailable = |line: &str| Act::say(http("503 Service Unavailable", &[line], r#"{"success":false}"#));
+    rows.push(Row::always("answers 503 with `Retry-After: 7`", unavailable("retry-after: 7"), Fate::throttled(7)));
+    rows.push(Row::always(
+        "answers 503 with nonsense in `Retry-After`",
+        unavailable("retry-after: soon"),
+        FAILED_THREE_TIMES,
+    ));
     for status in ["502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout"] {
         let name = format!("answers {} with a page of HTML", &status[..3]);
         rows.push(Row::always(name.clone(), page(status), FAILED_THREE_TIMES));

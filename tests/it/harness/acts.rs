@@ -18,6 +18,17 @@ pub struct Came {
     pub at: jiff::Timestamp,
 }
 
+/// Selects requests.
+pub type Matches = dyn Fn(&Asked<'_>) -> bool + Send + Sync;
+
+/// A request, as far as an act may depend on it.
+pub struct Asked<'a> {
+    pub target: &'a str,
+    pub body: &'a str,
+    /// The number of its connection, from 1.
+    pub connection: u64,
+}
+
 /// What becomes of one call.
 #[derive(Clone)]
 pub enum Act {
@@ -37,6 +48,8 @@ pub enum Act {
     Change(Arc<Changed>),
     /// It is passed on with the wish that the simulator itself do this.
     Simulate(Fault),
+    /// This act for the requests that match; others are passed on.
+    When(Arc<Matches>, Box<Act>),
 }
 
 impl Act {
@@ -49,6 +62,20 @@ impl Act {
     pub fn say(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         Self::make(move |_| bytes.clone())
+    }
+
+    /// Does `act` to the requests that match, and passes the others on.
+    pub fn when(matches: impl Fn(&Asked<'_>) -> bool + Send + Sync + 'static, act: Self) -> Self {
+        Self::When(Arc::new(matches), Box::new(act))
+    }
+
+    /// The act for this request.
+    pub fn resolve(self, asked: &Asked<'_>) -> Self {
+        match self {
+            Self::When(matches, act) if matches(asked) => act.resolve(asked),
+            Self::When(..) => Self::Pass,
+            act => act,
+        }
     }
 
     /// Passes the call on, and changes the body of the answer.

@@ -21,7 +21,7 @@ use wesal_gateway::{
 };
 
 use super::{
-    acts::{Act, Came, Changed, http},
+    acts::{Act, Asked, Came, Changed, http},
     closed_port::ClosedPort,
 };
 
@@ -180,8 +180,12 @@ impl Shared {
             tokio::select! {
                 accepted = listener.accept() => {
                     let (stream, _) = accepted.unwrap();
-                    self.state().connections += 1;
-                    connections.spawn(Arc::clone(&self).serve(stream));
+                    let number = {
+                        let mut state = self.state();
+                        state.connections += 1;
+                        state.connections
+                    };
+                    connections.spawn(Arc::clone(&self).serve(stream, number));
                 }
                 Some(_) = connections.join_next() => {}
             }
@@ -189,14 +193,18 @@ impl Shared {
     }
 
     /// Takes the calls of one connection. Whatever breaks it ends it: clients leave when they like.
-    async fn serve(self: Arc<Self>, mut stream: TcpStream) -> std::io::Result<()> {
+    async fn serve(self: Arc<Self>, mut stream: TcpStream, connection: u64) -> std::io::Result<()> {
         stream.set_nodelay(true)?;
         while let Some(request) = read(&mut stream).await? {
             let route = route(&request.target);
             request.credential().clone_into(&mut self.state().credential);
             self.arrivals.send_modify(|calls| *calls.entry(route.clone()).or_default() += 1);
             let _ = self.held.subscribe().wait_for(|held| !held).await;
-            match self.act(&route) {
+            let body = String::from_utf8_lossy(&request.body);
+            let asked = Asked { target: &request.target, body: &body, connection };
+            let act = self.act(&route).resolve(&asked);
+            match act {
+                Act::When(..) => unreachable!("it is resolved"),
                 Act::Pass => stream.write_all(&self.pass_on(request, None, None).await).await?,
                 Act::Change(change) => stream.write_all(&self.pass_on(request, None, Some(&*change)).await).await?,
                 Act::Simulate(fault) => stream.write_all(&self.pass_on(request, Some(fault), None).await).await?,

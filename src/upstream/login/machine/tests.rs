@@ -65,7 +65,7 @@ fn a_refused_login_waits_ever_longer() {
     }
     assert!(matches!(machine.want(at(now)), Want::Begin(_)));
     machine.landed(good(None), at(now));
-    assert!(matches!(machine.renew(1, true, at(now + 10)), Renewal::Begin(_)));
+    assert!(matches!(machine.renew(1, Some(1), at(now + 10)), Renewal::Begin(_)));
     machine.landed(Outcome::Refused, at(now + 10));
     assert_eq!(refused_for(&mut machine, now + 10), secs(30));
 }
@@ -78,7 +78,7 @@ fn who_puts_the_good_password_back_is_logged_in_at_once_and_what_was_refused_wai
     assert!(adopt(&mut machine, "mistyped", 10));
     assert_eq!(begin(&mut machine, 10), "mistyped");
     machine.landed(Outcome::Refused, at(10));
-    assert!(matches!(machine.renew(1, true, at(11)), Renewal::Refuse(Unrenewed::Unavailable(_))));
+    assert!(matches!(machine.renew(1, Some(1), at(11)), Renewal::Refuse(Unrenewed::Unavailable(_))));
     assert_eq!(refused_for(&mut machine, 11), secs(29));
     assert!(!adopt(&mut machine, "mistyped", 12), "that is nothing new");
     assert!(adopt(&mut machine, "password", 12));
@@ -209,7 +209,7 @@ fn a_refused_login_is_not_tried_sooner_because_the_old_token_dies() {
     machine.landed(good(Some(100)), at(0));
     assert!(matches!(machine.want(at(80)), Want::UseAndRefresh(..)));
     machine.landed(Outcome::Refused, at(80));
-    assert!(matches!(machine.renew(1, true, at(85)), Renewal::Refuse(Unrenewed::Unavailable(_))));
+    assert!(matches!(machine.renew(1, Some(1), at(85)), Renewal::Refuse(Unrenewed::Unavailable(_))));
     assert_eq!(refused_for(&mut machine, 85), secs(25));
     assert_eq!(machine.state(at(85)), LoginState::Refused);
     assert!(matches!(machine.want(at(110)), Want::Begin(_)));
@@ -255,10 +255,10 @@ fn a_token_that_was_replaced_already_is_not_replaced_again() {
     let mut machine = machine();
     machine.want(at(0));
     machine.landed(good(None), at(0));
-    assert!(matches!(machine.renew(1, true, at(5)), Renewal::Begin(_)));
-    assert!(matches!(machine.renew(1, true, at(5)), Renewal::Wait));
+    assert!(matches!(machine.renew(1, Some(1), at(5)), Renewal::Begin(_)));
+    assert!(matches!(machine.renew(1, Some(1), at(5)), Renewal::Wait));
     machine.landed(good(None), at(6));
-    assert!(matches!(machine.renew(1, true, at(6)), Renewal::Use(Held { generation: 2, .. })));
+    assert!(matches!(machine.renew(1, Some(1), at(6)), Renewal::Use(Held { generation: 2, .. })));
     assert!(matches!(machine.want(at(6)), Want::Use { held: Held { generation: 2, .. }, .. }));
 }
 
@@ -267,9 +267,9 @@ fn a_token_refused_at_once_stays_and_is_not_replaced() {
     let mut machine = machine();
     machine.want(at(0));
     machine.landed(good(None), at(0));
-    assert!(matches!(machine.renew(1, false, at(1)), Renewal::Refuse(Unrenewed::Gate)));
+    assert!(matches!(machine.renew(1, None, at(1)), Renewal::Refuse(Unrenewed::Gate)));
     assert!(matches!(machine.want(at(1)), Want::Use { .. }));
-    assert!(matches!(machine.renew(1, false, at(2)), Renewal::Begin(_)));
+    assert!(matches!(machine.renew(1, None, at(2)), Renewal::Begin(_)));
 }
 
 #[test]
@@ -278,12 +278,12 @@ fn old_token_serves_other_calls_during_a_renewal() {
     begin(&mut machine, 0);
     machine.landed(good(None), at(0));
     machine.accepted(1, false);
-    assert!(matches!(machine.renew(1, true, at(10)), Renewal::Begin(_)));
+    assert!(matches!(machine.renew(1, Some(1), at(10)), Renewal::Begin(_)));
     assert!(matches!(machine.want(at(10)), Want::Use { held: Held { generation: 1, .. }, .. }));
     machine.accepted(1, false);
     machine.landed(Outcome::Refused, at(11));
     assert!(matches!(machine.want(at(11)), Want::Use { .. }), "another call was accepted with it since");
-    assert!(matches!(machine.renew(1, true, at(12)), Renewal::Refuse(Unrenewed::Unavailable(_))));
+    assert!(matches!(machine.renew(1, Some(1), at(12)), Renewal::Refuse(Unrenewed::Unavailable(_))));
     assert!(matches!(machine.want(at(12)), Want::Refuse(_)), "no call was accepted with it since");
 }
 
