@@ -95,7 +95,7 @@ impl Lookup<'_> {
         let Some(first) = envelopes().next() else { return false };
         let is_own = envelopes().all(|envelope| Arc::ptr_eq(envelope, first)) && first.ids() == slots.len();
         let is_same = || envelopes().all(|envelope| envelope.extras() == first.extras());
-        !is_own && !(is_same() && self.fetcher.whole_mode().is_constant(self.shape) == Some(true))
+        !(is_own || is_same() && self.fetcher.whole_mode().is_constant(self.shape) == Some(true))
     }
 
     fn now(&self) -> Moment {
