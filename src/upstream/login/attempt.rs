@@ -3,7 +3,7 @@ use std::time::Duration;
 use reqwest::{Method, header::HeaderValue};
 use serde_json::{Map, Value};
 
-use super::{machine::Outcome, token::Token};
+use super::{step::Outcome, token::Token};
 use crate::{
     clock::{Clock, before},
     config::{Secret, UpstreamConfig},

@@ -8,6 +8,7 @@ mod machine;
 mod record;
 mod refusals;
 mod state;
+mod step;
 mod token;
 
 use std::{
@@ -19,11 +20,12 @@ use std::{
 use tokio::sync::{RwLock, watch};
 
 pub(super) use attempt::LoginRequest;
-pub(super) use machine::Unrenewed;
-use machine::{Held, Landed, Machine, Outcome, Renewal, Unavailable, Want};
+use machine::Machine;
 use record::Record;
 use refusals::Refusals;
 pub use state::{LoginStanding, LoginState};
+pub(super) use step::Unrenewed;
+use step::{Held, Landed, Outcome, Renewal, Unavailable, Want};
 #[cfg(any(test, fuzzing))]
 pub(super) use token::Token;
 
