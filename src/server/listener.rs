@@ -210,7 +210,7 @@ impl<S: Service> Hall<S> {
             work: self.connections.work.one(),
         };
         let connected = self.bounds.metrics.as_ref().map(Metrics::connection);
-        let serving = connection::serve(stream, self.certificates.clone(), self.service.clone(), terms);
+        let serving = connection::serve(stream, self.certificates.as_deref(), self.service.clone(), terms);
         self.connections.open.spawn(async move {
             serving.await;
             drop((place, connected));

@@ -1,6 +1,6 @@
 //! Connections over pipes in memory, with the time in the test's hand.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, sync::Arc};
 
 use axum::{body::Body, extract::Request, response::Response};
 use tokio::{
