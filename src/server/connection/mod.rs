@@ -36,8 +36,8 @@ const MAX_HEADERS_BYTES: u32 = 64 * 1024;
 /// The same until a credential was accepted on the connection: so many bytes of a stranger are held.
 const MAX_STRANGER_HEADERS_BYTES: usize = 16 * 1024;
 
-/// What TLS encrypts ahead of the socket, for each connection: one record.
-const MAX_TLS_BUFFER_BYTES: usize = 16 * 1024;
+/// What TLS encrypts ahead of the socket, for each connection. An answer that is not read holds as much.
+const MAX_TLS_BUFFER_BYTES: usize = 4 * 1024;
 
 /// How long a new connection may wait for its first request once the listener closes: the client may not know yet, and
 /// its request be on its way.
