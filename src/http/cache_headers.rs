@@ -86,6 +86,17 @@ impl std::fmt::Display for Past {
     }
 }
 
+/// Returns the `If-None-Match` fields as copies, which share no memory with the connection's read buffer.
+pub(super) fn copy_if_none_match(headers: &HeaderMap) -> HeaderMap {
+    let mut copies = HeaderMap::new();
+    for value in headers.get_all(header::IF_NONE_MATCH) {
+        if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
+            copies.append(header::IF_NONE_MATCH, copy);
+        }
+    }
+    copies
+}
+
 /// Whether `If-None-Match` names `etag`: a list or `*`, compared weakly (RFC 9110, section 13.1.2).
 pub(super) fn none_match_names(headers: &HeaderMap, etag: &[u8]) -> bool {
     let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());

@@ -15,7 +15,9 @@ const MOST_CHARS: usize = 128;
 
 /// The caller's own id if it is sane, else a new one.
 pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
-    headers.get(X_REQUEST_ID).filter(|id| is_sane(id.as_bytes())).cloned().unwrap_or_else(new_id)
+    let id = headers.get(X_REQUEST_ID).filter(|id| is_sane(id.as_bytes()));
+    // A copy: a clone would keep the connection's read buffer for as long as the request lasts.
+    id.and_then(|id| HeaderValue::from_bytes(id.as_bytes()).ok()).unwrap_or_else(new_id)
 }
 
 fn is_sane(id: &[u8]) -> bool {

@@ -108,12 +108,12 @@ async fn work_on(
         // Boxed, as the log-in is: every request's future would have their size.
         Route::Reset => Box::pin(auth::reset_password(app, &head, body, line)).await,
         Route::Verify => Box::pin(auth::verify_reset(app, &head, body, line)).await,
-        Route::Organization => organization::get_organization(app, &caller, &head, line).await,
-        Route::Questions => questions::get_questions(app, &caller, &head, line).await,
-        Route::Surveys => surveys::query_surveys(app, &caller, &head, body, line).await,
-        Route::Further(route) => further::ask_further(app, &caller, route, &head, body, line).await,
+        Route::Organization => organization::get_organization(app, &caller, head, line).await,
+        Route::Questions => questions::get_questions(app, &caller, head, line).await,
+        Route::Surveys => surveys::query_surveys(app, &caller, head, body, line).await,
+        Route::Further(route) => further::ask_further(app, &caller, route, head, body, line).await,
         Route::QueueSummary | Route::QueueActivity | Route::QueuePerformance => {
-            queues::query_queues(app, &caller, (route, max_queues), &head, body, line).await
+            queues::query_queues(app, &caller, (route, max_queues), head, body, line).await
         }
     }
 }

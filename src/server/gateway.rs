@@ -2,14 +2,14 @@ use std::{future::Future, io, sync::Arc, time::Duration};
 
 use axum::{extract::Request, response::Response};
 use tokio::{
-    sync::{oneshot, watch},
+    sync::{Semaphore, oneshot, watch},
     task::JoinSet,
 };
 
 use super::{
     bound::Bound,
     certificates::{Certificates, TlsError},
-    listener::{Bounds, Door, LAST_CALL, Service},
+    listener::{Bounds, Door, LAST_CALL, MAX_STRANGER_ANSWERS, Service},
     operate::Process,
     reload::Reloader,
     service_manager,
@@ -171,6 +171,7 @@ impl Gateway {
                 header_timeout: config.server.header_timeout,
                 idle_timeout: config.server.idle_timeout,
                 proxies: config.server.trusted_proxies.as_slice().into(),
+                stranger_answers: Arc::new(Semaphore::new(MAX_STRANGER_ANSWERS)),
                 metrics: Some(Arc::clone(&metrics)),
             },
             metrics,

@@ -27,6 +27,10 @@ const AFTER_FAILURE: Duration = Duration::from_millis(100);
 /// after which those who are turned away come again.
 pub(super) const LAST_CALL: Duration = Duration::from_millis(300);
 
+/// HTTP/2 answers to peers without a credential that are not read to their end, on all connections together. The first of
+/// each connection does not count. One takes about 6 KiB.
+pub(super) const MAX_STRANGER_ANSWERS: usize = 4_096;
+
 /// What a connection may take.
 #[derive(Clone)]
 pub(super) struct Bounds {
@@ -35,6 +39,8 @@ pub(super) struct Bounds {
     pub(super) idle_timeout: Duration,
     /// Who is believed where a request comes from.
     pub(super) proxies: Arc<[IpNet]>,
+    /// A permit for each answer that counts for [`MAX_STRANGER_ANSWERS`].
+    pub(super) stranger_answers: Arc<Semaphore>,
     /// What counts the connections, if anything does.
     pub(super) metrics: Option<Arc<Metrics>>,
 }
@@ -210,7 +216,7 @@ impl<S: Service> Hall<S> {
             work: self.connections.work.one(),
         };
         let connected = self.bounds.metrics.as_ref().map(Metrics::connection);
-        let serving = connection::serve(stream, self.certificates.clone(), self.service.clone(), terms);
+        let serving = connection::serve(stream, self.certificates.as_deref(), self.service.clone(), terms);
         self.connections.open.spawn(async move {
             serving.await;
             drop((place, connected));

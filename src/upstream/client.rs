@@ -209,7 +209,8 @@ impl Wesal {
         progress.began = began;
         let method = if request.body.is_some() { Method::POST } else { Method::GET };
         let connection = if permit.is_probe() { Connection::New } else { Connection::Pooled };
-        let sent = self.transport.send(method, request.target, credential, request.body.clone(), connection);
+        // Boxed, as the tries are: a future that is moved takes its size once more in each future that it passes through.
+        let sent = Box::pin(self.transport.send(method, request.target, credential, request.body.clone(), connection));
         let is_short = deadline.since(began) < self.try_timeout.mul_f64(WHOLE);
         let deadline = deadline.min(began.after(self.try_timeout));
         let sent = before(self.clock.as_ref(), deadline, sent).await;
@@ -286,7 +287,7 @@ impl Vendor for Wesal {
             let began = self.clock.now();
             let deadline = began.after(self.request_timeout);
             let mut progress = Progress { began, effort: Effort::default() };
-            let tries = self.tries(&call, &request, deadline, &mut progress);
+            let tries = Box::pin(self.tries(&call, &request, deadline, &mut progress));
             let done = before(self.clock.as_ref(), deadline, tries).await;
             progress.called(done)
         }

@@ -22,18 +22,18 @@ pub(in crate::http) async fn ask_further(
     app: &App,
     caller: &Caller,
     route: &'static Further,
-    head: &Parts,
+    head: Parts,
     body: Body,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
     let table = &app.settings.table;
     let path = filled(table, route, table.below_base(head.uri.path()))?;
     if route.is_gotten {
-        let query = parse_get(app, head, Route::Further(route), || Ok(document(route, path)))?;
+        let query = parse_get(app, &head, Route::Further(route), || Ok(document(route, path)))?;
         return respond_get(app, caller, &query, head, line, |served| Ok(whole_body(served))).await;
     }
     let subject = |fields: &mut Fields| Some(posted_document(route, path, fields));
-    let query = parse_post(app, (Route::Further(route), 0), head, body, subject).await?;
+    let query = parse_post(app, (Route::Further(route), 0), &head, body, subject).await?;
     respond_post(app, caller, &query, head, line).await
 }
 

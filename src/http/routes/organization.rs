@@ -14,10 +14,10 @@ use crate::{
 pub(in crate::http) async fn get_organization(
     app: &App,
     caller: &Caller,
-    head: &Parts,
+    head: Parts,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    let query = parse_get(app, head, Route::Organization, || Ok(Subject::Organization))?;
+    let query = parse_get(app, &head, Route::Organization, || Ok(Subject::Organization))?;
     let view = |served: &Served| match caller.companies() {
         None => Ok(whole_body(served)),
         Some(mine) => {

@@ -19,10 +19,10 @@ use crate::{
 pub(in crate::http) async fn get_questions(
     app: &App,
     caller: &Caller,
-    head: &Parts,
+    head: Parts,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    let query = parse_get(app, head, Route::Questions, || company(head.uri.path()).map(Subject::Questions))?;
+    let query = parse_get(app, &head, Route::Questions, || company(head.uri.path()).map(Subject::Questions))?;
     respond_get(app, caller, &query, head, line, |served| Ok(whole_body(served))).await
 }
 

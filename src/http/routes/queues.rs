@@ -18,12 +18,12 @@ pub(in crate::http) async fn query_queues(
     app: &App,
     caller: &Caller,
     (route, max_queues): (Route, usize),
-    head: &Parts,
+    head: Parts,
     body: Body,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
     let subject = |fields: &mut Fields| subject(route, max_queues, fields);
-    let query = parse_post(app, (route, max_queues), head, body, subject).await?;
+    let query = parse_post(app, (route, max_queues), &head, body, subject).await?;
     respond_post(app, caller, &query, head, line).await
 }
 

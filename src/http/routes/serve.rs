@@ -13,7 +13,7 @@ use crate::{
         access_log::Line,
         app::{App, Settings},
         cache_control::demand,
-        cache_headers::{cache_headers, none_match_names},
+        cache_headers::{cache_headers, copy_if_none_match, none_match_names},
         extract::{Fields, parse_json, query_parameters, read_body},
         problem::Problem,
     },
@@ -116,10 +116,11 @@ pub(super) async fn respond_post(
     app: &App,
     caller: &Caller,
     query: &Arc<PreparedQuery>,
-    head: &Parts,
+    head: Parts,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    let served = lookup(app, caller, query, head, line).await?;
+    let demand = caller_demand(caller, head);
+    let served = lookup(app, caller, query, demand, line).await?;
     let body = served.body.clone();
     Ok(build_response(&served, body, None))
 }
@@ -129,13 +130,15 @@ pub(super) async fn respond_get(
     app: &App,
     caller: &Caller,
     query: &Arc<PreparedQuery>,
-    head: &Parts,
+    head: Parts,
     line: &mut Line<'_>,
     view: impl FnOnce(&Served) -> Result<(Bytes, Bytes), Problem>,
 ) -> Result<Response, Problem> {
-    let served = lookup(app, caller, query, head, line).await?;
+    let conditions = copy_if_none_match(&head.headers);
+    let demand = caller_demand(caller, head);
+    let served = lookup(app, caller, query, demand, line).await?;
     let (body, etag) = view(&served)?;
-    if !none_match_names(&head.headers, &etag) {
+    if !none_match_names(&conditions, &etag) {
         return Ok(build_response(&served, body, Some(etag)));
     }
     let mut response = build_response(&served, Bytes::new(), Some(etag));
@@ -144,16 +147,21 @@ pub(super) async fn respond_get(
     Ok(response)
 }
 
+/// Returns what the request demands, and drops its head: header values are slices of hyper's read buffer, which would
+/// otherwise stay with the request while it waits for the vendor.
+fn caller_demand(caller: &Caller, head: Parts) -> Demand {
+    if caller.may_refresh { demand(&head.headers) } else { Demand::default() }
+}
+
 /// Every right is checked before the cache is read.
 async fn lookup(
     app: &App,
     caller: &Caller,
     query: &Arc<PreparedQuery>,
-    head: &Parts,
+    demand: Demand,
     line: &mut Line<'_>,
 ) -> Result<Served, Problem> {
     caller.may_ask(query.shape().company(), query.queues())?;
-    let demand = if caller.may_refresh { demand(&head.headers) } else { Demand::default() };
     match app.parts.get(query, demand, (&caller.name, caller.sees_all_queues()), &mut line.span).await {
         Ok(served) => {
             line.served(&served);

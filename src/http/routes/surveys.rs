@@ -16,11 +16,11 @@ use crate::{
 pub(in crate::http) async fn query_surveys(
     app: &App,
     caller: &Caller,
-    head: &Parts,
+    head: Parts,
     body: Body,
     line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    let query = parse_post(app, (Route::Surveys, 0), head, body, subject).await?;
+    let query = parse_post(app, (Route::Surveys, 0), &head, body, subject).await?;
     respond_post(app, caller, &query, head, line).await
 }
 

@@ -45,26 +45,34 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: 
     let watch = Arc::new(Watch::new(Arc::clone(&peer), clock.clone(), work));
     let tasks = Tasks::default();
     let mut stream = Watched { stream, watch: Arc::clone(&watch) };
-    let shared = Arc::new((service, peer, Arc::clone(&watch)));
+    let shared = Arc::new((service, peer, Arc::clone(&watch), Arc::clone(&bounds.stranger_answers)));
     let service = service_fn(move |request: Request<Incoming>| {
         let shared = Arc::clone(&shared);
         let exchange = shared.2.begin();
         async move {
-            let (service, peer, _) = shared.as_ref();
+            let (service, peer, watch, stranger_answers) = shared.as_ref();
             let is_head = *request.method() == Method::HEAD;
             let mut response = if peer.is_known() || head_bytes(&request) <= MAX_STRANGER_HEADERS_BYTES {
                 service.answer(peer, request.map(Body::new)).await
             } else {
-                let mut response = Response::new(Body::empty());
-                *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-                response
+                empty(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+            };
+            // Judged after the answer was made: by then, a good credential of this request is accepted.
+            let permit = if peer.is_known() || !watch.has_unread_answers() {
+                None
+            } else {
+                let permit = Arc::clone(stranger_answers).try_acquire_owned().ok();
+                if permit.is_none() {
+                    response = empty(StatusCode::SERVICE_UNAVAILABLE);
+                }
+                permit
             };
             if is_head {
                 leave_out_body(&mut response);
             }
             // Has no meaning here (RFC 9113, 8.2.2): the connection says itself that it ends.
             response.headers_mut().remove(header::CONNECTION);
-            Ok::<_, Infallible>(response.map(|body| exchange.answer(body)))
+            Ok::<_, Infallible>(response.map(|body| exchange.answer(body, permit)))
         }
     });
     let connection = http2::Builder::new(tasks.clone())
@@ -114,6 +122,13 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: 
     if end == End::Over {
         hear_out(&mut stream, clock.as_ref(), watch.last_answer().after(FAREWELL)).await;
     }
+}
+
+/// An answer without a body.
+fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
 }
 
 /// The size of a head as it is written in HTTP/1.1.

@@ -14,7 +14,7 @@ mod tests;
 mod watched;
 mod work;
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, time::Duration};
 
 use tokio::sync::watch;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -36,8 +36,8 @@ const MAX_HEADERS_BYTES: u32 = 64 * 1024;
 /// The same until a credential was accepted on the connection: so many bytes of a stranger are held.
 const MAX_STRANGER_HEADERS_BYTES: usize = 16 * 1024;
 
-/// What TLS encrypts ahead of the socket, for each connection: one record.
-const MAX_TLS_BUFFER_BYTES: usize = 16 * 1024;
+/// What TLS encrypts ahead of the socket, for each connection. An answer that is not read holds as much.
+const MAX_TLS_BUFFER_BYTES: usize = 4 * 1024;
 
 /// How long a new connection may wait for its first request once the listener closes: the client may not know yet, and
 /// its request be on its way.
@@ -72,29 +72,48 @@ impl Closing {
     }
 }
 
-/// Serves one connection to its end.
-pub(super) async fn serve(
+/// Serves one connection to its end. Each protocol has a box of its own, so that a connection takes the memory of what it
+/// does and not that of the largest protocol.
+pub(super) fn serve(
     stream: Stream,
-    certificates: Option<Arc<Certificates>>,
+    certificates: Option<&Certificates>,
     service: impl Service,
     terms: Terms,
-) {
-    let Some(certificates) = certificates else { return http1::serve(stream, service, terms).await };
-    // In the connection's own task, so that a client who does not finish it delays nobody.
-    let handshake = TlsAcceptor::from(certificates.current()).accept(stream);
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    match certificates {
+        None => Box::pin(http1::serve(stream, service, terms)),
+        Some(certificates) => {
+            let acceptor = TlsAcceptor::from(certificates.current());
+            Box::pin(async move {
+                // In the connection's own task, so that a client who does not finish it delays nobody.
+                let Some(stream) = Box::pin(shake_hands(acceptor, stream, &terms)).await else { return };
+                if stream.get_ref().1.alpn_protocol() == Some(HTTP_2) {
+                    Box::pin(http2::serve(stream, service, terms)).await;
+                } else {
+                    Box::pin(http1::serve(stream, service, terms)).await;
+                }
+            })
+        }
+    }
+}
+
+/// Returns the encrypted stream, or nothing if the client does not finish the handshake in time.
+async fn shake_hands(acceptor: TlsAcceptor, stream: Stream, terms: &Terms) -> Option<Box<TlsStream<Stream>>> {
     let deadline = terms.clock.now().after(terms.bounds.header_timeout);
-    let stream: TlsStream<Stream> = match before(terms.clock.as_ref(), deadline, handshake).await {
-        Some(Ok(mut stream)) => {
+    match before(terms.clock.as_ref(), deadline, acceptor.accept(stream)).await {
+        Some(Ok(stream)) => {
+            let mut stream = Box::new(stream);
             // What waits to be sent, encrypted: rustls takes 64 KiB otherwise.
             stream.get_mut().1.set_buffer_limit(Some(MAX_TLS_BUFFER_BYTES));
-            stream
+            Some(stream)
         }
-        Some(Err(reason)) => return events::handshake_failed(&reason),
-        None => return events::handshake_timed_out(),
-    };
-    if stream.get_ref().1.alpn_protocol() == Some(HTTP_2) {
-        http2::serve(stream, service, terms).await;
-    } else {
-        http1::serve(stream, service, terms).await;
+        Some(Err(reason)) => {
+            events::handshake_failed(&reason);
+            None
+        }
+        None => {
+            events::handshake_timed_out();
+            None
+        }
     }
 }

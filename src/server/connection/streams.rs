@@ -9,7 +9,7 @@ use std::{
 
 use axum::body::Body;
 use tokio::{
-    sync::Notify,
+    sync::{Notify, OwnedSemaphorePermit},
     task::{Id, try_id},
 };
 
@@ -135,7 +135,7 @@ impl Watch {
         self.work.is_there(true);
         drop(state);
         self.changed.notify_waiters();
-        Exchange { watch: Arc::clone(self), answering: None, finished: false }
+        Exchange { watch: Arc::clone(self), answering: None, finished: false, permit: None }
     }
 
     /// Ends when the client has taken too long over something, or gives up too much; ends before that the requests whose
@@ -182,6 +182,11 @@ impl Watch {
         Ok(first.map(|(left, _)| left).into_iter().chain(unread).min().unwrap_or(Duration::MAX))
     }
 
+    /// Whether the client has an answer to read.
+    pub(super) fn has_unread_answers(&self) -> bool {
+        !self.state().answering.is_empty()
+    }
+
     /// When something was last answered.
     pub(super) fn last_answer(&self) -> Moment {
         self.state().idle
@@ -225,12 +230,14 @@ pub(super) struct Exchange {
     watch: Arc<Watch>,
     answering: Option<Id>,
     pub(super) finished: bool,
+    /// Held until the answer has ended, if it is one to a stranger.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Exchange {
     /// The answer, whose end is the exchange's. To be called in the task that writes it.
-    pub(super) fn answer(mut self, body: Body) -> Body {
-        self.answering = try_id();
+    pub(super) fn answer(mut self, body: Body, permit: Option<OwnedSemaphorePermit>) -> Body {
+        (self.answering, self.permit) = (try_id(), permit);
         if let Some(id) = self.answering {
             let mut state = self.watch.state();
             let now = self.watch.clock.now();

@@ -1,10 +1,11 @@
 //! Connections over pipes in memory, with the time in the test's hand.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, sync::Arc};
 
 use axum::{body::Body, extract::Request, response::Response};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+    sync::Semaphore,
     task::yield_now,
 };
 
@@ -36,19 +37,28 @@ struct Listener {
     clock: ManualClock,
     closing: watch::Sender<bool>,
     work: AllWork,
+    stranger_answers: Arc<Semaphore>,
 }
 
 impl Listener {
     fn new() -> Self {
         let clock = ManualClock::at(jiff::Timestamp::UNIX_EPOCH);
-        Self { clock, closing: watch::Sender::new(false), work: AllWork::default() }
+        let stranger_answers = Arc::new(Semaphore::new(2));
+        Self { clock, closing: watch::Sender::new(false), work: AllWork::default(), stranger_answers }
     }
 
     fn terms(&self) -> Terms {
         let proxies = Arc::from([]);
         Terms {
             peer: Peer::at(Ipv4Addr::LOCALHOST.into(), Arc::clone(&proxies)),
-            bounds: Bounds { max_connections: 1, header_timeout: IDLE, idle_timeout: IDLE, proxies, metrics: None },
+            bounds: Bounds {
+                max_connections: 1,
+                header_timeout: IDLE,
+                idle_timeout: IDLE,
+                proxies,
+                stranger_answers: Arc::clone(&self.stranger_answers),
+                metrics: None,
+            },
             clock: Arc::new(self.clock.clone()),
             closing: Closing(self.closing.subscribe()),
             work: self.work.one(),
@@ -140,6 +150,36 @@ async fn over_http2_too() {
             }
         }
         assert_eq!((read == LENGTH, end), (whole, (!whole).then_some(h2::Reason::CANCEL)), "{read} bytes");
+    }
+}
+
+#[tokio::test]
+async fn unread_answers_to_strangers_are_bounded_in_sum() {
+    let listener = Listener::new();
+    let request = || axum::http::Request::get("https://g/").body(()).unwrap();
+    let mut connections = Vec::new();
+    for expected in [[200, 200, 200, 503, 503], [200, 503, 503, 503, 503]] {
+        let (client, ours) = duplex(64 * 1024);
+        let serving = tokio::spawn(http2::serve(ours, Long(GOOD_PIECE), listener.terms()));
+        let (mut client, connection) = h2::client::handshake(client).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let answers: Vec<_> = (0..5).map(|_| client.send_request(request(), true).unwrap().0).collect();
+        let mut unread = Vec::new();
+        for (answer, status) in answers.into_iter().zip(expected) {
+            let answer = answer.await.unwrap();
+            assert_eq!(answer.status(), status);
+            unread.push(answer.into_body());
+        }
+        connections.push((client, connection, serving, unread));
+    }
+    // Answers that are given up, or read, no longer count.
+    let (mut client, _connection, _serving, unread) = connections.remove(0);
+    drop(unread);
+    while listener.stranger_answers.available_permits() < 2 {
+        yield_now().await;
+    }
+    for _ in 0..3 {
+        assert_eq!(client.send_request(request(), true).unwrap().0.await.unwrap().status(), 200);
     }
 }
 

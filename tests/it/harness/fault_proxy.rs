@@ -227,7 +227,11 @@ impl Shared {
                     stream.set_zero_linger()?;
                     return Ok(());
                 }
-                Act::Silence => return until_left(stream).await,
+                Act::Silence => {
+                    // A test counts the memory that is in use.
+                    drop(request);
+                    return until_left(stream).await;
+                }
                 Act::Drip(bytes) => {
                     let clock = self.behind().await.clock;
                     for byte in bytes {
