@@ -10,7 +10,7 @@ use super::transport::SendError;
 /// Collects a body, unpacked, up to a maximum size.
 pub(super) enum Decoder {
     Identity(Bounded),
-    Gzip { decoder: MultiGzDecoder<Bounded>, is_empty: bool },
+    Gzip { decoder: Box<MultiGzDecoder<Bounded>>, is_empty: bool },
 }
 
 impl Decoder {
@@ -26,7 +26,7 @@ impl Decoder {
         match codings.as_slice() {
             [] => Ok(Self::Identity(bounded)),
             [coding] if matches!(coding.as_str(), "gzip" | "x-gzip") => {
-                Ok(Self::Gzip { decoder: MultiGzDecoder::new(bounded), is_empty: true })
+                Ok(Self::Gzip { decoder: Box::new(MultiGzDecoder::new(bounded)), is_empty: true })
             }
             _ => Err(SendError::Garbled),
         }
