@@ -5,10 +5,11 @@ use std::{sync::Arc, time::Duration};
 use super::{
     account::Account,
     attempt::LoginRequest,
+    blocked::{Blocked, Latch, Why},
     login_gate::LoginGate,
     refusals::{Refusals, Remembered},
     state::{LoginStanding, LoginState},
-    step::{Held, Landed, Outcome, Renewal, Unavailable, Unrenewed, Want},
+    step::{Held, Landed, Outcome, Renewal, Unrenewed, Want},
     token::Token,
 };
 use crate::{clock::Moment, config::Secret, upstream::error::UpstreamError};
@@ -50,41 +51,6 @@ struct Attempt {
     /// The token from the login before.
     previous: Option<Good>,
     since: Moment,
-}
-
-struct Latch {
-    until: Moment,
-    why: Why,
-}
-
-enum Why {
-    /// A token came just now.
-    Young,
-    Failed(UpstreamError),
-}
-
-/// Why no login may begin now, and until when.
-struct Blocked<'a> {
-    until: Moment,
-    /// All that may be tried was refused, where there is none.
-    latch: Option<&'a Why>,
-}
-
-impl Blocked<'_> {
-    /// Whether only the last login is too recent.
-    fn is_young(&self) -> bool {
-        matches!(self.latch, Some(Why::Young))
-    }
-
-    fn unavailable(&self, now: Moment) -> Unavailable {
-        let retry_after = self.until.since(now);
-        let error = match self.latch {
-            None | Some(Why::Young) => UpstreamError::LoginFailed { retry_after },
-            Some(Why::Failed(UpstreamError::RateLimited { .. })) => UpstreamError::RateLimited { retry_after },
-            Some(Why::Failed(error)) => error.clone(),
-        };
-        Unavailable { retry_after, error }
-    }
 }
 
 #[derive(Clone)]

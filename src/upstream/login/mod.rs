@@ -3,6 +3,7 @@
 
 mod account;
 mod attempt;
+mod blocked;
 mod login_gate;
 mod machine;
 mod record;

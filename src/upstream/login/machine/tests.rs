@@ -1,4 +1,5 @@
 use super::*;
+use crate::upstream::login::step::Unavailable;
 
 const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
