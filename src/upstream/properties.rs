@@ -21,7 +21,8 @@ const SECRETS: [&str; 4] = ["RW5jb2RlIHRvIEJhc2U2NCBmb3JtYXQ=", "correct horse b
 
 /// What an answer means, in a word.
 pub(crate) fn answer_means(route: Route, status: u16, body: &Bytes) -> &'static str {
-    let answer = RawAnswer { status, retry_after: Some(Duration::from_secs(5)), body: body.clone() };
+    let retry_after = (status == 429).then_some(Duration::from_secs(5));
+    let answer = RawAnswer { status, retry_after, body: body.clone() };
     match meaning(route, &answer, &SECRETS) {
         Meaning::Success => {
             is_what_it_promises(route, status, body);
