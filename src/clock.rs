@@ -92,7 +92,7 @@ impl governor::clock::Clock for GcraClock {
 
 /// The machine's own time. Its moments count while the machine is suspended (`CLOCK_BOOTTIME`), so that a part ages during
 /// a suspension. Timers of the runtime do not count it (`CLOCK_MONOTONIC`), so every sleep is cut into pieces of at most
-/// [`MAX_TIMER`](Self::MAX_TIMER): after a resume, a wait that is due ends within that time.
+/// ten seconds: after a resume, a wait that is due ends within that time.
 #[derive(Clone, Copy)]
 pub struct SystemClock {
     boot_time_at_start: Duration,
