@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    ops::Deref,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -36,8 +37,8 @@ pub(super) struct Delivered {
     pub(super) rejected: Option<UpstreamError>,
 }
 
-/// One request, as long as any part of it is being fetched.
-pub(super) struct WaitingRequest {
+/// Who asks, and how: the same for all parts of a request.
+pub(super) struct RequestContext {
     pub(super) caller: CallerName,
     pub(super) patience: Patience,
     pub(super) demand: Demand,
@@ -45,6 +46,11 @@ pub(super) struct WaitingRequest {
     /// When it stops waiting.
     pub(super) deadline: Moment,
     pub(super) trace: TracePoint,
+}
+
+/// One request, as long as any part of it is being fetched.
+pub(super) struct WaitingRequest {
+    context: RequestContext,
     /// How many parts it waits for.
     size: usize,
     /// Calls that were made for its ids alone.
@@ -52,23 +58,19 @@ pub(super) struct WaitingRequest {
     sender: watch::Sender<Delivered>,
 }
 
-/// What makes one request differ from another, for those who fetch.
-pub(super) struct RequestContext {
-    pub(super) caller: CallerName,
-    pub(super) patience: Patience,
-    pub(super) demand: Demand,
-    pub(super) since: Moment,
-    pub(super) deadline: Moment,
-    pub(super) trace: TracePoint,
+impl Deref for WaitingRequest {
+    type Target = RequestContext;
+
+    fn deref(&self) -> &RequestContext {
+        &self.context
+    }
 }
 
 impl WaitingRequest {
     /// Waits for `size` parts; the receiver sees what is delivered, and closes when nothing more will be.
     pub(super) fn new(context: RequestContext, size: usize) -> (Arc<Self>, watch::Receiver<Delivered>) {
-        let RequestContext { caller, patience, demand, since, deadline, trace } = context;
         let (sender, receiver) = watch::channel(Delivered::default());
-        let own_calls = AtomicUsize::new(0);
-        (Arc::new(Self { caller, patience, demand, since, deadline, trace, size, own_calls, sender }), receiver)
+        (Arc::new(Self { context, size, own_calls: AtomicUsize::new(0), sender }), receiver)
     }
 
     /// Delivers what a call brought. The first outcome of a part stays: a later failure takes nothing away. `own` is the
