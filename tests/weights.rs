@@ -13,10 +13,7 @@ use wesal_gateway::{
     clock::{ManualClock, Moment},
     config::{Config, Size},
     fetch::{Parts, PreparedQuery},
-    model::{
-        CallerName, CompanyId, Figures, Forwarded, Json, PartId, Query, QueueId, QueuesQuery, Shape, Subject,
-        SurveysQuery,
-    },
+    model::{CompanyId, Figures, Forwarded, Json, PartId, Query, QueueId, QueuesQuery, Shape, Subject, SurveysQuery},
     telemetry::{Metrics, Traces},
     upstream::{Budget, Called, TargetState, Vendor, VendorCall},
 };
@@ -52,10 +49,6 @@ impl Vendor for NoVendor {
 
     fn queue_target(&self, _: &Shape, _: &QueueId) -> TargetState {
         TargetState::Allowed
-    }
-
-    fn has_share(&self, _: &CallerName) -> bool {
-        true
     }
 
     fn budget(&self) -> Budget {

@@ -12,7 +12,7 @@ use crate::{
     clock::Moment,
     model::{CallerName, PartId, QueueId},
     telemetry::traces::TracePoint,
-    upstream::{Effort, Patience},
+    upstream::Effort,
 };
 
 /// A batch, from its first part until the last is delivered.
@@ -24,7 +24,6 @@ pub(super) struct Batch {
     folded: HashMap<String, QueueId>,
     /// In the order in which they were asked for, so that a request's ids travel together.
     order: Vec<PartId>,
-    pub(super) patience: Patience,
     /// The request that began it: its cost is that one's.
     leader: Option<Arc<WaitingRequest>>,
     /// The first recorded trace of the requests that asked; `None` if it is refresh-ahead alone.
@@ -67,7 +66,6 @@ impl Batch {
             parts: HashMap::new(),
             folded: HashMap::new(),
             order: Vec::new(),
-            patience: Patience::None,
             leader: None,
             asker: None,
             began: None,
@@ -94,9 +92,6 @@ impl Batch {
         now: Moment,
     ) {
         if let Some(request) = request {
-            if self.began.is_none() && request.patience == Patience::Waits {
-                self.patience = Patience::Waits;
-            }
             if self.leader.is_none() && self.began.is_none() {
                 self.leader = Some(Arc::clone(request));
             }
@@ -162,10 +157,14 @@ impl Batch {
         parts.iter().filter_map(interest).collect()
     }
 
-    /// The caller of all requests that wait for any of `parts`, if it is one.
+    /// The caller of all requests that wait for `parts`, if it is one. A call that also has hot parts is charged to none: they
+    /// must not wait for the share of one caller.
     pub(super) fn only_caller(&self, parts: &[PartId]) -> Option<CallerName> {
-        let waiting = parts.iter().filter_map(|part| self.parts.get(part)).flat_map(|pending| &pending.waiting);
-        let mut callers = waiting.map(|request| &request.caller);
+        let pending = || parts.iter().filter_map(|part| self.parts.get(part));
+        if pending().any(|pending| pending.waiting.is_empty()) {
+            return None;
+        }
+        let mut callers = pending().flat_map(|pending| &pending.waiting).map(|request| &request.caller);
         let first = callers.next()?;
         callers.all(|caller| caller == first).then(|| first.clone())
     }

@@ -141,7 +141,6 @@ impl BatchTask {
                 fetcher: Arc::clone(fetcher),
                 shape: self.shape.clone(),
                 interval: self.interval,
-                patience: batch.patience,
                 caller: batch.only_caller(&parts),
                 trace: span.point(),
                 interests: batch.interests(&parts),

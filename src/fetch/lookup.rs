@@ -21,7 +21,7 @@ use crate::{
     clock::{Moment, before},
     model::{CallerName, Interval, PartId, QueueId, Shape},
     telemetry::traces::{RequestSpan, TracePoint},
-    upstream::{Effort, Patience, TargetState, UpstreamError},
+    upstream::{Effort, TargetState, UpstreamError},
 };
 
 /// A request that is being answered.
@@ -174,13 +174,10 @@ impl Lookup<'_> {
         if must_wait && self.demand.only_if_cached {
             return Err(self.failed(FetchError::NotHeld));
         }
-        let nothing_stands_by = slots.iter().any(|slot| matches!(slot.way, Way::Missing));
         let awaited: HashSet<PartId> =
             wanted.iter().filter(|wanted| wanted.is_awaited).map(|wanted| wanted.part.clone()).collect();
         let context = RequestContext {
             caller: self.caller.clone(),
-            // A request for something young gets nothing stale.
-            patience: if nothing_stands_by || self.demand.max_age.is_some() { Patience::Waits } else { Patience::None },
             demand: self.demand,
             since: self.since,
             deadline: self.since.after(self.fetcher.patience),
@@ -214,8 +211,7 @@ impl Lookup<'_> {
         let Self { fetcher, batcher, shape, .. } = self;
         let own = &batcher.own_calls;
         let (mut batched, mut queues, mut refused) = (Vec::new(), Vec::new(), Vec::new());
-        // A caller that must wait for its share of the budget must not hold up the batches of the others.
-        let mut is_isolated = own.is_isolated(shape.route(), self.caller) || !fetcher.vendor.has_share(self.caller);
+        let mut is_isolated = own.is_isolated(shape.route(), self.caller);
         for wanted in wanted {
             match &wanted.part {
                 PartId::Queue(queue) => {

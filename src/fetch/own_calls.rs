@@ -292,7 +292,6 @@ impl OwnRequest {
             fetcher: Arc::clone(&own_calls.fetcher),
             shape: shape.clone(),
             interval: *interval,
-            patience: request.patience,
             caller: Some(request.caller.clone()),
             trace: request.trace.clone(),
             interests: plan.parts().into_iter().map(interest).collect(),

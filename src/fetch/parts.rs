@@ -50,8 +50,8 @@ pub struct Held {
     pub stretch: f64,
 }
 
-/// The share of `cache.capacity` that questions and their answers put together may take; the rest is for the parts.
-const SHARE_OF_QUESTIONS: u64 = 6;
+/// One part in so many of `cache.capacity` is for prepared queries and their assembled answers; the rest is for parts.
+const QUERY_CACHE_DIVISOR: u64 = 6;
 
 impl Parts {
     /// Nothing is held yet.
@@ -65,7 +65,7 @@ impl Parts {
         let policies = Policies::new(config);
         let capacity = config.cache.capacity.bytes();
         let fetcher = Arc::new(PartFetcher {
-            store: Store::new(capacity - capacity / SHARE_OF_QUESTIONS),
+            store: Store::new(capacity - capacity / QUERY_CACHE_DIVISOR),
             policies: ArcSwap::from_pointee(policies),
             policies_number: AtomicU64::new(0),
             purges: Purges::default(),
@@ -78,7 +78,7 @@ impl Parts {
             traces,
             whole_mode: Mutex::default(),
         });
-        let queries = QueryCache::new(capacity / SHARE_OF_QUESTIONS);
+        let queries = QueryCache::new(capacity / QUERY_CACHE_DIVISOR);
         let prefetcher = Arc::new(Prefetcher::default());
         let own_calls = OwnCalls::new(Arc::clone(&fetcher), Arc::clone(&prefetcher));
         let batcher = Batcher::new(Arc::clone(&fetcher), own_calls, Arc::clone(&prefetcher), max_shapes(config));

@@ -24,7 +24,7 @@ use crate::{
     clock::{Moment, SharedClock},
     model::{CallerName, Interval, PartId, PartKey, QueueId, Shape},
     telemetry::{Metrics, Traces, events, traces::TracePoint},
-    upstream::{Answer, Budget, Called, Effort, Patience, Rejection, UpstreamError, Vendor, VendorCall},
+    upstream::{Answer, Budget, Called, Effort, Rejection, UpstreamError, Vendor, VendorCall},
 };
 
 /// How a part's fetch ended.
@@ -212,8 +212,6 @@ pub(super) struct FetchContext {
     pub(super) fetcher: Arc<PartFetcher>,
     pub(super) shape: Shape,
     pub(super) interval: Option<Interval>,
-    /// Whether a call may wait for the budget: not if every part has a stale one that may be served.
-    pub(super) patience: Patience,
     /// The caller whose budget share is used; `None` for refresh-ahead, and for several callers together.
     pub(super) caller: Option<CallerName>,
     pub(super) trace: TracePoint,
@@ -234,13 +232,7 @@ impl FetchContext {
     }
 
     async fn ask(&self, queues: &[QueueId]) -> Called {
-        let call = VendorCall {
-            shape: &self.shape,
-            queues,
-            patience: self.patience,
-            caller: self.caller.as_ref(),
-            under: &self.trace,
-        };
+        let call = VendorCall { shape: &self.shape, queues, caller: self.caller.as_ref(), under: &self.trace };
         self.fetcher.vendor.call(call).await
     }
 

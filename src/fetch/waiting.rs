@@ -20,7 +20,7 @@ use crate::{
     clock::Moment,
     model::{CallerName, PartId, QueueId},
     telemetry::traces::TracePoint,
-    upstream::{Effort, Patience, UpstreamError},
+    upstream::{Effort, UpstreamError},
 };
 
 /// What was delivered to a request.
@@ -40,7 +40,6 @@ pub(super) struct Delivered {
 /// Who asks, and how: the same for all parts of a request.
 pub(super) struct RequestContext {
     pub(super) caller: CallerName,
-    pub(super) patience: Patience,
     pub(super) demand: Demand,
     pub(super) since: Moment,
     /// When it stops waiting.

@@ -8,7 +8,7 @@ use super::{
     failure::Failure,
     gate::{Entry, Queue},
     transport::Credential,
-    vendor::{Called, Effort, Patience},
+    vendor::{Called, Effort},
 };
 use crate::{clock::before, model::Route, telemetry::traces::TracePoint};
 
@@ -32,7 +32,7 @@ impl Wesal {
         let mut progress = Progress { began, effort: Effort::default() };
         let once = async {
             let mut waited = Duration::ZERO;
-            let entry = Entry { queue: Queue::Account, patience: Patience::Waits, deadline, waited: &mut waited };
+            let entry = Entry { queue: Queue::Account, deadline, waited: &mut waited };
             let permit = self.gate.enter(entry).await?;
             let own = self.own.load_full();
             let credential = Credential::ClientId(&own.client_id);

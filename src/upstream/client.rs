@@ -28,7 +28,7 @@ use super::{
 use crate::{
     clock::{Moment, SharedClock, before},
     config::UpstreamConfig,
-    model::{CallerName, QueueId, Route, Shape},
+    model::{QueueId, Route, Shape},
     telemetry::{
         Metrics,
         traces::{CallTold, TracePoint},
@@ -140,8 +140,13 @@ impl Wesal {
             let authorization = sensitive(&format!("{}{}", self.authorization_prefix, held.token.expose()))
                 .ok_or(UpstreamError::InvalidResponse("its access token cannot stand in a header"))?;
             let credential = Credential::Authorization(authorization);
-            let entry = Entry { queue: queue.clone(), patience: call.patience, deadline, waited: &mut waited };
-            let permit = self.gate.enter(entry).await?;
+            let entry = Entry { queue: queue.clone(), deadline, waited: &mut waited };
+            let permit = self.gate.enter(entry).await.inspect_err(|_| {
+                if token_replaced {
+                    // The new token was not tried: it must not count as good, or each refusal would cause a login.
+                    self.login.refused_again(held.generation);
+                }
+            })?;
             match self.try_once(request, credential, Some(held.token.expose()), deadline, permit, progress).await {
                 Ok(answer) => {
                     lock(&self.targets).accept(&targets, held.generation);
@@ -296,10 +301,6 @@ impl Vendor for Wesal {
 
     fn queue_target(&self, shape: &Shape, queue: &QueueId) -> TargetState {
         lock(&self.targets).state(&Target::queue(shape.route(), queue), self.clock.now())
-    }
-
-    fn has_share(&self, caller: &CallerName) -> bool {
-        self.gate.has_share(caller)
     }
 
     fn budget(&self) -> Budget {

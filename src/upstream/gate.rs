@@ -14,7 +14,7 @@ use super::{
     budget::CallBudget,
     client::lock,
     error::UpstreamError,
-    vendor::{Budget, Patience},
+    vendor::Budget,
 };
 use crate::{
     clock::{Moment, SharedClock, before},
@@ -48,7 +48,6 @@ pub(super) enum Queue {
 /// What a call wants of the gate.
 pub(super) struct Entry<'a> {
     pub(super) queue: Queue,
-    pub(super) patience: Patience,
     pub(super) deadline: Moment,
     /// The time that all tries of the call have waited for the budget and for pauses.
     pub(super) waited: &'a mut Duration,
@@ -234,7 +233,7 @@ impl Gate {
 
     /// Waits until the call may begin. The request has to be written immediately.
     pub(super) async fn enter(&self, entry: Entry<'_>) -> Result<Permit<'_>, UpstreamError> {
-        let Entry { queue, patience, deadline, waited } = entry;
+        let Entry { queue, deadline, waited } = entry;
         let mut now = self.clock.now();
         let (id, wake, mut admitted) = {
             let mut state = lock(&self.state);
@@ -248,10 +247,7 @@ impl Gate {
                 Ok(pass) => return Ok(Permit { gate: self, pass, waited_for_slot }),
                 Err(blocked) => blocked?,
             };
-            let budget_left = match patience {
-                Patience::Waits => self.max_wait.saturating_sub(*waited),
-                Patience::None => Duration::ZERO,
-            };
+            let budget_left = self.max_wait.saturating_sub(*waited);
             // In whole seconds, as `Retry-After` counts: the time that passes between two readings of the clock is no wait.
             let pause_left = self.max_wait.saturating_sub(Duration::from_secs(waited.as_secs()));
             let until = match blocked {
@@ -312,12 +308,6 @@ impl Gate {
     /// Returns the time until the breaker lets a probe through, if it is not closed.
     pub(super) fn probe_in(&self) -> Option<Duration> {
         lock(&self.state).breaker.probe_in(self.clock.now())
-    }
-
-    /// Returns whether a call of `caller` need not wait for its share of the budget.
-    pub(super) fn has_share(&self, caller: &CallerName) -> bool {
-        let (now, state) = (self.clock.now(), lock(&self.state));
-        state.shares.exceeded_for(&Queue::Caller(caller.clone()), state.budget.left(now), now).is_none()
     }
 
     pub(super) fn budget(&self) -> Budget {

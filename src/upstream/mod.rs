@@ -42,5 +42,5 @@ pub use password_file::left_beside;
 #[cfg(any(test, fuzzing))]
 pub(crate) use properties::answer_means;
 pub use status::{BarredTold, BreakerTold, BudgetTold, CallsTold, FailingTold, LoginTold, VendorStanding};
-pub use vendor::{Answer, Budget, Called, Effort, Patience, TargetState, Vendor, VendorCall};
+pub use vendor::{Answer, Budget, Called, Effort, TargetState, Vendor, VendorCall};
 pub use wire::VendorCode;

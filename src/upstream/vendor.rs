@@ -19,9 +19,6 @@ pub trait Vendor: Send + Sync + 'static {
     /// Returns whether the vendor refused our credentials for one queue of `shape` lately.
     fn queue_target(&self, shape: &Shape, queue: &QueueId) -> TargetState;
 
-    /// Returns whether a call of `caller` need not wait for its share of the call budget (4.8).
-    fn has_share(&self, caller: &CallerName) -> bool;
-
     /// Returns what is left of the call budget.
     fn budget(&self) -> Budget;
 }
@@ -33,8 +30,6 @@ pub struct VendorCall<'a> {
     pub shape: &'a Shape,
     /// The ids; empty for a document.
     pub queues: &'a [QueueId],
-    /// Whether it may wait for the call budget.
-    pub patience: Patience,
     /// The caller whose share of the budget it uses; `None` for refresh-ahead.
     pub caller: Option<&'a CallerName>,
     /// The parent of its spans.
@@ -59,16 +54,6 @@ pub struct Budget {
     pub remaining: u32,
     /// The same when none was made for long; at least 1.
     pub burst: u32,
-}
-
-/// How long a call waits for our own budget. The end of a pause that the vendor asked for is waited for in any case, if it
-/// comes within `upstream.max_wait`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
-    /// Up to `upstream.max_wait`.
-    Waits,
-    /// Not at all: something stale stands by.
-    None,
 }
 
 /// A complete, valid, successful answer.

@@ -104,10 +104,6 @@ impl Vendor for Rejecting {
         .boxed()
     }
 
-    fn has_share(&self, _: &CallerName) -> bool {
-        true
-    }
-
     fn budget(&self) -> Budget {
         Budget { remaining: 30, burst: 30 }
     }

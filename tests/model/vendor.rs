@@ -10,7 +10,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use wesal_gateway::{
     cache::Stretch,
     clock::{Clock, ManualClock, Moment},
-    model::{CallerName, QueueId, Route, Shape},
+    model::{QueueId, Route, Shape},
     upstream::{Answer, Budget, Called, Effort, Rejection, TargetState, UpstreamError, Vendor, VendorCall},
 };
 
@@ -230,10 +230,6 @@ impl Vendor for Model {
             Called { result, began, effort: Effort { calls: 1, time: landed.since(began) } }
         }
         .boxed()
-    }
-
-    fn has_share(&self, _: &CallerName) -> bool {
-        true
     }
 
     fn budget(&self) -> Budget {

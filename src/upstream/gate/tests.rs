@@ -31,17 +31,16 @@ fn caller(name: &str) -> Queue {
     Queue::Caller(CallerName::try_from(name.to_owned()).unwrap())
 }
 
-async fn enter<'a>(gate: &'a Gate, name: &str, patience: Patience) -> Result<Permit<'a>, UpstreamError> {
-    let mut waited = Duration::ZERO;
+async fn enter<'a>(gate: &'a Gate, name: &str, mut waited: Duration) -> Result<Permit<'a>, UpstreamError> {
     let deadline = gate.clock.now().after(secs(20));
-    gate.enter(Entry { queue: caller(name), patience, deadline, waited: &mut waited }).await
+    gate.enter(Entry { queue: caller(name), deadline, waited: &mut waited }).await
 }
 
 #[test]
 fn pause_stops_calls_that_wait_for_a_slot() {
     let (gate, _clock) = gate(1, 30);
-    let first = enter(&gate, "a", Patience::Waits).now_or_never().unwrap().unwrap();
-    let mut second = Box::pin(enter(&gate, "b", Patience::Waits));
+    let first = enter(&gate, "a", Duration::ZERO).now_or_never().unwrap().unwrap();
+    let mut second = Box::pin(enter(&gate, "b", Duration::ZERO));
     assert!(second.as_mut().now_or_never().is_none());
     gate.pause(false, secs(60));
     drop(first);
@@ -70,7 +69,7 @@ fn pause_of_exactly_max_wait_is_waited_out() {
     let gate = gate_at(1, 30, Arc::new(Creeping(clock.clone())));
     let mut waited = 20 * MS;
     let deadline = clock.now().after(secs(20));
-    let entry = Entry { queue: caller("a"), patience: Patience::None, deadline, waited: &mut waited };
+    let entry = Entry { queue: caller("a"), deadline, waited: &mut waited };
     gate.pause(false, secs(2));
     let mut call = Box::pin(gate.enter(entry));
     assert!(call.as_mut().now_or_never().is_none());
@@ -85,10 +84,10 @@ fn one_caller_takes_half_of_a_scarce_budget() {
     let mut refused = 0;
     for n in 0..13 {
         for _ in 0..20 {
-            let _ = enter(&gate, "greedy", Patience::None).now_or_never().unwrap();
+            let _ = enter(&gate, "greedy", secs(2)).now_or_never().unwrap();
             clock.advance(50 * MS);
         }
-        let modest = enter(&gate, "modest", Patience::None).now_or_never().unwrap();
+        let modest = enter(&gate, "modest", secs(2)).now_or_never().unwrap();
         refused += u32::from(modest.is_err());
         assert!(n == 0 || gate.budget().remaining >= 8, "{} left", gate.budget().remaining);
     }
@@ -98,9 +97,9 @@ fn one_caller_takes_half_of_a_scarce_budget() {
 #[test]
 fn waiting_calls_are_admitted_round_robin_by_caller() {
     let (gate, clock) = gate(1, 30);
-    let slot = enter(&gate, "a", Patience::Waits).now_or_never().unwrap().unwrap();
+    let slot = enter(&gate, "a", Duration::ZERO).now_or_never().unwrap().unwrap();
     let mut calls: Vec<_> = [("a", 0), ("a", 1), ("a", 2), ("b", 3), ("c", 4)]
-        .map(|(name, n)| (n, Box::pin(enter(&gate, name, Patience::Waits))))
+        .map(|(name, n)| (n, Box::pin(enter(&gate, name, Duration::ZERO))))
         .into();
     assert!(calls.iter_mut().all(|(_, call)| call.as_mut().now_or_never().is_none()));
     drop(slot);
@@ -118,9 +117,9 @@ fn waiting_calls_are_admitted_round_robin_by_caller() {
 #[test]
 fn abandoned_waiting_call_leaves_its_queue() {
     let (gate, _clock) = gate(1, 30);
-    let slot = enter(&gate, "a", Patience::Waits).now_or_never().unwrap().unwrap();
-    let mut first = Box::pin(enter(&gate, "b", Patience::Waits));
-    let mut second = Box::pin(enter(&gate, "c", Patience::Waits));
+    let slot = enter(&gate, "a", Duration::ZERO).now_or_never().unwrap().unwrap();
+    let mut first = Box::pin(enter(&gate, "b", Duration::ZERO));
+    let mut second = Box::pin(enter(&gate, "c", Duration::ZERO));
     assert!(first.as_mut().now_or_never().is_none() && second.as_mut().now_or_never().is_none());
     drop(first);
     drop(slot);
@@ -135,7 +134,7 @@ fn calls_in_a_minute_never_exceed_requests_plus_burst() {
     let mut began = Vec::new();
     for n in 0..2400 {
         let name = format!("caller-{}", n % 7);
-        if enter(&gate, &name, Patience::None).now_or_never().unwrap().is_ok() {
+        if enter(&gate, &name, secs(2)).now_or_never().unwrap().is_ok() {
             began.push(clock.now());
         }
         clock.advance(50 * MS);
