@@ -24,6 +24,8 @@ async fn with_a_spent_budget(max_stretch: f64) -> World {
     let mut setup = Setup::default();
     setup.config.upstream.rate_limit = rate(6, 60, 6);
     setup.config.upstream.max_stretch = max_stretch;
+    // What is not answered now is not waited for: time stands still here.
+    setup.config.upstream.max_wait = std::time::Duration::ZERO;
     let others = five_callers(&mut setup);
     let world = setup.start().await;
     world.logged_in().await;
