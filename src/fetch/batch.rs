@@ -91,10 +91,8 @@ impl Batch {
         request: Option<&Arc<WaitingRequest>>,
         now: Moment,
     ) {
-        if let Some(request) = request {
-            if self.leader.is_none() && self.began.is_none() {
-                self.leader = Some(Arc::clone(request));
-            }
+        if self.leader.is_none() && self.began.is_none() {
+            self.leader = request.cloned();
         }
         match self.parts.get_mut(part) {
             Some(pending) => {
