@@ -109,7 +109,7 @@ impl Batcher {
         parts.iter().filter(comes).cloned().collect()
     }
 
-    /// Has `wanted` fetched, each part once whoever asks, and delivered to `request`.
+    /// Has `wanted` fetched, each part once however many ask, and delivered to `request`.
     pub(super) fn join(
         self: &Arc<Self>,
         shape: &Shape,

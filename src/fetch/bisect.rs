@@ -22,7 +22,6 @@ pub(super) struct Bisection {
 }
 
 #[derive(Clone)]
-
 struct Piece {
     ids: Vec<QueueId>,
     /// Whether a call with just these ids would be rejected.

@@ -281,7 +281,7 @@ impl Lookup<'_> {
             failed = Some(more_severe(failed, error));
         }
         let Some(error) = failed else { return Ok(()) };
-        // That an id is rejected is told before that others failed.
+        // A rejected id is reported before the failure of another.
         self.check_rejection(slots)?;
         if let Some(of_shape) = unsplittable.filter(|_| self.sees_all) {
             return Err(LookupError::Unsplittable { of_shape });
