@@ -72,7 +72,7 @@ pub struct HotQueues {
 
 /// Hot rows that are shown.
 const MOST_SHOWN: usize = 100;
-/// Interest counts for this many `ttl`s (CONTRACT, section 11).
+/// Interest counts for this many `ttl`s (5.10).
 const HOT_TTLS: u32 = 3;
 
 impl Parts {

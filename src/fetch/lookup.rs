@@ -342,7 +342,7 @@ fn age(slots: &mut [Slot], by: Duration) {
     }
 }
 
-/// Which of two failures is told: a rejection before all others, for it will not pass.
+/// Returns the failure to report: a rejection before any other, since a retry does not help.
 fn more_severe(first: Option<FetchError>, second: FetchError) -> FetchError {
     match first {
         None | Some(FetchError::Lost(_)) => second,

@@ -235,7 +235,7 @@ impl OwnRequest {
             }
             let plan = CallPlan::Rows(queues);
             let context = self.context(&plan);
-            // In a task of its own, so that a panic is told from a result.
+            // In a task of its own, so that a panic ends only this call.
             let call = tokio::spawn(async move { context.call(plan).await });
             let Ok(result) = call.await else { break };
             let is_rejected = result.rejected.is_some() || result.outcomes.values().any(is_bad);
