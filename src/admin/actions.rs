@@ -135,7 +135,7 @@ async fn purge(operator: &Arc<dyn Operator>, body: &[u8]) -> Result<Response, Pr
     let route = match asked.route {
         None => None,
         Some(name) => {
-            let found = operator.kept_route(&name);
+            let found = operator.cacheable_route(&name);
             Some(found.ok_or_else(|| Problem::invalid("`route` must be a route's template, as the metrics name it."))?)
         }
     };
@@ -154,9 +154,9 @@ async fn purge(operator: &Arc<dyn Operator>, body: &[u8]) -> Result<Response, Pr
     Ok(Json(json!({ "purged": purged, "hard": hard })).into_response())
 }
 
-pub(super) async fn explain(operator: &Arc<dyn Operator>, body: Bytes, id: &str) -> Result<Response, Problem> {
-    let (operator, id) = (Arc::clone(operator), id.to_owned());
-    spawn_blocking(move || operator.explain(&body, &id)).await.map_err(|_| Problem::internal())
+pub(super) async fn explain(operator: &Arc<dyn Operator>, body: Bytes) -> Result<Response, Problem> {
+    let operator = Arc::clone(operator);
+    spawn_blocking(move || operator.explain(&body)).await.map_err(|_| Problem::internal())
 }
 
 async fn reload(operator: &Arc<dyn Operator>) -> Result<Response, Problem> {

@@ -165,13 +165,13 @@ mod tests {
         fn callers(&self) -> Vec<Arc<Caller>> {
             unreachable!()
         }
-        fn kept_route(&self, _: &str) -> Option<Route> {
+        fn cacheable_route(&self, _: &str) -> Option<Route> {
             unreachable!()
         }
         fn purge(&self, _: &Purge) -> u64 {
             unreachable!()
         }
-        fn explain(&self, _: &[u8], _: &str) -> Response {
+        fn explain(&self, _: &[u8]) -> Response {
             unreachable!()
         }
         fn wrong_token(&self, _: IpAddr) -> Result<(), Duration> {

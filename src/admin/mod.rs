@@ -57,11 +57,11 @@ pub trait Operator: Send + Sync + 'static {
     /// How all stands. Takes long.
     fn status(&self) -> Value;
     /// The route whose answers are kept that has this template.
-    fn kept_route(&self, template: &str) -> Option<Route>;
+    fn cacheable_route(&self, template: &str) -> Option<Route>;
     /// Purges, and gives how many parts were held of it. Takes long.
     fn purge(&self, purge: &Purge) -> u64;
     /// What would become of a request. Takes long.
-    fn explain(&self, asked: &[u8], request_id: &str) -> Response;
+    fn explain(&self, asked: &[u8]) -> Response;
     /// Counts a wrong admin token from an address; says how long to wait if there were too many.
     fn wrong_token(&self, from: IpAddr) -> Result<(), Duration>;
     /// Counts an answer of 500.
@@ -194,7 +194,7 @@ impl Admin {
             Page::Metrics => Ok(exposition::answer(operator.metrics(), &head.headers)),
             Page::Callers => Ok(Json(json!({ "callers": callers(operator.as_ref()) })).into_response()),
             Page::Status => actions::status(operator).await,
-            Page::Explain => actions::explain(operator, self.read(&head.headers, body).await?, id).await,
+            Page::Explain => actions::explain(operator, self.read(&head.headers, body).await?).await,
             Page::LogFilter if head.method == Method::PUT => {
                 Ok(self.carry_out(Act::LogFilter, &head.headers, body, from, id).await)
             }

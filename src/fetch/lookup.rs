@@ -57,7 +57,7 @@ impl Lookup<'_> {
     pub(super) async fn answer(
         mut self,
         ids: Vec<PartId>,
-        span: &mut RequestSpan,
+        span: &RequestSpan,
     ) -> Result<(Served, Vec<Slot>), LookupError> {
         let mut slots: Vec<Slot> = ids.into_iter().map(|id| self.read_cache(id)).collect();
         // Before anything is spent on the rest of a request that is rejected anyway.
@@ -151,12 +151,7 @@ impl Lookup<'_> {
 
     /// Fetches what must be fetched, and the fresh parts at the places `expiring`; begins to refresh what may be served in
     /// the meantime. Gives whether it waited.
-    async fn fetch(
-        &mut self,
-        slots: &mut [Slot],
-        expiring: &[usize],
-        span: &mut RequestSpan,
-    ) -> Result<bool, LookupError> {
+    async fn fetch(&mut self, slots: &mut [Slot], expiring: &[usize], span: &RequestSpan) -> Result<bool, LookupError> {
         let is_expiring = |i: usize| expiring.contains(&i);
         let mut wanted = Vec::new();
         for (i, slot) in slots.iter().enumerate() {

@@ -86,7 +86,7 @@ impl Parts {
     }
 
     /// From now on the freshness and the limits of `config` hold, also for what is held.
-    pub fn take_over(&self, config: &Config) {
+    pub fn apply_config(&self, config: &Config) {
         self.batcher.set_max_shapes(max_shapes(config));
         let policies = Policies::new(config);
         if **self.fetcher.policies.load() != policies {
@@ -114,7 +114,7 @@ impl Parts {
         query: &Arc<PreparedQuery>,
         demand: Demand,
         (caller, sees_all): (&CallerName, bool),
-        span: &mut RequestSpan,
+        span: &RequestSpan,
     ) -> Result<Served, Failure> {
         let known = if demand == Demand::default() { query.answer(&self.fetcher) } else { None };
         let mut served = match known {
@@ -135,7 +135,7 @@ impl Parts {
         query: &Arc<PreparedQuery>,
         demand: Demand,
         caller: (&CallerName, bool),
-        span: &mut RequestSpan,
+        span: &RequestSpan,
     ) -> Result<Served, Failure> {
         let (shape, queues) = (query.shape(), query.queues());
         let ids = parts_of(queues, caller.1 && self.fetcher.in_whole_mode(shape, queues));
@@ -192,7 +192,7 @@ impl Parts {
         ids: Vec<PartId>,
         demand: Demand,
         (caller, sees_all): (&CallerName, bool),
-        span: &mut RequestSpan,
+        span: &RequestSpan,
     ) -> Result<Served, LookupError> {
         let now = self.fetcher.clock.now();
         let lookup = Lookup {

@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::app::App;
+use super::state::AppState;
 use crate::{config::Validity, upstream::LoginState};
 
 /// What the running parts have noted.
@@ -94,7 +94,7 @@ impl Concerns {
     }
 }
 
-impl App {
+impl AppState {
     /// What may be wrong now, by its name in the metric `warnings`, and as `/readyz` tells it if it is.
     pub(super) fn warnings(&self) -> [(&'static str, Option<String>); 6] {
         self.concerns.all(self.clock.wall(), self.wesal.login_setback(), self.wesal.refuses_a_route())

@@ -2,11 +2,11 @@
 
 use axum::http::{HeaderMap, HeaderName, header};
 
-use super::{code::Code, problem::Problem};
+use super::{error_code::ErrorCode, problem::Problem};
 use crate::{callers::Credential, model::Route};
 
-const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-const X_CLIENT_ID: HeaderName = HeaderName::from_static("x-client-id");
+pub(super) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+pub(super) const X_CLIENT_ID: HeaderName = HeaderName::from_static("x-client-id");
 
 /// The one credential: from `Authorization`, bare or as `Bearer`, or from `X-Api-Key`. On `reset` and
 /// `verify`, which in the reference bear only `X-Client-Id`, a key may stand there.
@@ -21,7 +21,7 @@ pub(super) fn credential(route: Route, headers: &HeaderMap) -> Result<Credential
     found.map(|text| Credential { text, may_be_session }).ok_or_else(|| {
         let detail =
             "Send the gateway key of your app, as Authorization: KEY, Authorization: Bearer KEY, or X-Api-Key: KEY.";
-        Problem::new(Code::MissingCredential, detail)
+        Problem::new(ErrorCode::MissingCredential, detail)
     })
 }
 
@@ -36,7 +36,7 @@ fn only_one<'h>(texts: impl Iterator<Item = &'h str>) -> Result<Option<&'h str>,
     for text in texts.filter(|text| !text.is_empty()) {
         if found.is_some_and(|found| found != text) {
             let detail = "The request bears two different credentials. Send one.";
-            return Err(Problem::new(Code::InvalidRequest, detail));
+            return Err(Problem::new(ErrorCode::InvalidRequest, detail));
         }
         found = Some(text);
     }
@@ -58,7 +58,7 @@ mod tests {
 
     use super::*;
 
-    fn read(route: Route, headers: &[(&str, &str)]) -> Result<String, Code> {
+    fn read(route: Route, headers: &[(&str, &str)]) -> Result<String, ErrorCode> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             let name: HeaderName = name.parse().unwrap();
@@ -84,13 +84,13 @@ mod tests {
 
     #[test]
     fn none_or_two_are_refused() {
-        let none = Err(Code::MissingCredential);
+        let none = Err(ErrorCode::MissingCredential);
         assert_eq!(read(Route::Organization, &[]), none);
         assert_eq!(read(Route::Organization, &[("authorization", "")]), none);
         assert_eq!(read(Route::Organization, &[("authorization", "Bearer")]), none);
         assert_eq!(read(Route::Organization, &[("authorization", "Bearer ")]), none);
         assert_eq!(read(Route::Organization, &[("x-client-id", "KEY")]), none);
-        let two = Err(Code::InvalidRequest);
+        let two = Err(ErrorCode::InvalidRequest);
         assert_eq!(read(Route::Organization, &[("authorization", "A"), ("x-api-key", "B")]), two);
         assert_eq!(read(Route::Organization, &[("authorization", "A"), ("authorization", "B")]), two);
         assert_eq!(read(Route::Organization, &[("authorization", "Bearer A"), ("x-api-key", "A")]).as_deref(), Ok("A"));

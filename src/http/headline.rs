@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::app::Lifecycle;
+use super::state::Lifecycle;
 use crate::upstream::{FailingTold, VendorStanding};
 
 /// How all stands.

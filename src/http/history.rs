@@ -23,7 +23,7 @@ struct Sample {
     callers: BTreeMap<String, CallerTotals>,
 }
 
-/// Samples that are held. They come about each ten seconds (`App::tidy` is the clock).
+/// Samples that are held. They come about each ten seconds (`AppState::tidy` is the clock).
 const MOST: usize = 91;
 const MINUTE: Duration = Duration::from_secs(60);
 

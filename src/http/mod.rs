@@ -1,42 +1,38 @@
-//! Everything that knows axum. `router` is the one table of routes, `stack` what is around them, each
-//! route's handlers stand in `routes`, `openapi` and `docs` tell programs and people what is served, and `problem` turns every error into RFC 9457.
+//! The public listener: routes, middleware, handlers and error documents. `router` has every route, `middleware` what is
+//! around them, `handlers` what they do, `openapi` and `docs` their description, and `problem` the errors (RFC 9457).
 
-mod access_log;
-mod admit;
-mod app;
 mod cache_control;
 mod cache_headers;
 mod client_address;
-mod code;
 mod concerns;
+mod config_snapshot;
+mod context;
 mod credential;
 mod docs;
+mod error_code;
 mod extract;
+mod handlers;
 mod headline;
 mod history;
-mod host;
-mod known;
+mod middleware;
 mod openapi;
 mod problem;
 #[cfg(any(test, fuzzing))]
 mod properties;
 mod recent_errors;
-mod request_id;
+mod route_table;
 mod router;
-mod routes;
-mod stack;
+mod state;
+mod static_asset;
 mod status;
-mod text;
-mod trace_context;
 
-pub use app::{App, Lifecycle, Peer};
-pub(crate) use host::{NO_HOST, names_its_host};
+pub use context::HttpService;
+pub use handlers::explain::explain;
+#[cfg(any(test, fuzzing))]
+pub(crate) use handlers::properties::caller_request;
+pub use middleware::{admin_service, service};
 #[cfg(any(test, fuzzing))]
 pub(crate) use properties::caller_headers;
 pub use recent_errors::RecentError;
-pub(crate) use request_id::request_id;
-pub use routes::explain::explain;
-#[cfg(any(test, fuzzing))]
-pub(crate) use routes::properties::caller_request;
-pub use stack::answer;
+pub use state::{AppState, ClientInfo, Lifecycle};
 pub use status::Status;

@@ -1,31 +1,31 @@
-//! Every error, as one document: RFC 9457 with the vendor's `success` flag. The only file that turns errors
-//! into HTTP.
+//! Errors as problem documents: RFC 9457 with the vendor's `success` flag. The only file that turns errors into HTTP.
 
 use std::{borrow::Cow, time::Duration};
 
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
+use tower_http::request_id::RequestId;
 
-use super::code::Code;
+use super::error_code::ErrorCode;
 use crate::{
     callers::Forbidden,
     fetch::FetchError,
     upstream::{NotChanged, Rejection, UpstreamError},
 };
 
-/// An error on its way out; [`render`](Self::render) makes it an answer, once the request's id is known.
+/// An error response. As a response it has no body yet: [`render`] writes the document, which has the request's id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
-    pub(super) code: Code,
+    pub(super) code: ErrorCode,
     status: StatusCode,
     detail: Cow<'static, str>,
     wesal_code: Option<&'static str>,
-    faults: Vec<Fault>,
+    faults: Vec<FieldError>,
     retry_after: Option<Duration>,
     /// The methods that the path takes.
     allow: Option<&'static str>,
@@ -33,7 +33,7 @@ pub(super) struct Problem {
 
 /// One thing that is wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub(super) struct Fault {
+pub(super) struct FieldError {
     #[serde(flatten)]
     place: Place,
     detail: Cow<'static, str>,
@@ -49,9 +49,9 @@ enum Place {
 }
 
 /// How many faults a document lists at most.
-pub(super) const MOST_FAULTS: usize = 20;
+pub(super) const MAX_FIELD_ERRORS: usize = 20;
 
-impl Fault {
+impl FieldError {
     /// In the body, at a JSON pointer.
     pub(super) fn at(pointer: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { place: Place::Pointer(pointer.into()), detail: detail.into() }
@@ -65,14 +65,14 @@ impl Fault {
 
 impl Problem {
     /// An error; `detail` says what to do.
-    pub(super) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn new(code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
         let (status, wesal_code) = (code.status(), code.wesal_code());
         Self { code, status, detail: detail.into(), wesal_code, faults: Vec::new(), retry_after: None, allow: None }
     }
 
     /// With the places where the request is wrong.
-    pub(super) fn with_faults(mut self, mut faults: Vec<Fault>) -> Self {
-        faults.truncate(MOST_FAULTS);
+    pub(super) fn with_errors(mut self, mut faults: Vec<FieldError>) -> Self {
+        faults.truncate(MAX_FIELD_ERRORS);
         self.faults = faults;
         self
     }
@@ -85,21 +85,21 @@ impl Problem {
 
     /// A bug. Its cause has been logged; callers are not told.
     pub(super) fn internal() -> Self {
-        Self::new(Code::Internal, "The gateway failed. Try again; if it goes on, report the requestId.")
+        Self::new(ErrorCode::Internal, "The gateway failed. Try again; if it goes on, report the requestId.")
     }
 
     /// The path is there; `allow` names the methods that it takes.
     pub(super) fn method_not_allowed(allow: &'static str) -> Self {
-        let problem = Self::new(Code::MethodNotAllowed, "Use a method that Allow names.");
+        let problem = Self::new(ErrorCode::MethodNotAllowed, "Use a method that Allow names.");
         Self { allow: Some(allow), ..problem }
     }
 
     pub(super) fn not_found() -> Self {
-        Self::new(Code::NotFound, "There is no such path. The reference's routes stand under the base path.")
+        Self::new(ErrorCode::NotFound, "There is no such path. The reference's routes stand under the base path.")
     }
 
     pub(super) fn overloaded() -> Self {
-        Self::new(Code::Overloaded, "The gateway works on as many requests as it may. Try again in a moment.")
+        Self::new(ErrorCode::Overloaded, "The gateway works on as many requests as it may. Try again in a moment.")
             .retry_after(Duration::from_secs(1))
     }
 }
@@ -109,11 +109,11 @@ impl From<FetchError> for Problem {
         match error {
             FetchError::Upstream(error) => error.into(),
             FetchError::Refused { rejection, queues } => {
-                let fault = |i: usize| Fault::at(format!("/queues/{i}"), "Wesal refuses this queue");
-                Self::from(rejection).with_faults(queues.into_iter().map(fault).collect())
+                let fault = |i: usize| FieldError::at(format!("/queues/{i}"), "Wesal refuses this queue");
+                Self::from(rejection).with_errors(queues.into_iter().map(fault).collect())
             }
             FetchError::NotHeld => {
-                Self::new(Code::OnlyIfCached, "Nothing that is held may be served. Ask without only-if-cached.")
+                Self::new(ErrorCode::OnlyIfCached, "Nothing that is held may be served. Ask without only-if-cached.")
             }
             FetchError::Full(_) => Self::overloaded(),
             FetchError::Lost(_) => Self::internal(),
@@ -126,40 +126,41 @@ impl From<UpstreamError> for Problem {
         match error {
             UpstreamError::Rejected(rejection) => rejection.into(),
             UpstreamError::LoginFailed { retry_after } | UpstreamError::TargetRefused { retry_after } => Self::new(
-                Code::UpstreamLoginFailed,
+                ErrorCode::UpstreamLoginFailed,
                 "Wesal does not accept the gateway's own login. Callers cannot mend this; tell who runs the gateway.",
             )
             .retry_after(retry_after),
             UpstreamError::Unreachable => {
-                Self::new(Code::UpstreamUnreachable, "There is no connection to Wesal. Try again in a moment.")
+                Self::new(ErrorCode::UpstreamUnreachable, "There is no connection to Wesal. Try again in a moment.")
             }
             UpstreamError::InvalidResponse(why) => {
                 let detail = format!("Wesal answered, but {why}. Try again; if it goes on, report the requestId.");
-                Self::new(Code::UpstreamInvalidResponse, detail)
+                Self::new(ErrorCode::UpstreamInvalidResponse, detail)
             }
             UpstreamError::Failed { code, .. } => {
                 let mut problem =
-                    Self::new(Code::UpstreamError, "Wesal answered with a failure. Try again in a moment.");
+                    Self::new(ErrorCode::UpstreamError, "Wesal answered with a failure. Try again in a moment.");
                 problem.wesal_code = code.map(|code| code.as_str());
                 problem
             }
-            UpstreamError::Timeout => Self::new(Code::UpstreamTimeout, "Wesal did not answer in time. Try again."),
+            UpstreamError::Timeout => Self::new(ErrorCode::UpstreamTimeout, "Wesal did not answer in time. Try again."),
             UpstreamError::Crowded => Self::new(
-                Code::Overloaded,
+                ErrorCode::Overloaded,
                 "The gateway's connections to Wesal are all in use, and none came free in time. Try again in a moment.",
             )
             .retry_after(Duration::from_secs(1)),
-            UpstreamError::RateLimited { retry_after } => {
-                Self::new(Code::UpstreamRateLimited, "Wesal asks the gateway to wait. Try again after Retry-After.")
-                    .retry_after(retry_after)
-            }
+            UpstreamError::RateLimited { retry_after } => Self::new(
+                ErrorCode::UpstreamRateLimited,
+                "Wesal asks the gateway to wait. Try again after Retry-After.",
+            )
+            .retry_after(retry_after),
             UpstreamError::BudgetExhausted { retry_after } => Self::new(
-                Code::UpstreamBudgetExhausted,
+                ErrorCode::UpstreamBudgetExhausted,
                 "The gateway has asked Wesal as often as it may for now. Try again after Retry-After.",
             )
             .retry_after(retry_after),
             UpstreamError::CircuitOpen { retry_after } => Self::new(
-                Code::UpstreamUnavailable,
+                ErrorCode::UpstreamUnavailable,
                 "Wesal has been failing, and the gateway gives it a pause. Try again after Retry-After.",
             )
             .retry_after(retry_after),
@@ -174,7 +175,7 @@ impl From<NotChanged> for Problem {
         }
         let detail = "The gateway cannot write its own new password down, so it did not ask Wesal to change it. Tell who \
                       runs the gateway; its log says why.";
-        Self::new(Code::Internal, detail)
+        Self::new(ErrorCode::Internal, detail)
     }
 }
 
@@ -184,7 +185,7 @@ impl From<Rejection> for Problem {
             "" => "Wesal refused the request and did not say why. Check the values that were sent.".to_owned(),
             words => format!("Wesal refused the request, in its own words: {words}"),
         };
-        let mut problem = Self::new(Code::UpstreamRejected, detail);
+        let mut problem = Self::new(ErrorCode::UpstreamRejected, detail);
         problem.status = StatusCode::from_u16(status).unwrap_or(problem.status);
         problem.wesal_code = code.map(|code| code.as_str());
         problem
@@ -194,11 +195,11 @@ impl From<Rejection> for Problem {
 impl From<Forbidden> for Problem {
     fn from(forbidden: Forbidden) -> Self {
         let remedy = "Ask who runs the gateway if it should.";
-        let problem = Self::new(Code::Forbidden, format!("{}. {remedy}", capitalized(&forbidden.to_string())));
+        let problem = Self::new(ErrorCode::Forbidden, format!("{}. {remedy}", capitalized(&forbidden.to_string())));
         match forbidden {
             Forbidden::Queues(places) => {
-                let fault = |i: &usize| Fault::at(format!("/queues/{i}"), "this key may not ask for this queue");
-                problem.with_faults(places.iter().map(fault).collect())
+                let fault = |i: &usize| FieldError::at(format!("/queues/{i}"), "this key may not ask for this queue");
+                problem.with_errors(places.iter().map(fault).collect())
             }
             Forbidden::Scope(_) | Forbidden::Company(_) => problem,
         }
@@ -227,7 +228,7 @@ pub(super) struct Document<'a> {
     #[schemars(extend("const" = false))]
     success: bool,
     /// What to branch on.
-    #[schemars(with = "Code")]
+    #[schemars(with = "ErrorCode")]
     code: &'static str,
     /// Wesal's code that means the same, or that Wesal itself gave.
     #[serde(rename = "wesalCode")]
@@ -236,15 +237,35 @@ pub(super) struct Document<'a> {
     #[serde(rename = "requestId")]
     request_id: &'a str,
     /// What is wrong with the request, 20 places at most.
-    errors: &'a [Fault],
+    errors: &'a [FieldError],
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.status;
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Writes the document of a response that is a [`Problem`]; returns any other response as it is. The request's id must be
+/// in the response's extensions. The problem's code takes its place there, for the log.
+pub(super) fn render(mut response: Response) -> Response {
+    let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
+    let request_id = response.extensions().get::<RequestId>().map(|id| id.header_value().clone());
+    let request_id = request_id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or("-");
+    problem.write(request_id, &mut response);
+    response.extensions_mut().insert(problem.code);
+    response
 }
 
 impl Problem {
-    /// The problem as a document (RFC 9457), with the headers that belong to it.
-    pub(super) fn render(&self, request_id: &str) -> Response {
+    /// Writes the document (RFC 9457) and the headers that belong to it.
+    pub(super) fn write(&self, request_id: &str, response: &mut Response) {
         let document = Document {
             r#type: format!("/docs/errors#{}", self.code.as_str()),
-            title: self.code.meaning().title,
+            title: self.code.info().title,
             status: self.status.as_u16(),
             detail: &self.detail,
             success: false,
@@ -254,9 +275,11 @@ impl Problem {
             errors: &self.faults,
         };
         // A struct of texts and numbers always has a form in JSON.
-        let mut response = Response::new(Body::from(serde_json::to_vec(&document).unwrap_or_default()));
+        *response.body_mut() = Body::from(serde_json::to_vec(&document).unwrap_or_default());
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
+        // The router has set it for the empty body.
+        headers.remove(header::CONTENT_LENGTH);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.status == StatusCode::UNAUTHORIZED {
@@ -269,6 +292,5 @@ impl Problem {
         if let Some(allow) = self.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
-        response
     }
 }

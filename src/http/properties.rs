@@ -3,7 +3,7 @@
 
 use std::{net::IpAddr, sync::LazyLock};
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -11,13 +11,13 @@ use super::{
     cache_control::demand,
     cache_headers::none_match_names,
     client_address::client_address,
-    code::Code,
     credential::credential,
-    request_id::request_id,
-    router::{Endpoint, Table},
+    error_code::ErrorCode,
+    middleware::request_id::sanitize,
+    route_table::{Endpoint, RouteTable},
 };
 use crate::{
-    callers::{Acquaintance, Callers, Identity, Sessions},
+    callers::{Callers, ConnectionAuthCache, Identity, Sessions},
     config::{Secret, SessionsConfig},
     fetch::Demand,
     model::Route,
@@ -39,7 +39,7 @@ static CALLERS: LazyLock<Option<(Callers, Sessions)>> = LazyLock::new(|| {
 /// Who a request's headers say it is, in a word; `None` if HTTP cannot carry them, or the path takes no credential.
 pub(crate) fn caller_headers(method: &str, target: &str, lines: &[u8]) -> Option<&'static str> {
     let method = Method::from_bytes(method.as_bytes()).ok()?;
-    let Endpoint::Mirrored(route) = (Table { base_path: BASE.to_owned(), further: Vec::new() })
+    let Endpoint::Mirrored(route) = RouteTable::new(BASE.to_owned(), Vec::new())
         .find(&method, target)
         .filter(|endpoint| endpoint.takes(&method))?
     else {
@@ -72,9 +72,9 @@ fn who(route: Route, headers: &HeaderMap) -> Option<&'static str> {
         .collect();
     let credential = match credential(route, headers) {
         Ok(credential) => credential,
-        Err(problem) if problem.code == Code::MissingCredential => return Some("nobody"),
+        Err(problem) if problem.code == ErrorCode::MissingCredential => return Some("nobody"),
         Err(problem) => {
-            assert_eq!(problem.code, Code::InvalidRequest);
+            assert_eq!(problem.code, ErrorCode::InvalidRequest);
             assert!(shown.len() > 1, "two credentials in {} headers", shown.len());
             return Some("two");
         }
@@ -89,10 +89,10 @@ fn who(route: Route, headers: &HeaderMap) -> Option<&'static str> {
     assert_eq!(known.is_ok(), by_key || by_session, "{text:?}");
     // Whoever spoke before on the connection.
     for before in [KEY, SESSION] {
-        let acquaintance = Acquaintance::default();
+        let auth_cache = ConnectionAuthCache::default();
         let before = crate::callers::Credential { text: before, may_be_session: true };
-        assert!(acquaintance.identify(callers, sessions, before, now).is_ok());
-        let again = acquaintance.identify(callers, sessions, credential, now);
+        assert!(auth_cache.identify(callers, sessions, before, now).is_ok());
+        let again = auth_cache.identify(callers, sessions, credential, now);
         assert_eq!(again.as_ref().map(has_session), known.as_ref().map(has_session));
     }
     match known {
@@ -107,9 +107,12 @@ fn has_session(identity: &Identity) -> bool {
 }
 
 fn the_rest_is_sane(headers: &HeaderMap) {
-    let id = request_id(headers);
+    let mut request = Request::new(());
+    headers.clone_into(request.headers_mut());
     let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
-    assert!((1..=128).contains(&id.len()) && id.as_bytes().iter().all(allowed), "{id:?}");
+    for id in sanitize(request).headers().get_all("x-request-id") {
+        assert!((1..=128).contains(&id.len()) && id.as_bytes().iter().all(allowed), "{id:?}");
+    }
 
     let proxies = ["10.0.0.0/8"].map(|network| network.parse().unwrap_or_default());
     let [stranger, proxy] = [[192, 0, 2, 1], [10, 0, 0, 1]].map(IpAddr::from);

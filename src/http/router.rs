@@ -1,289 +1,170 @@
-//! The one table of what the public listener serves. Pure.
+//! Every route of the public listener.
 
-use axum::http::Method;
+use std::sync::Arc;
 
-use super::docs::Page;
+use axum::{
+    Router,
+    extract::{Request, State},
+    handler::Handler,
+    http::Method,
+    routing::{MethodFilter, MethodRouter},
+};
+use tower::ServiceBuilder;
+
+use super::{
+    context::{HttpService, RequestContext},
+    docs::Page,
+    handlers::{auth, custom, docs, health, openapi, organization, questions, queues, surveys},
+    middleware,
+    problem::Problem,
+    route_table::{Endpoint, LOGOUT_ALIAS},
+    state::AppState,
+};
 use crate::model::{Further, Route};
 
-/// Something that can be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Endpoint {
-    /// `GET /livez`
-    Liveness,
-    /// `GET /readyz`
-    Readiness,
-    /// `GET /openapi.json`
-    OpenApi,
-    /// `GET /docs` and what belongs to it.
-    Docs(Page),
-    /// A vendor route under the base path.
-    Mirrored(Route),
+/// Returns the router of the public listener.
+///
+/// A path is matched byte for byte, before any decoding: no spelling of a path reaches another route. The mirrored routes are
+/// not nested below the base path, since axum would write a new URI for each of their requests.
+pub(super) fn router(state: &Arc<AppState>) -> Router {
+    let queues = |route| {
+        move |state: State<Arc<AppState>>, context: RequestContext, request: Request| {
+            queues::query_queues(route, state, context, request)
+        }
+    };
+    Routes { state, router: Router::new() }
+        .own(Endpoint::Liveness, health::get_liveness)
+        .own(Endpoint::Readiness, health::get_readiness)
+        .own(Endpoint::OpenApi, openapi::get_openapi)
+        .docs()
+        .login(auth::log_in)
+        .mirrored(Route::Logout, auth::log_out)
+        .mirrored(Route::Reset, auth::reset_password)
+        .mirrored(Route::Verify, auth::verify_reset)
+        .mirrored(Route::Organization, organization::get_organization)
+        .mirrored(Route::Questions, questions::get_questions)
+        .mirrored(Route::Surveys, surveys::query_surveys)
+        .mirrored(Route::QueueSummary, queues(Route::QueueSummary))
+        .mirrored(Route::QueueActivity, queues(Route::QueueActivity))
+        .mirrored(Route::QueuePerformance, queues(Route::QueuePerformance))
+        .custom()
+        .router
+        .fallback(|| async { Problem::not_found() })
 }
 
-/// The path of the logout in the text of the reference; its example calls the route's own.
-pub(super) const LOGOUT_TOO: &str = "/auth/reset_pwd";
-
-/// Where the vendor's routes stand, and which there are beside the reference's.
-pub(super) struct Table {
-    /// What stands before each of the vendor's routes.
-    pub(super) base_path: String,
-    /// Those of the configuration, in its order.
-    pub(super) further: Vec<&'static Further>,
+/// A router that is being put together. Each path gets its 405 from the table of routes, which knows that HEAD is no
+/// method of the logout although GET is.
+struct Routes<'a> {
+    state: &'a Arc<AppState>,
+    router: Router,
 }
 
-impl Table {
-    /// Everything that can be asked for.
-    pub(super) fn all(&self) -> impl Iterator<Item = Endpoint> {
-        let further = self.further.iter().map(|further| Endpoint::Mirrored(Route::Further(further)));
-        Endpoint::of_reference().chain(further)
+impl Routes<'_> {
+    /// Adds a route of the gateway's own, which needs no credential.
+    fn own<H, T>(self, endpoint: Endpoint, handler: H) -> Self
+    where
+        H: Handler<T, Arc<AppState>> + Sync,
+        T: 'static,
+    {
+        let service = handler.with_state(Arc::clone(self.state));
+        self.add(endpoint.template(), methods(endpoint, service))
     }
 
-    /// The paths that an endpoint stands at, as templates.
-    pub(super) fn paths(&self, endpoint: Endpoint) -> Vec<String> {
-        match endpoint {
-            Endpoint::Mirrored(route) => {
-                let too = (route == Route::Logout).then_some(LOGOUT_TOO);
-                let paths = std::iter::once(route.template()).chain(too);
-                paths.map(|path| format!("{}{path}", self.base_path)).collect()
-            }
-            own => vec![own.template().to_owned()],
-        }
+    fn docs(self) -> Self {
+        Page::ALL.into_iter().fold(self, |routes, page| {
+            routes.own(Endpoint::Docs(page), move |State(state): State<Arc<AppState>>, request: Request| async move {
+                docs::get_docs(&state, page, &request)
+            })
+        })
     }
 
-    /// A path without the base path.
-    pub(super) fn below_base<'p>(&self, path: &'p str) -> &'p str {
-        path.strip_prefix(self.base_path.as_str()).unwrap_or(path)
+    fn login<H, T>(self, handler: H) -> Self
+    where
+        H: Handler<T, Arc<AppState>> + Sync,
+        T: 'static,
+    {
+        let service = middleware::login(self.state, handler);
+        let path = self.below_base(Route::Login.template());
+        self.add(&path, methods(Endpoint::Mirrored(Route::Login), service))
     }
 
-    /// What stands at `path`. A path is compared byte for byte: what is spelled otherwise is not there.
-    pub(super) fn find(&self, method: &Method, path: &str) -> Option<Endpoint> {
-        let own = Endpoint::own().find(|own| own.template() == path);
-        own.or_else(|| self.find_mirrored(method, path.strip_prefix(self.base_path.as_str())?))
+    /// Adds a route of the vendor's reference.
+    fn mirrored<H, T>(self, route: Route, handler: H) -> Self
+    where
+        H: Handler<T, Arc<AppState>> + Sync,
+        T: 'static,
+    {
+        let methods = methods(Endpoint::Mirrored(route), middleware::admitted(self.state, route, handler));
+        let alias = (route == Route::Logout).then_some(LOGOUT_ALIAS);
+        let paths = std::iter::once(route.template()).chain(alias).map(|path| self.below_base(path));
+        paths.collect::<Vec<_>>().iter().fold(self, |routes, path| routes.add(path, methods.clone()))
     }
 
-    /// The methods that what stands at `path` takes, as `Allow` tells them (RFC 9110, section 10.2.1).
-    pub(super) fn allow(&self, path: &str) -> &'static str {
-        let takes = |method| self.find(&method, path).is_some_and(|endpoint| endpoint.takes(&method));
-        match [Method::GET, Method::HEAD, Method::POST].map(takes) {
-            [true, true, true] => "GET,HEAD,POST",
-            [true, true, false] => "GET,HEAD",
-            [true, false, true] => "GET,POST",
-            [true, false, false] => "GET",
-            [false, _, true] => "POST",
-            [false, _, false] => "",
-        }
+    /// Adds the routes of the configuration. Where one path is an instance of another template too, it takes the methods of
+    /// both, each for the first route of the configuration that has it.
+    fn custom(self) -> Self {
+        let all = &self.state.settings.table.further;
+        let mut paths: Vec<&str> = all.iter().map(|custom| custom.path.as_str()).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        paths.into_iter().fold(self, |routes, template| {
+            let path = routes.below_base(template);
+            let found = [Method::GET, Method::POST].into_iter().filter_map(|method| {
+                let endpoint = routes.state.settings.table.find(&method, &path)?;
+                endpoint.takes(&method).then_some(endpoint)
+            });
+            let methods = found.fold(MethodRouter::new(), |methods, endpoint| match endpoint {
+                Endpoint::Mirrored(Route::Further(custom)) => {
+                    let service = middleware::admitted(routes.state, Route::Further(custom), handle_custom(custom));
+                    serve(methods, endpoint, service)
+                }
+                _ => methods,
+            });
+            routes.add(&path, methods)
+        })
     }
 
-    /// Whether a request that was found to be for `route` is for it too where its path is written as the vendor will get it,
-    /// whatever the vendor takes for the same: else a spelling would lead past what guards another route.
-    pub(super) fn leads_to(&self, route: &'static Further, target: &str) -> bool {
-        let of_reference = Route::ALL.into_iter().any(|known| fits(known, &target.to_ascii_lowercase()));
-        let method = if route.is_gotten { Method::GET } else { Method::POST };
-        let mut all = self.further.iter().copied();
-        let first = all.find(|further| {
-            further.path.fits_in_any_case(target) && Endpoint::Mirrored(Route::Further(further)).takes(&method)
-        });
-        !of_reference && first == Some(route)
+    fn below_base(&self, path: &str) -> String {
+        format!("{}{path}", self.state.settings.table.base_path)
     }
 
-    /// Which of the vendor's routes stands at `path`, below the base path: one of the reference's, else the first of the
-    /// configuration's, if there is one then one that takes `method`.
-    pub(super) fn find_mirrored(&self, method: &Method, path: &str) -> Option<Endpoint> {
-        // The reference's example calls one path, its text the other.
-        let of_reference = if path == LOGOUT_TOO { Route::Logout.template() } else { path };
-        if let Some(route) = Route::ALL.into_iter().find(|route| fits(*route, of_reference)) {
-            return Some(Endpoint::Mirrored(route));
-        }
-        let mut found = None;
-        for further in self.further.iter().filter(|further| further.path.fits(path)) {
-            let endpoint = Endpoint::Mirrored(Route::Further(further));
-            if endpoint.takes(method) {
-                return Some(endpoint);
-            }
-            found = found.or(Some(endpoint));
-        }
-        found
-    }
-}
-
-impl Endpoint {
-    /// Every one that does not depend on the configuration.
-    pub(super) fn of_reference() -> impl Iterator<Item = Self> {
-        Self::own().chain(Route::ALL.into_iter().map(Self::Mirrored))
-    }
-
-    /// Those that are not the vendor's.
-    fn own() -> impl Iterator<Item = Self> {
-        [Self::Liveness, Self::Readiness, Self::OpenApi].into_iter().chain(Page::ALL.into_iter().map(Self::Docs))
-    }
-
-    /// Its name in logs and metrics.
-    pub(super) fn template(self) -> &'static str {
-        match self {
-            Self::Liveness => "/livez",
-            Self::Readiness => "/readyz",
-            Self::OpenApi => "/openapi.json",
-            Self::Docs(page) => page.path(),
-            Self::Mirrored(route) => route.template(),
-        }
-    }
-
-    /// Whether it takes `method`.
-    pub(super) fn takes(self, method: &Method) -> bool {
-        match *method {
-            Method::GET => self.is_gotten(),
-            Method::HEAD => self.is_gotten() && self.is_safe(),
-            Method::POST => !self.is_gotten(),
-            _ => false,
-        }
-    }
-
-    /// Whether nothing of it is ever kept.
-    pub(super) fn is_of_account(self) -> bool {
-        matches!(self, Self::Mirrored(route) if route.is_of_account())
-    }
-
-    /// Whether to ask for it changes nothing, as HEAD must (RFC 9110, section 9.2.1); the vendor's logout is a GET that does.
-    fn is_safe(self) -> bool {
-        self != Self::Mirrored(Route::Logout)
-    }
-
-    fn is_gotten(self) -> bool {
-        match self {
-            Self::Liveness | Self::Readiness | Self::OpenApi | Self::Docs(_) => true,
-            Self::Mirrored(route) => route.is_gotten(),
-        }
-    }
-}
-
-/// Whether `path` is an instance of the route's template, whose last segment may be a parameter.
-fn fits(route: Route, path: &str) -> bool {
-    match route.before_parameter() {
-        None => route.template() == path,
-        Some(fixed) => {
-            path.strip_prefix(fixed).is_some_and(|parameter| !parameter.is_empty() && !parameter.contains('/'))
-        }
-    }
-}
-
-/// The last segment of a path, decoded; `None` if it is not UTF-8.
-pub(super) fn parameter(path: &str) -> Option<std::borrow::Cow<'_, str>> {
-    let segment = path.rsplit('/').next()?;
-    percent_encoding::percent_decode_str(segment).decode_utf8().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn table(base_path: &str, further: &[(&str, bool)]) -> Table {
-        let leaked = further.iter().enumerate().map(|(index, (path, is_gotten))| {
-            let path = path.parse().unwrap();
-            let further = Further { index, path, is_gotten: *is_gotten, query: Vec::new() };
-            &*Box::leak(Box::new(further))
-        });
-        Table { base_path: base_path.to_owned(), further: leaked.collect() }
-    }
-
-    fn find(path: &str) -> Option<Endpoint> {
-        table("/api/v1", &[]).find(&Method::GET, path)
-    }
-
-    #[test]
-    fn every_template_is_found_and_nothing_else() {
-        for route in Route::ALL {
-            let path = format!("/api/v1{}", route.template().replace("{companyId}", "100301"));
-            assert_eq!(find(&path), Some(Endpoint::Mirrored(route)), "{path}");
-            assert_eq!(find(&format!("{path}/")), None);
-            assert_eq!(find(&path.to_uppercase()), None);
-        }
-        assert_eq!(find("/api/v1/auth/reset_pwd"), Some(Endpoint::Mirrored(Route::Logout)));
-        assert_eq!(find("/livez"), Some(Endpoint::Liveness));
-        assert_eq!(find("/docs/errors"), Some(Endpoint::Docs(Page::Errors)));
-        for path in [
-            "/docs/",
-            "/api/v1/docs",
-            "",
-            "/",
-            "/api/v1",
-            "/api/v1/livez",
-            "/queries/organization",
-            "/api/v1/survey/queries/questions/",
-        ] {
-            assert_eq!(find(path), None, "{path}");
-        }
-    }
-
-    #[test]
-    fn each_is_found_at_its_paths() {
-        let table = table("/api/v1", &[("/agents/{id}", true), ("/agents/{id}", false), ("/agents", false)]);
-        for endpoint in table.all() {
-            let method = if endpoint.takes(&Method::GET) { Method::GET } else { Method::POST };
-            for path in table.paths(endpoint) {
-                let path = path.replace("{companyId}", "100301").replace("{id}", "7");
-                assert_eq!(table.find(&method, &path), Some(endpoint), "{path}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_references_routes_come_first_then_the_first_that_takes_the_method() {
-        let table = table(
-            "/v",
-            &[("/queries/{what}", true), ("/queries/{what}", false), ("/queries/agents", true), ("/x", true)],
-        );
-        let place = |method: Method, path: &str| match table.find(&method, path)? {
-            Endpoint::Mirrored(route) => Some(route.index()),
-            _ => None,
+    fn add(self, path: &str, methods: MethodRouter) -> Self {
+        let table = &self.state.settings.table;
+        let allow = table.allow(path);
+        let template = table.find(&Method::GET, path).map_or("", Endpoint::template);
+        let refuse = move |context: RequestContext| async move {
+            context.facts().route = template;
+            Problem::method_not_allowed(allow)
         };
-        assert_eq!(place(Method::GET, "/v/queries/organization"), Some(Route::Organization.index()));
-        assert_eq!(place(Method::POST, "/v/queries/organization"), Some(Route::Organization.index()));
-        assert_eq!(place(Method::GET, "/v/queries/agents"), Some(10));
-        assert_eq!(place(Method::POST, "/v/queries/agents"), Some(11));
-        assert_eq!(place(Method::DELETE, "/v/queries/agents"), Some(10));
-        assert_eq!(place(Method::POST, "/v/x"), Some(13));
-        assert_eq!(place(Method::GET, "/x"), None);
+        let methods = match allow {
+            // axum answers HEAD where it answers GET.
+            "GET" | "GET,POST" => methods.on(MethodFilter::HEAD, refuse),
+            _ => methods,
+        };
+        Self { router: self.router.route(path, methods.fallback(refuse)), ..self }
     }
+}
 
-    #[test]
-    fn all_that_is_taken_is_allowed_and_nothing_else() {
-        let table = table("/v", &[("/f/{what}", true), ("/f/b", false)]);
-        for (path, allowed) in [
-            ("/v/f/a", "GET,HEAD"),
-            ("/v/f/b", "GET,HEAD,POST"),
-            ("/v/queries/organization", "GET,HEAD"),
-            ("/v/auth/logout", "GET"),
-            ("/v/auth/login", "POST"),
-            ("/livez", "GET,HEAD"),
-            ("/nowhere", ""),
-        ] {
-            assert_eq!(table.allow(path), allowed, "{path}");
+type HandlerFuture = std::pin::Pin<Box<dyn Future<Output = Result<axum::response::Response, Problem>> + Send>>;
+
+fn handle_custom(
+    custom: &'static Further,
+) -> impl Fn(State<Arc<AppState>>, RequestContext, Request) -> HandlerFuture + Clone + Send + Sync + 'static {
+    move |state, context, request| Box::pin(custom::handle_custom_route(custom, state, context, request))
+}
+
+fn methods(endpoint: Endpoint, service: impl HttpService) -> MethodRouter {
+    serve(MethodRouter::new(), endpoint, service)
+}
+
+/// Adds the method of `endpoint`, whose template the log event names.
+fn serve(methods: MethodRouter, endpoint: Endpoint, service: impl HttpService) -> MethodRouter {
+    let record_route = move |request: Request| {
+        if let Some(context) = request.extensions().get::<RequestContext>() {
+            context.facts().route = endpoint.template();
         }
-    }
-
-    #[test]
-    fn a_spelling_leads_nowhere_but_where_it_was_found() {
-        let table =
-            table("/v", &[("/f/secret", true), ("/f/{what}", true), ("/queries/{what}", true), ("/f/{what}", false)]);
-        let leads = |place: usize, target: &str| table.leads_to(table.further[place], target);
-        for (place, target, there) in [
-            (1, "/f/other", true),
-            (1, "/f/secret", false),
-            (1, "/f/SECRET", false),
-            (0, "/f/secret", true),
-            (3, "/f/secret", true),
-            (2, "/queries/agents", true),
-            (2, "/queries/organization", false),
-            (2, "/queries/Organization", false),
-        ] {
-            assert_eq!(leads(place, target), there, "{place} {target}");
-        }
-    }
-
-    #[test]
-    fn a_parameter_is_decoded() {
-        assert_eq!(parameter("/a/%31%300").as_deref(), Some("100"));
-        assert_eq!(parameter("/a/b+c").as_deref(), Some("b+c"));
-        assert_eq!(parameter("/a/%ff"), None);
-    }
+        request
+    };
+    let service = ServiceBuilder::new().map_request(record_route).service(service);
+    if endpoint.takes(&Method::GET) { methods.get_service(service) } else { methods.post_service(service) }
 }

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    app::{App, Lifecycle},
     concerns::ShownCertificate,
     headline::{Facts, Health},
     history::TrafficTold,
     recent_errors::RecentError,
+    state::{AppState, Lifecycle},
 };
 use crate::{
     callers::Caller,
@@ -100,12 +100,12 @@ struct CacheTold {
     routes: Vec<&'static str>,
 }
 
-impl App {
+impl AppState {
     /// How all stands now. Looks at all that is held: not for a thread that answers.
     pub fn status(&self) -> Status {
         let totals = self.metrics.totals();
-        let known = self.known();
-        let mut routes: Vec<_> = self.kept_routes().map(Route::template).collect();
+        let known = self.config_snapshot();
+        let mut routes: Vec<_> = self.cacheable_routes().map(Route::template).collect();
         let mut seen = HashSet::new();
         routes.retain(|template| seen.insert(*template));
         let (now, at) = (self.clock.now(), self.clock.wall());
@@ -153,7 +153,7 @@ impl App {
             warnings: &readiness.warnings,
             stretch,
             in_flight: self.requests_in_flight(),
-            is_full: self.in_flight.are_taken(),
+            is_full: self.in_flight.is_full(),
             requests: traffic.last_minute.requests,
             failed: traffic.last_minute.failed,
             refused: traffic.last_minute.refused,

@@ -39,7 +39,7 @@ pub struct Quota {
 
 /// How a caller stands after one more request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct RateLimitDecision {
     /// Its limit.
     pub quota: Quota,
     /// Requests that may still come at once.
@@ -78,10 +78,10 @@ impl CallerLimits {
     }
 
     /// Counts one request of the caller at `index`. `None` if there is no such caller.
-    pub fn count(&self, index: usize) -> Option<Standing> {
+    pub fn count(&self, index: usize) -> Option<RateLimitDecision> {
         let Limiter { state, quota, .. } = self.limiters.get(index)?.as_ref();
         Some(match state.check() {
-            Ok(snapshot) => Standing {
+            Ok(snapshot) => RateLimitDecision {
                 quota: *quota,
                 remaining: snapshot.remaining_burst_capacity(),
                 reset: whole_seconds(snapshot.quota().replenish_interval()),
@@ -90,7 +90,7 @@ impl CallerLimits {
             Err(not_until) => {
                 let now = governor::nanos::Nanos::from(self.clock.now().as_nanos());
                 let wait: Duration = not_until.earliest_possible().duration_since(now).into();
-                Standing { quota: *quota, remaining: 0, reset: whole_seconds(wait), admitted: false }
+                RateLimitDecision { quota: *quota, remaining: 0, reset: whole_seconds(wait), admitted: false }
             }
         })
     }

@@ -2,8 +2,8 @@
 
 mod auth_failures;
 mod caller_limits;
-mod places;
+mod in_flight;
 
 pub use auth_failures::AuthFailures;
-pub use caller_limits::{CallerLimits, Quota, Standing};
-pub use places::{Place, Places};
+pub use caller_limits::{CallerLimits, Quota, RateLimitDecision};
+pub use in_flight::{InFlightLimit, InFlightPermit};

@@ -13,7 +13,7 @@ use super::settling::Settling;
 use crate::{
     clock::SharedClock,
     config::{TlsConfig, TlsFault},
-    http::App,
+    http::AppState,
     telemetry::events,
 };
 
@@ -32,7 +32,7 @@ pub(super) struct Certificates {
     first: Digest,
     current: ArcSwap<ServerConfig>,
     /// What tells operators how they stand.
-    app: Arc<App>,
+    app: Arc<AppState>,
 }
 
 /// Why there is none.
@@ -55,7 +55,7 @@ struct Seen {
 
 impl Certificates {
     /// Those of the settings' files as they are now.
-    pub(super) fn load(settings: &TlsConfig, app: Arc<App>) -> Result<Arc<Self>, TlsError> {
+    pub(super) fn load(settings: &TlsConfig, app: Arc<AppState>) -> Result<Arc<Self>, TlsError> {
         let files = settings.read()?;
         let certificate = settings.certificate(&files)?;
         app.note_certificate(TlsConfig::validity(&certificate));
@@ -145,12 +145,12 @@ mod tests {
     };
 
     /// An app that nobody asks.
-    fn app() -> Arc<App> {
+    fn app() -> Arc<AppState> {
         let (config, metrics) = (Config::default(), Arc::new(Metrics::new()));
         let clock: SharedClock = Arc::new(ManualClock::at(jiff::Timestamp::UNIX_EPOCH));
         let wesal = Wesal::new(&config.upstream, clock.clone(), Arc::clone(&metrics)).unwrap();
         let (traces, _) = Traces::new(&config, clock.clone(), Arc::clone(&metrics)).unwrap();
-        App::new(&config, Vec::new(), wesal, clock, metrics, traces).unwrap()
+        AppState::new(&config, Vec::new(), wesal, clock, metrics, traces).unwrap()
     }
 
     #[tokio::test]

@@ -1,15 +1,25 @@
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    io,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use axum::{extract::Request, response::Response};
+use axum::{extract::Request, http::HeaderValue, response::Response};
+use futures_util::future::BoxFuture;
 use tokio::{
     sync::{Semaphore, oneshot, watch},
     task::JoinSet,
 };
+use tower::Service;
+use tower_http::request_id::RequestId;
 
 use super::{
     bound::Bound,
     certificates::{Certificates, TlsError},
-    listener::{Bounds, Door, LAST_CALL, MAX_STRANGER_ANSWERS, Service},
+    listener::{Bounds, Door, LAST_CALL, MAX_STRANGER_ANSWERS, MAX_STRANGER_BLOCKS},
     operate::Process,
     reload::Reloader,
     service_manager,
@@ -19,7 +29,7 @@ use crate::{
     admin::{Admin, Live, Operator},
     clock::{SharedClock, SystemClock, before},
     config::{Config, Fingerprint, ListenAddress, Source, further_routes},
-    http::{self, App, Lifecycle, Peer},
+    http::{self, AppState, ClientInfo, Lifecycle},
     telemetry::{
         LAST_LINES, Metrics, Traces, events,
         traces::{Exporter, TracesError},
@@ -49,10 +59,9 @@ const TIDIES_A_SAMPLE: u32 = 10;
 
 /// Everything, put together for one configuration; it serves nothing yet.
 pub struct Gateway {
-    app: Arc<App>,
+    app: Arc<AppState>,
     wesal: Arc<Wesal>,
-    public: Public,
-    admin: Behind,
+    admin: Admin,
     operator: Arc<dyn Operator>,
     live: Arc<Live>,
     certificates: Option<Arc<Certificates>>,
@@ -65,27 +74,29 @@ pub struct Gateway {
     clock: SharedClock,
 }
 
-/// Callers' requests.
+/// The admin listener's service.
 #[derive(Clone)]
-struct Public(Arc<App>);
+struct AdminService(Admin);
 
-impl Service for Public {
-    fn answer(&self, peer: &Peer, request: Request) -> impl Future<Output = Response> + Send {
-        http::answer(&self.0, peer, request)
+impl Service<Request> for AdminService {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
-}
 
-/// Operators' requests.
-#[derive(Clone)]
-struct Behind(Admin);
-
-impl Service for Behind {
-    async fn answer(&self, peer: &Peer, request: Request) -> Response {
-        let (from, id) = (peer.address(request.headers()), http::request_id(request.headers()));
-        if !http::names_its_host(&request) {
-            return self.0.refuse(http::NO_HOST, id);
-        }
-        self.0.answer(request, from, id).await
+    fn call(&mut self, request: Request) -> Self::Future {
+        let admin = self.0.clone();
+        Box::pin(async move {
+            let extensions = request.extensions();
+            let client = extensions.get::<Arc<ClientInfo>>().cloned().unwrap_or_default();
+            let id = extensions.get::<RequestId>().map(|id| id.header_value().clone());
+            let id = id.unwrap_or_else(|| HeaderValue::from_static("-"));
+            let from = client.address(request.headers());
+            Ok(admin.answer(request, from, id).await)
+        })
     }
 }
 
@@ -148,7 +159,7 @@ impl Gateway {
         let metrics = Arc::new(Metrics::of(&further));
         let wesal = Wesal::new(&config.upstream, clock.clone(), Arc::clone(&metrics))?;
         let (traces, exporter) = Traces::new(config, clock.clone(), Arc::clone(&metrics))?;
-        let app = App::new(config, further, Arc::clone(&wesal), clock.clone(), Arc::clone(&metrics), traces)?;
+        let app = AppState::new(config, further, Arc::clone(&wesal), clock.clone(), Arc::clone(&metrics), traces)?;
         let reloader = Reloader::new(config, &app, &wesal, Arc::clone(&metrics), clock.clone());
         let process = Process { app: Arc::clone(&app), reloader: reloader.clone(), metrics: Arc::clone(&metrics) };
         let operator: Arc<dyn Operator> = Arc::new(process);
@@ -158,8 +169,7 @@ impl Gateway {
         let token = config.admin.token.clone();
         let admin = Admin::new(token, Arc::clone(&operator), Arc::clone(&live), SystemClock::shared());
         Ok(Self {
-            public: Public(Arc::clone(&app)),
-            admin: Behind(admin),
+            admin,
             operator,
             live,
             certificates: tls.map(|files| Certificates::load(files, Arc::clone(&app))).transpose()?,
@@ -172,6 +182,7 @@ impl Gateway {
                 idle_timeout: config.server.idle_timeout,
                 proxies: config.server.trusted_proxies.as_slice().into(),
                 stranger_answers: Arc::new(Semaphore::new(MAX_STRANGER_ANSWERS)),
+                stranger_blocks: Arc::new(Semaphore::new(MAX_STRANGER_BLOCKS)),
                 metrics: Some(Arc::clone(&metrics)),
             },
             metrics,
@@ -216,11 +227,20 @@ impl Gateway {
         }
 
         let (bounds, clock) = (&self.bounds, real_time.clone());
-        let public = Door::open("public", bound.public, self.certificates, self.public, bounds.clone(), clock.clone());
+        let public = Door::open(
+            "public",
+            bound.public,
+            self.certificates,
+            http::service(&self.app),
+            bounds.clone(),
+            clock.clone(),
+        );
         // Operators are not counted among the callers.
         let most = operators_connections(bounds.max_connections);
         let behind = Bounds { metrics: None, max_connections: most, ..bounds.clone() };
-        let admin = bound.admin.map(|socket| Door::open("admin", socket, None, self.admin, behind, clock.clone()));
+        let admin = bound.admin.map(|socket| {
+            Door::open("admin", socket, None, http::admin_service(AdminService(self.admin)), behind, clock.clone())
+        });
 
         let doors: Vec<_> = std::iter::once(&public).chain(&admin).map(|door| (door.what(), door.pulse())).collect();
         let watched = house.watch(doors.clone());
@@ -267,7 +287,7 @@ pub(super) fn operators_connections(callers: usize) -> usize {
     callers.min(OPERATORS_CONNECTIONS)
 }
 
-async fn tidy(app: Arc<App>, clock: SharedClock) {
+async fn tidy(app: Arc<AppState>, clock: SharedClock) {
     loop {
         for tidied in 1..=TIDIES_A_SWEEP {
             clock.sleep(TIDY_EACH).await;
@@ -275,7 +295,7 @@ async fn tidy(app: Arc<App>, clock: SharedClock) {
             // Both look at all that there is, which may be much: not on a thread that answers.
             let looking = Arc::clone(&app);
             if tidied % TIDIES_A_SAMPLE == 0 {
-                let _ = tokio::task::spawn_blocking(move || looking.note_traffic()).await;
+                let _ = tokio::task::spawn_blocking(move || looking.sample_traffic()).await;
             }
         }
         let swept = Arc::clone(&app);

@@ -1,8 +1,7 @@
 //! The accept loop. Ours, because `axum::serve` sets no timer and so bounds no header.
 
-use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use axum::{extract::Request, response::Response};
 use ipnet::IpNet;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
@@ -16,7 +15,7 @@ use super::{
 };
 use crate::{
     clock::{SharedClock, before},
-    http::Peer,
+    http::{ClientInfo, HttpService},
     telemetry::{Metrics, events},
 };
 
@@ -31,6 +30,9 @@ pub(super) const LAST_CALL: Duration = Duration::from_millis(300);
 /// each connection does not count. One takes about 6 KiB.
 pub(super) const MAX_STRANGER_ANSWERS: usize = 4_096;
 
+/// Unfinished HTTP/2 header blocks of peers without a credential, on all connections together. One takes up to 32 KiB.
+pub(super) const MAX_STRANGER_BLOCKS: usize = 2_048;
+
 /// What a connection may take.
 #[derive(Clone)]
 pub(super) struct Bounds {
@@ -41,14 +43,10 @@ pub(super) struct Bounds {
     pub(super) proxies: Arc<[IpNet]>,
     /// A permit for each answer that counts for [`MAX_STRANGER_ANSWERS`].
     pub(super) stranger_answers: Arc<Semaphore>,
+    /// A permit for each header block that counts for [`MAX_STRANGER_BLOCKS`].
+    pub(super) stranger_blocks: Arc<Semaphore>,
     /// What counts the connections, if anything does.
     pub(super) metrics: Option<Arc<Metrics>>,
-}
-
-/// What answers the requests of a listener.
-pub(super) trait Service: Clone + Send + Sync + 'static {
-    /// The answer to a request from `peer`.
-    fn answer(&self, peer: &Peer, request: Request) -> impl Future<Output = Response> + Send;
 }
 
 /// One listening socket, served by a task.
@@ -85,7 +83,7 @@ impl Door {
         what: &'static str,
         socket: Socket,
         certificates: Option<Arc<Certificates>>,
-        service: impl Service,
+        service: impl HttpService,
         bounds: Bounds,
         clock: SharedClock,
     ) -> Self {
@@ -151,7 +149,7 @@ async fn drained(open: &mut JoinSet<()>) {
     while open.join_next().await.is_some() {}
 }
 
-async fn accept<S: Service>(
+async fn accept<S: HttpService>(
     socket: Socket,
     mut hall: Hall<S>,
     mut closed: oneshot::Receiver<()>,
@@ -205,11 +203,11 @@ async fn accept<S: Service>(
     hall.connections
 }
 
-impl<S: Service> Hall<S> {
+impl<S: HttpService> Hall<S> {
     fn welcome(&mut self, stream: Stream, peer: IpAddr, place: Option<OwnedSemaphorePermit>) {
         stream.set_options();
         let terms = connection::Terms {
-            peer: Peer::at(peer, Arc::clone(&self.bounds.proxies)),
+            peer: ClientInfo::new(peer, Arc::clone(&self.bounds.proxies)),
             bounds: self.bounds.clone(),
             clock: self.clock.clone(),
             closing: Closing(self.connections.closing.subscribe()),

@@ -11,14 +11,14 @@ use crate::{
     admin::{NotReloaded, Operator},
     callers::Caller,
     fetch::{Purge, Readiness},
-    http::{self, App},
+    http::{self, AppState},
     model::Route,
     telemetry::Metrics,
 };
 
 /// The one process, for its operators.
 pub(super) struct Process {
-    pub(super) app: Arc<App>,
+    pub(super) app: Arc<AppState>,
     pub(super) reloader: Reloader,
     pub(super) metrics: Arc<Metrics>,
 }
@@ -46,20 +46,20 @@ impl Operator for Process {
         status
     }
 
-    fn kept_route(&self, template: &str) -> Option<Route> {
-        self.app.kept_route(template)
+    fn cacheable_route(&self, template: &str) -> Option<Route> {
+        self.app.cacheable_route(template)
     }
 
     fn purge(&self, purge: &Purge) -> u64 {
         self.app.purge(purge)
     }
 
-    fn explain(&self, asked: &[u8], request_id: &str) -> Response {
-        http::explain(&self.app, asked, request_id)
+    fn explain(&self, asked: &[u8]) -> Response {
+        http::explain(&self.app, asked)
     }
 
     fn wrong_token(&self, from: IpAddr) -> Result<(), Duration> {
-        self.app.note_wrong_token(from)
+        self.app.record_admin_auth_failure(from)
     }
 
     fn note_internal_error(&self) {

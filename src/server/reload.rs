@@ -16,7 +16,7 @@ use super::{service_manager, settling::Settling};
 use crate::{
     clock::{SharedClock, before},
     config::{Config, Faults, Fingerprint, Loaded, Source},
-    http::App,
+    http::AppState,
     telemetry::{Metrics, change_log_filter, events},
     upstream::{StartError, Wesal},
 };
@@ -30,7 +30,7 @@ const LOOK_EACH: Duration = Duration::from_secs(2);
 pub struct Reloader(Arc<Shared>);
 
 struct Shared {
-    app: Arc<App>,
+    app: Arc<AppState>,
     wesal: Arc<Wesal>,
     metrics: Arc<Metrics>,
     clock: SharedClock,
@@ -96,7 +96,7 @@ pub enum Refused {
 impl Reloader {
     pub(super) fn new(
         config: &Config,
-        app: &Arc<App>,
+        app: &Arc<AppState>,
         wesal: &Arc<Wesal>,
         metrics: Arc<Metrics>,
         clock: SharedClock,
@@ -207,7 +207,7 @@ impl Reloader {
     /// Takes a configuration over or refuses it, and says so wherever somebody may look.
     fn settle(&self, loaded: Result<Loaded, Faults>) -> Result<Vec<String>, Refused> {
         let shared = &self.0;
-        let done = loaded.map_err(Refused::from).and_then(|loaded| self.take_over(loaded));
+        let done = loaded.map_err(Refused::from).and_then(|loaded| self.apply_config(loaded));
         let (warnings, needs_restart) = done.map_err(|refused| self.refuse(refused))?;
         shared.app.note_reload(false);
         shared.metrics.config_reload("good");
@@ -231,7 +231,7 @@ impl Reloader {
         refused
     }
 
-    fn take_over(&self, loaded: Loaded) -> Result<(Vec<String>, Vec<String>), Refused> {
+    fn apply_config(&self, loaded: Loaded) -> Result<(Vec<String>, Vec<String>), Refused> {
         let shared = &self.0;
         let Loaded { config, warnings } = loaded;
         let mut taken = lock(&shared.taken);
@@ -243,7 +243,7 @@ impl Reloader {
         }
         // First, as it alone can fail.
         shared.wesal.take_over(&config.upstream)?;
-        shared.app.take_over(&config);
+        shared.app.apply_config(&config);
         // What an operator has set meanwhile stands until the file says something new.
         if taken.telemetry.log_filter != config.telemetry.log_filter {
             // It was checked with the rest; and a process without a log has no filter.

@@ -8,7 +8,7 @@ use super::{
     operation::{self, Operation},
     text,
 };
-use crate::http::code::Code;
+use crate::http::error_code::ErrorCode;
 
 pub(super) fn page(document: &Value) -> String {
     let operations = operation::all(document);
@@ -19,7 +19,7 @@ pub(super) fn page(document: &Value) -> String {
     html.raw("<a href=\"../openapi.json\">OpenAPI document</a></p></header>\n<div class=\"page\">\n");
     html.raw("<nav aria-label=\"On this page\"><details id=\"contents\"><summary>On this page</summary>\n<ul>");
     html.raw("<li><a href=\"#form\">Their form</a></li>");
-    for code in Code::ALL {
+    for code in ErrorCode::ALL {
         html.raw("<li><a href=\"#").text(code.as_str()).raw("\">").code(code.as_str()).raw("</a> ");
         html.text(&statuses(code)).raw("</li>");
     }
@@ -33,15 +33,15 @@ pub(super) fn page(document: &Value) -> String {
     html.listing(&document.pointer(example).map(|example| format!("{example:#}")).unwrap_or_default());
     fields::write(document, problem, false, &mut html);
     html.raw("</section>\n<section aria-labelledby=\"codes\"><h2 id=\"codes\">Their codes</h2>\n");
-    for code in Code::ALL {
+    for code in ErrorCode::ALL {
         write(code, &operations, &mut html);
     }
     html.raw("</section>\n").raw(html::END);
     html.finish()
 }
 
-fn write(code: Code, operations: &[Operation<'_>], html: &mut Html) {
-    let meaning = code.meaning();
+fn write(code: ErrorCode, operations: &[Operation<'_>], html: &mut Html) {
+    let meaning = code.info();
     html.raw("<article class=\"error card\" id=\"").text(meaning.code).raw("\">\n<h3>").code(meaning.code);
     html.raw("\u{a0}<a class=\"anchor\" href=\"#")
         .text(meaning.code)
@@ -53,7 +53,7 @@ fn write(code: Code, operations: &[Operation<'_>], html: &mut Html) {
     if let Some(wesal) = code.wesal_code() {
         html.raw("<div><dt>Wesal\u{2019}s code</dt><dd>").code(wesal).raw("</dd></div>");
     }
-    if code.says_when() {
+    if code.has_retry_after() {
         html.raw("<div><dt>Bears</dt><dd><code>Retry-After</code>, in seconds</dd></div>");
     }
     html.raw("<div><dt>Answered by</dt><dd>");
@@ -71,6 +71,6 @@ fn write(code: Code, operations: &[Operation<'_>], html: &mut Html) {
     html.raw("</dd></div></dl>\n</article>\n");
 }
 
-fn statuses(code: Code) -> String {
+fn statuses(code: ErrorCode) -> String {
     code.statuses().iter().map(u16::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -10,7 +10,7 @@ mod operation;
 use axum::body::Bytes;
 use serde_json::Value;
 
-use super::text::Text;
+use super::static_asset::StaticAsset;
 
 /// One of the files that make up the pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,10 +51,10 @@ impl Page {
 
 /// The pages as they are served.
 pub(super) struct Docs {
-    reference: Text,
-    errors: Text,
-    style: Text,
-    script: Text,
+    reference: StaticAsset,
+    errors: StaticAsset,
+    style: StaticAsset,
+    script: StaticAsset,
 }
 
 const STYLE: &str = concat!(include_str!("../../look.css"), include_str!("docs.css"));
@@ -64,14 +64,14 @@ impl Docs {
     /// The pages for this OpenAPI document.
     pub(super) fn new(document: &Value) -> Self {
         Self {
-            reference: Text::new("text/html; charset=utf-8", api::page(document)),
-            errors: Text::new("text/html; charset=utf-8", errors::page(document)),
-            style: Text::new("text/css; charset=utf-8", Bytes::from_static(STYLE.as_bytes())),
-            script: Text::new("text/javascript; charset=utf-8", Bytes::from_static(SCRIPT.as_bytes())),
+            reference: StaticAsset::new("text/html; charset=utf-8", api::page(document)),
+            errors: StaticAsset::new("text/html; charset=utf-8", errors::page(document)),
+            style: StaticAsset::new("text/css; charset=utf-8", Bytes::from_static(STYLE.as_bytes())),
+            script: StaticAsset::new("text/javascript; charset=utf-8", Bytes::from_static(SCRIPT.as_bytes())),
         }
     }
 
-    pub(super) fn text(&self, page: Page) -> &Text {
+    pub(super) fn text(&self, page: Page) -> &StaticAsset {
         match page {
             Page::Reference => &self.reference,
             Page::Errors => &self.errors,

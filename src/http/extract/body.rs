@@ -11,8 +11,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use crate::{
     clock::{Clock, before},
     http::{
-        code::Code,
-        problem::{Fault, Problem},
+        error_code::ErrorCode,
+        problem::{FieldError, Problem},
     },
     model::{Json, JsonError},
 };
@@ -27,7 +27,10 @@ pub(in crate::http) async fn read_body(
 ) -> Result<Bytes, Problem> {
     check_media_type(headers)?;
     let too_large = || {
-        Problem::new(Code::PayloadTooLarge, format!("The body may have {max_body} bytes at most. Send a smaller one."))
+        Problem::new(
+            ErrorCode::PayloadTooLarge,
+            format!("The body may have {max_body} bytes at most. Send a smaller one."),
+        )
     };
     let told = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     let deadline = clock.now().after(timeout);
@@ -45,10 +48,12 @@ pub(in crate::http) async fn read_body(
             discard_what_is_here(body);
             Err(too_large())
         }
-        Some(Err(_)) => Err(Problem::new(Code::InvalidRequest, "The body ended too early. Send the request again.")),
+        Some(Err(_)) => {
+            Err(Problem::new(ErrorCode::InvalidRequest, "The body ended too early. Send the request again."))
+        }
         None => {
             let detail = format!("The body did not arrive within {} seconds. Send it at once.", timeout.as_secs());
-            Err(Problem::new(Code::RequestTimeout, detail))
+            Err(Problem::new(ErrorCode::RequestTimeout, detail))
         }
     }
 }
@@ -97,7 +102,7 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
         .map(|value| value.split(';').next().unwrap_or_default().trim());
     if !essence.is_some_and(|essence| essence.eq_ignore_ascii_case("application/json")) {
         let detail = "The body must be JSON: send it with Content-Type: application/json.";
-        return Err(Problem::new(Code::UnsupportedMediaType, detail));
+        return Err(Problem::new(ErrorCode::UnsupportedMediaType, detail));
     }
     let plain = headers
         .get_all(header::CONTENT_ENCODING)
@@ -105,7 +110,7 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
         .all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
     if !plain {
         let detail = "The body must be sent as it is, without Content-Encoding.";
-        return Err(Problem::new(Code::UnsupportedMediaType, detail));
+        return Err(Problem::new(ErrorCode::UnsupportedMediaType, detail));
     }
     Ok(())
 }
@@ -113,9 +118,9 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
 fn not_json(error: JsonError) -> Problem {
     let told = error.to_string();
     let fault = match error {
-        JsonError::DuplicateKey { pointer } => Fault::at(pointer, "this member stands twice"),
-        JsonError::Unkept { pointer, why } => Fault::at(pointer, why),
-        JsonError::Malformed(_) | JsonError::TooDeep => Fault::at("", told.clone()),
+        JsonError::DuplicateKey { pointer } => FieldError::at(pointer, "this member stands twice"),
+        JsonError::Unkept { pointer, why } => FieldError::at(pointer, why),
+        JsonError::Malformed(_) | JsonError::TooDeep => FieldError::at("", told.clone()),
     };
-    Problem::new(Code::InvalidRequest, format!("The body cannot be read: {told}.")).with_faults(vec![fault])
+    Problem::new(ErrorCode::InvalidRequest, format!("The body cannot be read: {told}.")).with_errors(vec![fault])
 }

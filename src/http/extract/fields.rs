@@ -2,8 +2,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::{
     http::{
-        code::Code,
-        problem::{Fault, Problem},
+        error_code::ErrorCode,
+        problem::{FieldError, Problem},
     },
     model::{Json, pointer_token},
 };
@@ -37,7 +37,7 @@ pub(in crate::http) const UNKNOWN_FIELD: &str = "the vendor's reference does not
 /// A body's top-level members, taken out one by one. All that is wrong is noted, and told at once.
 pub(in crate::http) struct Fields {
     members: BTreeMap<String, Json>,
-    faults: Vec<Fault>,
+    faults: Vec<FieldError>,
     something_is_missing: bool,
 }
 
@@ -51,9 +51,9 @@ impl Fields {
             Json::Object(members) => Ok(Self { members, faults: Vec::new(), something_is_missing: false }),
             other => {
                 let kind = other.type_name();
-                let fault = Fault::at("", format!("this must be an object, not {kind}"));
-                Err(Problem::new(Code::InvalidRequest, format!("The body must be an object, not {kind}."))
-                    .with_faults(vec![fault]))
+                let fault = FieldError::at("", format!("this must be an object, not {kind}"));
+                Err(Problem::new(ErrorCode::InvalidRequest, format!("The body must be an object, not {kind}."))
+                    .with_errors(vec![fault]))
             }
         }
     }
@@ -62,7 +62,7 @@ impl Fields {
     pub(in crate::http) fn forwarded(&mut self, allowed: &[String]) -> BTreeMap<String, Json> {
         let (forwarded, unknown): (BTreeMap<_, _>, BTreeMap<_, _>) =
             std::mem::take(&mut self.members).into_iter().partition(|(name, _)| allowed.contains(name));
-        let told = |name: &String| Fault::at(format!("/{}", pointer_token(name)), UNKNOWN_FIELD);
+        let told = |name: &String| FieldError::at(format!("/{}", pointer_token(name)), UNKNOWN_FIELD);
         self.faults.extend(unknown.keys().map(told));
         forwarded
     }
@@ -79,12 +79,12 @@ impl Fields {
 
     /// All that is wrong, as one problem.
     pub(in crate::http) fn refusal(self) -> Problem {
-        let code = if self.something_is_missing { Code::MissingParameter } else { Code::InvalidRequest };
+        let code = if self.something_is_missing { ErrorCode::MissingParameter } else { ErrorCode::InvalidRequest };
         let detail = match self.faults.len() {
             1 => Cow::from("One field is missing or wrong; `errors` says which and why."),
             n => Cow::from(format!("{n} fields are missing or wrong; `errors` says which and why.")),
         };
-        Problem::new(code, detail).with_faults(self.faults)
+        Problem::new(code, detail).with_errors(self.faults)
     }
 }
 
@@ -92,7 +92,7 @@ impl Form for Fields {
     fn required<R: Reader>(&mut self, name: &'static str, reader: R, about: &'static str) -> Option<R::Value> {
         if !self.members.contains_key(name) {
             self.something_is_missing = true;
-            self.faults.push(Fault::at(format!("/{name}"), "this field is mandatory"));
+            self.faults.push(FieldError::at(format!("/{name}"), "this field is mandatory"));
         }
         self.optional(name, reader, about)
     }
@@ -101,7 +101,8 @@ impl Form for Fields {
         match reader.read(self.members.remove(name)?) {
             Ok(value) => Some(value),
             Err(wrong) => {
-                self.faults.extend(wrong.into_iter().map(|(below, why)| Fault::at(format!("/{name}{below}"), why)));
+                self.faults
+                    .extend(wrong.into_iter().map(|(below, why)| FieldError::at(format!("/{name}{below}"), why)));
                 None
             }
         }

@@ -4,10 +4,10 @@
 mod body;
 mod described;
 mod fields;
-mod parameters;
+mod query;
 pub(super) mod readers;
 
 pub(super) use body::{parse_json, read_body};
 pub(super) use described::Described;
 pub(super) use fields::{Fields, Form, Reader, UNKNOWN_FIELD};
-pub(super) use parameters::{UNKNOWN_PARAMETER, query_parameters};
+pub(super) use query::{UNKNOWN_PARAMETER, query_parameters};

@@ -6,12 +6,12 @@ use serde_json::{Map, Value, json};
 use super::vendor::{Answer, Organization, Questions, QueueActivity, QueuePerformance, QueueSummary, Rows, Surveys};
 use crate::{
     http::{
-        app::Settings,
         extract::Described,
-        routes::{
+        handlers::{
             auth::{self, AccountForm, LoggedIn, Succeeded},
             queues, surveys,
         },
+        state::Settings,
     },
     model::{Further, Route},
 };

@@ -8,21 +8,21 @@ use serde_json::{Map, Value, json};
 use super::headers;
 use crate::{
     http::{
-        code::Code,
+        error_code::ErrorCode,
         extract::{UNKNOWN_FIELD, UNKNOWN_PARAMETER},
-        router::Endpoint,
+        route_table::Endpoint,
     },
     model::{Further, Route},
 };
 
-impl JsonSchema for Code {
+impl JsonSchema for ErrorCode {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "ErrorCode".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let line = |code: &Self| {
-            let meaning = code.meaning();
+            let meaning = code.info();
             let statuses: Vec<_> = code.statuses().iter().map(ToString::to_string).collect();
             format!("- `{}` ({}): {} {}", meaning.code, statuses.join(", "), meaning.when, meaning.remedy)
         };
@@ -33,67 +33,69 @@ impl JsonSchema for Code {
 }
 
 /// What each operation can answer, whoever asks.
-const ALWAYS: [Code; 2] = [Code::ShuttingDown, Code::Internal];
+const ALWAYS: [ErrorCode; 2] = [ErrorCode::ShuttingDown, ErrorCode::Internal];
 /// What can be wrong with a credential.
-const CREDENTIAL: [Code; 6] = [
-    Code::InvalidRequest,
-    Code::MissingCredential,
-    Code::InvalidKey,
-    Code::InvalidSession,
-    Code::TooManyAuthFailures,
-    Code::RateLimited,
+const CREDENTIAL: [ErrorCode; 6] = [
+    ErrorCode::InvalidRequest,
+    ErrorCode::MissingCredential,
+    ErrorCode::InvalidKey,
+    ErrorCode::InvalidSession,
+    ErrorCode::TooManyAuthFailures,
+    ErrorCode::RateLimited,
 ];
 /// What can be wrong with a body.
-const BODY: [Code; 5] = [
-    Code::MissingParameter,
-    Code::InvalidRequest,
-    Code::RequestTimeout,
-    Code::PayloadTooLarge,
-    Code::UnsupportedMediaType,
+const BODY: [ErrorCode; 5] = [
+    ErrorCode::MissingParameter,
+    ErrorCode::InvalidRequest,
+    ErrorCode::RequestTimeout,
+    ErrorCode::PayloadTooLarge,
+    ErrorCode::UnsupportedMediaType,
 ];
 /// And with one of which nothing is known.
-const BODY_OF_ANY: [Code; 4] =
-    [Code::InvalidRequest, Code::RequestTimeout, Code::PayloadTooLarge, Code::UnsupportedMediaType];
+const BODY_OF_ANY: [ErrorCode; 4] =
+    [ErrorCode::InvalidRequest, ErrorCode::RequestTimeout, ErrorCode::PayloadTooLarge, ErrorCode::UnsupportedMediaType];
 /// What can go wrong where the vendor is asked.
-const VENDOR: [Code; 8] = [
-    Code::UpstreamRejected,
-    Code::UpstreamUnreachable,
-    Code::UpstreamInvalidResponse,
-    Code::UpstreamError,
-    Code::UpstreamTimeout,
-    Code::UpstreamRateLimited,
-    Code::UpstreamBudgetExhausted,
-    Code::UpstreamUnavailable,
+const VENDOR: [ErrorCode; 8] = [
+    ErrorCode::UpstreamRejected,
+    ErrorCode::UpstreamUnreachable,
+    ErrorCode::UpstreamInvalidResponse,
+    ErrorCode::UpstreamError,
+    ErrorCode::UpstreamTimeout,
+    ErrorCode::UpstreamRateLimited,
+    ErrorCode::UpstreamBudgetExhausted,
+    ErrorCode::UpstreamUnavailable,
 ];
 /// And where it is asked with the service login's token, or something kept may stand in for it.
-const KEPT: [Code; 2] = [Code::OnlyIfCached, Code::UpstreamLoginFailed];
+const KEPT: [ErrorCode; 2] = [ErrorCode::OnlyIfCached, ErrorCode::UpstreamLoginFailed];
 
 /// Every code that an endpoint's answers can bear. `not_found` and `method_not_allowed` are the answers of what is no
 /// operation, but that a further route's path can mean another route's.
-pub(super) fn codes(endpoint: Endpoint) -> Vec<Code> {
-    let groups: &[&[Code]] = match endpoint {
+pub(super) fn codes(endpoint: Endpoint) -> Vec<ErrorCode> {
+    let groups: &[&[ErrorCode]] = match endpoint {
         Endpoint::Liveness | Endpoint::Readiness | Endpoint::OpenApi | Endpoint::Docs(_) => &[&ALWAYS],
         Endpoint::Mirrored(route) => match route {
-            Route::Login => {
-                &[&ALWAYS, &BODY, &[Code::InvalidKey, Code::TooManyAuthFailures, Code::RateLimited, Code::Overloaded]]
-            }
-            Route::Logout => &[&ALWAYS, &CREDENTIAL, &[Code::Overloaded]],
+            Route::Login => &[
+                &ALWAYS,
+                &BODY,
+                &[ErrorCode::InvalidKey, ErrorCode::TooManyAuthFailures, ErrorCode::RateLimited, ErrorCode::Overloaded],
+            ],
+            Route::Logout => &[&ALWAYS, &CREDENTIAL, &[ErrorCode::Overloaded]],
             Route::Reset | Route::Verify => &[&ALWAYS, &CREDENTIAL, &ADMITTED, &BODY, &VENDOR],
             Route::Further(Further { is_gotten: false, .. }) => {
-                &[&ALWAYS, &CREDENTIAL, &ADMITTED, &BODY_OF_ANY, &VENDOR, &KEPT, &[Code::NotFound]]
+                &[&ALWAYS, &CREDENTIAL, &ADMITTED, &BODY_OF_ANY, &VENDOR, &KEPT, &[ErrorCode::NotFound]]
             }
-            Route::Further(_) => &[&ALWAYS, &CREDENTIAL, &ADMITTED, &VENDOR, &KEPT, &[Code::NotFound]],
+            Route::Further(_) => &[&ALWAYS, &CREDENTIAL, &ADMITTED, &VENDOR, &KEPT, &[ErrorCode::NotFound]],
             Route::Organization | Route::Questions => &[&ALWAYS, &CREDENTIAL, &ADMITTED, &VENDOR, &KEPT],
             Route::Surveys | Route::QueueSummary | Route::QueueActivity | Route::QueuePerformance => {
                 &[&ALWAYS, &CREDENTIAL, &ADMITTED, &BODY, &VENDOR, &KEPT]
             }
         },
     };
-    Code::ALL.into_iter().filter(|code| groups.iter().any(|group| group.contains(code))).collect()
+    ErrorCode::ALL.into_iter().filter(|code| groups.iter().any(|group| group.contains(code))).collect()
 }
 
 /// What keeps a known caller out.
-const ADMITTED: [Code; 2] = [Code::Forbidden, Code::Overloaded];
+const ADMITTED: [ErrorCode; 2] = [ErrorCode::Forbidden, ErrorCode::Overloaded];
 
 /// The responses that several operations share, each under a name.
 #[derive(Default)]
@@ -102,13 +104,13 @@ pub(super) struct Shared(BTreeMap<String, Value>);
 impl Shared {
     /// References to an endpoint's error responses, by their status.
     pub(super) fn errors(&mut self, endpoint: Endpoint) -> Map<String, Value> {
-        let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
+        let mut by_status: BTreeMap<u16, Vec<ErrorCode>> = BTreeMap::new();
         for code in codes(endpoint) {
             code.statuses().into_iter().for_each(|status| by_status.entry(status).or_default().push(code));
         }
         let limited = matches!(endpoint, Endpoint::Mirrored(_));
         let mandatory = mandatory(endpoint);
-        let reference = |(status, codes): (u16, Vec<Code>)| {
+        let reference = |(status, codes): (u16, Vec<ErrorCode>)| {
             let name = self.name(response(status, &codes, limited, mandatory), status, &codes);
             (status.to_string(), json!({"$ref": format!("#/components/responses/{name}")}))
         };
@@ -119,8 +121,8 @@ impl Shared {
     }
 
     /// The name of a response, with this status and one of these codes.
-    fn name(&mut self, new: Value, status: u16, codes: &[Code]) -> String {
-        let word = |code: &Code| code.as_str().split('_').map(capitalized).collect::<String>();
+    fn name(&mut self, new: Value, status: u16, codes: &[ErrorCode]) -> String {
+        let word = |code: &ErrorCode| code.as_str().split('_').map(capitalized).collect::<String>();
         let base = match codes {
             [code] if code.statuses().len() == 1 => word(code),
             _ => format!("Error{status}"),
@@ -160,11 +162,9 @@ fn mandatory(endpoint: Endpoint) -> Option<&'static str> {
 }
 
 /// A problem document with one of these codes.
-fn response(status: u16, codes: &[Code], limited: bool, mandatory: Option<&str>) -> Value {
-    let told: Vec<_> = codes
-        .iter()
-        .map(|code| format!("`{}`: {} {}", code.as_str(), code.meaning().when, code.meaning().remedy))
-        .collect();
+fn response(status: u16, codes: &[ErrorCode], limited: bool, mandatory: Option<&str>) -> Value {
+    let told: Vec<_> =
+        codes.iter().map(|code| format!("`{}`: {} {}", code.as_str(), code.info().when, code.info().remedy)).collect();
     let words: Vec<_> = codes.iter().map(|code| code.as_str()).collect();
     let narrowed = json!({
         "type": "object",
@@ -186,14 +186,14 @@ fn response(status: u16, codes: &[Code], limited: bool, mandatory: Option<&str>)
 }
 
 /// What a body must have, if there is one, is `mandatory`.
-fn example(status: u16, code: Code, mandatory: Option<&str>) -> Value {
-    let meaning = code.meaning();
+fn example(status: u16, code: ErrorCode, mandatory: Option<&str>) -> Value {
+    let meaning = code.info();
     let errors = match (code, mandatory) {
-        (Code::MissingParameter, Some(field)) => {
+        (ErrorCode::MissingParameter, Some(field)) => {
             json!([{"pointer": format!("/{field}"), "detail": "this field is mandatory"}])
         }
-        (Code::InvalidRequest, Some(_)) => json!([{"pointer": "/x", "detail": UNKNOWN_FIELD}]),
-        (Code::InvalidRequest, None) => json!([{"parameter": "x", "detail": UNKNOWN_PARAMETER}]),
+        (ErrorCode::InvalidRequest, Some(_)) => json!([{"pointer": "/x", "detail": UNKNOWN_FIELD}]),
+        (ErrorCode::InvalidRequest, None) => json!([{"parameter": "x", "detail": UNKNOWN_PARAMETER}]),
         _ => json!([]),
     };
     json!({
@@ -212,8 +212,8 @@ fn example(status: u16, code: Code, mandatory: Option<&str>) -> Value {
 /// The answer of an unknown path, and the one to a method that a path does not take.
 pub(super) fn elsewhere() -> Value {
     json!({
-        "404": response(404, &[Code::NotFound], false, None),
-        "405": response(405, &[Code::MethodNotAllowed], false, None),
+        "404": response(404, &[ErrorCode::NotFound], false, None),
+        "405": response(405, &[ErrorCode::MethodNotAllowed], false, None),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::http::code::Code;
+use crate::http::error_code::ErrorCode;
 
 /// Those that every answer to a known caller bears.
 const LIMITS: [&str; 2] = ["RateLimit-Policy", "RateLimit"];
@@ -69,13 +69,13 @@ pub(super) fn of_success(kept: bool, conditional: bool) -> Map<String, Value> {
 }
 
 /// The headers of an error. Who is not known has no limit to be told of.
-pub(super) fn of_error(status: u16, codes: &[Code], limited: bool) -> Map<String, Value> {
+pub(super) fn of_error(status: u16, codes: &[ErrorCode], limited: bool) -> Map<String, Value> {
     let mut names = vec!["Cache-Control"];
     // Who has no right to what it asks for is known.
     if status == 403 {
         names.extend(LIMITS);
     }
-    if codes.iter().all(|code| code.says_when()) {
+    if codes.iter().all(|code| code.has_retry_after()) {
         names.push("Retry-After");
     }
     if status == 401 {

@@ -15,7 +15,7 @@ use axum::http::Method;
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::{app::Settings, problem::Document, router::Endpoint};
+use super::{problem::Document, route_table::Endpoint, state::Settings};
 use crate::{
     config::{CacheConfig, RouteConfig},
     fetch::Readiness,
@@ -108,7 +108,7 @@ impl Describing<'_> {
         let table = &self.settings.table;
         for endpoint in table.all() {
             for path in table.paths(endpoint) {
-                let alias = path.ends_with(crate::http::router::LOGOUT_TOO);
+                let alias = path.ends_with(crate::http::route_table::LOGOUT_ALIAS);
                 let item = paths.entry(path).or_default();
                 for method in [Method::GET, Method::HEAD, Method::POST] {
                     if endpoint.takes(&method) {
@@ -206,11 +206,11 @@ impl Describing<'_> {
                 }
                 let own = match route {
                     Route::Questions => {
-                        parameters.push(super::routes::questions::parameter_described());
+                        parameters.push(super::handlers::questions::parameter_described());
                         &[][..]
                     }
                     Route::Further(further) => {
-                        parameters.extend(super::routes::further::parameters_described(further));
+                        parameters.extend(super::handlers::custom::parameters_described(further));
                         &further.query
                     }
                     _ => &[],

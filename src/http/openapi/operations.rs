@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    http::{docs::Page, router::Endpoint},
+    http::{docs::Page, route_table::Endpoint},
     model::{Further, Route},
 };
 

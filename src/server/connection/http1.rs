@@ -24,9 +24,10 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::Notify,
 };
+use tower::ServiceExt;
 
 use super::{
-    Bounds, Closing, FAREWELL, FIRST_WORDS, MAX_HEADERS_BYTES, MAX_STRANGER_HEADERS_BYTES, NEXT_WORDS, Service, Terms,
+    Bounds, Closing, FAREWELL, FIRST_WORDS, MAX_HEADERS_BYTES, MAX_STRANGER_HEADERS_BYTES, NEXT_WORDS, Terms,
     last_words::hear_out,
     reading::Reading,
     watched::{Watched, Watcher},
@@ -34,7 +35,7 @@ use super::{
 };
 use crate::{
     clock::{Moment, SharedClock, before},
-    http::Peer,
+    http::{ClientInfo, HttpService},
     telemetry::events,
 };
 
@@ -66,7 +67,7 @@ const HEAD_TOO_LARGE: &[u8] =
 struct HeadTooLarge;
 
 struct Watch {
-    peer: Arc<Peer>,
+    peer: Arc<ClientInfo>,
     refused_head: AtomicBool,
     stage: Mutex<Stage>,
     changed: Notify,
@@ -75,7 +76,7 @@ struct Watch {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: impl Service, terms: Terms) {
+pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: impl HttpService, terms: Terms) {
     let Terms { peer, bounds, clock, mut closing, work } = terms;
     let peer = Arc::new(peer);
     let watch = Arc::new(Watch::new(Arc::clone(&peer), clock.clone(), work));
@@ -85,11 +86,14 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: 
         let shared = Arc::clone(&shared);
         // Here and not in the future: hyper reads once more before it polls that, and the head has come to its end.
         shared.2.enter(Stage::Working);
+        let service = shared.0.clone();
         async move {
-            let (service, peer, watch, closing) = shared.as_ref();
+            let (_, peer, watch, closing) = shared.as_ref();
             // hyper hides a Content-Length that stood beside it; after such a request the connection must end (RFC 9112, 6.1).
             let in_chunks = request.headers().contains_key(header::TRANSFER_ENCODING);
-            let mut response = service.answer(peer, request.map(Body::new)).await;
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(Arc::clone(peer));
+            let Ok(mut response) = service.oneshot(request).await;
             if in_chunks || closing.has_begun() {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
@@ -145,7 +149,7 @@ fn count_malformed(reason: &(dyn std::error::Error + 'static), bounds: &Bounds) 
 }
 
 impl Watch {
-    fn new(peer: Arc<Peer>, clock: SharedClock, work: Work) -> Self {
+    fn new(peer: Arc<ClientInfo>, clock: SharedClock, work: Work) -> Self {
         Self {
             peer,
             refused_head: AtomicBool::new(false),
@@ -241,7 +245,7 @@ impl Watch {
 impl Watcher for Watch {
     fn read_allowance(&self) -> io::Result<usize> {
         match self.stage() {
-            Stage::Head { bytes, .. } if !self.peer.is_known() => {
+            Stage::Head { bytes, .. } if !self.peer.is_authenticated() => {
                 let left = MAX_STRANGER_HEADERS_BYTES.saturating_sub(bytes);
                 if left == 0 {
                     self.refused_head.store(true, Ordering::Relaxed);
@@ -286,7 +290,7 @@ mod tests {
     #[test]
     fn an_answer_that_goes_on_is_no_silence_and_one_that_is_not_read_is() {
         let clock = ManualClock::at(jiff::Timestamp::UNIX_EPOCH);
-        let peer = Peer::at(std::net::Ipv4Addr::LOCALHOST.into(), Vec::new().into());
+        let peer = ClientInfo::new(std::net::Ipv4Addr::LOCALHOST.into(), Vec::new().into());
         let watch = Watch::new(Arc::new(peer), Arc::new(clock.clone()), Work::default());
         watch.enter(Stage::Answering(Reading::begun(clock.now())));
         let idle_for = || match watch.stage() {

@@ -15,9 +15,12 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tower::ServiceExt;
+
+use crate::http::HttpService;
 
 use super::{
-    FAREWELL, MAX_HEADERS_BYTES, MAX_STRANGER_HEADERS_BYTES, Service, Terms,
+    FAREWELL, MAX_HEADERS_BYTES, MAX_STRANGER_HEADERS_BYTES, Terms,
     last_words::hear_out,
     streams::{End, Watch},
     tasks::Tasks,
@@ -39,10 +42,10 @@ const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
 const PING_EACH: Duration = Duration::from_secs(20);
 
 /// Serves one connection to its end.
-pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: impl Service, terms: Terms) {
+pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: impl HttpService, terms: Terms) {
     let Terms { peer, bounds, clock, mut closing, work } = terms;
     let peer = Arc::new(peer);
-    let watch = Arc::new(Watch::new(Arc::clone(&peer), clock.clone(), work));
+    let watch = Arc::new(Watch::new(Arc::clone(&peer), clock.clone(), work, Arc::clone(&bounds.stranger_blocks)));
     let tasks = Tasks::default();
     let mut stream = Watched { stream, watch: Arc::clone(&watch) };
     let shared = Arc::new((service, peer, Arc::clone(&watch), Arc::clone(&bounds.stranger_answers)));
@@ -52,13 +55,16 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: 
         async move {
             let (service, peer, watch, stranger_answers) = shared.as_ref();
             let is_head = *request.method() == Method::HEAD;
-            let mut response = if peer.is_known() || head_bytes(&request) <= MAX_STRANGER_HEADERS_BYTES {
-                service.answer(peer, request.map(Body::new)).await
+            let mut response = if peer.is_authenticated() || head_bytes(&request) <= MAX_STRANGER_HEADERS_BYTES {
+                let mut request = request.map(Body::new);
+                request.extensions_mut().insert(Arc::clone(peer));
+                let Ok(response) = service.clone().oneshot(request).await;
+                response
             } else {
                 empty(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
             };
             // Judged after the answer was made: by then, a good credential of this request is accepted.
-            let permit = if peer.is_known() || !watch.has_unread_answers() {
+            let permit = if peer.is_authenticated() || !watch.has_unread_answers() {
                 None
             } else {
                 let permit = Arc::clone(stranger_answers).try_acquire_owned().ok();

@@ -22,12 +22,12 @@ pub(super) use work::{AllWork, Work};
 
 use super::{
     certificates::{Certificates, HTTP_2},
-    listener::{Bounds, Service},
+    listener::Bounds,
     socket::Stream,
 };
 use crate::{
     clock::{SharedClock, before},
-    http::Peer,
+    http::{ClientInfo, HttpService},
     telemetry::events,
 };
 
@@ -50,7 +50,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What a connection is served by and with.
 pub(super) struct Terms {
-    pub(super) peer: Peer,
+    pub(super) peer: ClientInfo,
     pub(super) bounds: Bounds,
     pub(super) clock: SharedClock,
     pub(super) closing: Closing,
@@ -77,7 +77,7 @@ impl Closing {
 pub(super) fn serve(
     stream: Stream,
     certificates: Option<&Certificates>,
-    service: impl Service,
+    service: impl HttpService,
     terms: Terms,
 ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     match certificates {

@@ -9,7 +9,7 @@ use std::{
 
 use axum::body::Body;
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
     task::{Id, try_id},
 };
 
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     clock::{Moment, SharedClock, before},
-    http::Peer,
+    http::ClientInfo,
 };
 
 /// Requests that a client may give up, or whose answers it may leave unread, before it is taken for one that only wants to
@@ -33,15 +33,18 @@ const MAX_STRANGER_BLOCK_BYTES: usize = 32 * 1024;
 
 /// What is known of a connection's requests.
 pub(super) struct Watch {
-    peer: Arc<Peer>,
+    peer: Arc<ClientInfo>,
     state: Mutex<State>,
     changed: Notify,
     work: Work,
     clock: SharedClock,
+    blocks: Arc<Semaphore>,
 }
 
 struct State {
     incoming: Frames,
+    /// Held while a peer without a credential has not finished a header block.
+    block_permit: Option<OwnedSemaphorePermit>,
     /// Since when the client owes the rest of what it has begun.
     owing: Option<Moment>,
     working: usize,
@@ -70,10 +73,20 @@ pub(super) enum End {
 
 impl Watcher for Watch {
     fn read_allowance(&self) -> io::Result<usize> {
-        if self.state().incoming.open_block_bytes() > MAX_STRANGER_BLOCK_BYTES && !self.peer.is_known() {
+        let mut state = self.state();
+        let open = state.incoming.open_block_bytes();
+        if open == 0 || self.peer.is_authenticated() {
+            state.block_permit = None;
+            return Ok(usize::MAX);
+        }
+        if open > MAX_STRANGER_BLOCK_BYTES {
             return Err(io::Error::other(
                 "a header block is too long and no credential was accepted on the connection",
             ));
+        }
+        if state.block_permit.is_none() {
+            let permit = Arc::clone(&self.blocks).try_acquire_owned();
+            state.block_permit = Some(permit.map_err(|_| io::Error::other("too many header blocks are unfinished"))?);
         }
         Ok(usize::MAX)
     }
@@ -106,10 +119,11 @@ impl Watcher for Watch {
 }
 
 impl Watch {
-    pub(super) fn new(peer: Arc<Peer>, clock: SharedClock, work: Work) -> Self {
+    pub(super) fn new(peer: Arc<ClientInfo>, clock: SharedClock, work: Work, blocks: Arc<Semaphore>) -> Self {
         let now = clock.now();
         let state = State {
             incoming: Frames::new(),
+            block_permit: None,
             owing: Some(now),
             working: 0,
             answering: BTreeMap::new(),
@@ -120,7 +134,7 @@ impl Watch {
             finished: 0,
             given_up: 0,
         };
-        Self { peer, state: Mutex::new(state), changed: Notify::new(), work, clock }
+        Self { peer, state: Mutex::new(state), changed: Notify::new(), work, clock, blocks }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

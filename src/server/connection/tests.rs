@@ -1,6 +1,6 @@
 //! Connections over pipes in memory, with the time in the test's hand.
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::{future::ready, net::Ipv4Addr, sync::Arc};
 
 use axum::{body::Body, extract::Request, response::Response};
 use tokio::{
@@ -23,14 +23,9 @@ const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: g\r\n\r\n";
 /// More than a connection takes at once, over either protocol.
 const GOOD_PIECE: usize = 256 * 1024;
 
-/// Answers with so many bytes.
-#[derive(Clone)]
-struct Long(usize);
-
-impl Service for Long {
-    async fn answer(&self, _: &Peer, _: Request) -> Response {
-        Response::new(Body::from(vec![b'x'; self.0]))
-    }
+/// Returns a service whose response has this many bytes.
+fn long_response(bytes: usize) -> impl HttpService {
+    tower::service_fn(move |_: Request| ready(Ok(Response::new(Body::from(vec![b'x'; bytes])))))
 }
 
 struct Listener {
@@ -38,25 +33,28 @@ struct Listener {
     closing: watch::Sender<bool>,
     work: AllWork,
     stranger_answers: Arc<Semaphore>,
+    stranger_blocks: Arc<Semaphore>,
 }
 
 impl Listener {
     fn new() -> Self {
         let clock = ManualClock::at(jiff::Timestamp::UNIX_EPOCH);
         let stranger_answers = Arc::new(Semaphore::new(2));
-        Self { clock, closing: watch::Sender::new(false), work: AllWork::default(), stranger_answers }
+        let (closing, work) = (watch::Sender::new(false), AllWork::default());
+        Self { clock, closing, work, stranger_answers, stranger_blocks: Arc::new(Semaphore::new(1)) }
     }
 
     fn terms(&self) -> Terms {
         let proxies = Arc::from([]);
         Terms {
-            peer: Peer::at(Ipv4Addr::LOCALHOST.into(), Arc::clone(&proxies)),
+            peer: ClientInfo::new(Ipv4Addr::LOCALHOST.into(), Arc::clone(&proxies)),
             bounds: Bounds {
                 max_connections: 1,
                 header_timeout: IDLE,
                 idle_timeout: IDLE,
                 proxies,
                 stranger_answers: Arc::clone(&self.stranger_answers),
+                stranger_blocks: Arc::clone(&self.stranger_blocks),
                 metrics: None,
             },
             clock: Arc::new(self.clock.clone()),
@@ -103,7 +101,7 @@ async fn who_reads_an_answer_steadily_has_all_of_it_and_who_takes_it_in_drips_or
     {
         let listener = Listener::new();
         let (mut client, ours) = duplex(64 * 1024);
-        let serving = tokio::spawn(http1::serve(ours, Long(LENGTH), listener.terms()));
+        let serving = tokio::spawn(http1::serve(ours, long_response(LENGTH), listener.terms()));
         client.write_all(b"GET / HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n").await.unwrap();
         let read = read_http1(&listener, &mut client, at_once, each).await;
         assert_eq!(read > LENGTH, whole, "{read} bytes, {at_once} at once");
@@ -123,7 +121,7 @@ async fn over_http2_too() {
     {
         let listener = Listener::new();
         let (client, ours) = duplex(64 * 1024);
-        let _serving = tokio::spawn(http2::serve(ours, Long(LENGTH), listener.terms()));
+        let _serving = tokio::spawn(http2::serve(ours, long_response(LENGTH), listener.terms()));
         let (mut client, connection): (h2::client::SendRequest<axum::body::Bytes>, _) =
             h2::client::Builder::new().initial_window_size(window).handshake(client).await.unwrap();
         let _connection = tokio::spawn(connection);
@@ -160,7 +158,7 @@ async fn unread_answers_to_strangers_are_bounded_in_sum() {
     let mut connections = Vec::new();
     for expected in [[200, 200, 200, 503, 503], [200, 503, 503, 503, 503]] {
         let (client, ours) = duplex(64 * 1024);
-        let serving = tokio::spawn(http2::serve(ours, Long(GOOD_PIECE), listener.terms()));
+        let serving = tokio::spawn(http2::serve(ours, long_response(GOOD_PIECE), listener.terms()));
         let (mut client, connection) = h2::client::handshake(client).await.unwrap();
         let connection = tokio::spawn(connection);
         let answers: Vec<_> = (0..5).map(|_| client.send_request(request(), true).unwrap().0).collect();
@@ -190,7 +188,7 @@ async fn who_says_nothing_from_the_first_is_not_waited_for_as_long_as_who_was_an
         let (mut client, ours) = duplex(64 * 1024);
         let mut terms = listener.terms();
         terms.bounds.idle_timeout = 2 * terms.bounds.header_timeout;
-        let serving = tokio::spawn(http1::serve(ours, Long(1), terms));
+        let serving = tokio::spawn(http1::serve(ours, long_response(1), terms));
         listener.pass(Duration::ZERO).await;
         if spoken {
             client.write_all(GET).await.unwrap();
@@ -219,7 +217,7 @@ async fn who_was_promised_a_kept_connection_while_the_listener_closes_is_answere
     const LENGTH: usize = 100_000;
     let listener = Listener::new();
     let (mut client, ours) = duplex(1024);
-    let serving = tokio::spawn(http1::serve(ours, Long(LENGTH), listener.terms()));
+    let serving = tokio::spawn(http1::serve(ours, long_response(LENGTH), listener.terms()));
     client.write_all(GET).await.unwrap();
     // It is on its way, and most of it is still to come.
     while listener.work.connections() == 0 {
@@ -240,4 +238,27 @@ async fn who_was_promised_a_kept_connection_while_the_listener_closes_is_answere
     assert_eq!(listener.work.connections(), 0, "nothing is left to do");
     drop(client);
     serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn unfinished_header_blocks_of_strangers_are_bounded_in_sum() {
+    let listener = Listener::new();
+    // A SETTINGS frame, then a HEADERS frame without END_HEADERS whose block has one byte so far.
+    let start = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &[0, 0, 0, 4, 0, 0, 0, 0, 0], &[0, 0, 1, 1, 0, 0, 0, 0, 1, 0x82]];
+    let begin = async || {
+        let (mut client, ours) = duplex(GOOD_PIECE);
+        let serving = tokio::spawn(http2::serve(ours, long_response(1), listener.terms()));
+        client.write_all(&start.concat()).await.unwrap();
+        (client, serving)
+    };
+    let (first, serving_first) = begin().await;
+    while listener.stranger_blocks.available_permits() > 0 {
+        yield_now().await;
+    }
+    let (_second, serving_second) = begin().await;
+    serving_second.await.unwrap();
+    assert!(!serving_first.is_finished());
+    drop(first);
+    serving_first.await.unwrap();
+    assert_eq!(listener.stranger_blocks.available_permits(), 1);
 }

@@ -1,6 +1,6 @@
 //! Spans while they last.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use opentelemetry_proto::tonic::trace::v1::{Span, span::Link};
 use url::Url;
@@ -56,7 +56,8 @@ pub struct OpenSpan(Option<(Place, Moment)>);
 pub struct RequestSpan {
     trace: Option<[u8; 32]>,
     point: TracePoint,
-    links: Vec<Link>,
+    /// Behind a lock, because the layers and the handler of a request share its span.
+    links: Mutex<Vec<Link>>,
 }
 
 impl Traces {
@@ -94,7 +95,7 @@ impl Traces {
         RequestSpan {
             trace: Some(said.unwrap_or_else(|| to_hex(&trace))),
             point: TracePoint(sampled.then(place)),
-            links: Vec::new(),
+            links: Mutex::default(),
         }
     }
 
@@ -162,10 +163,10 @@ impl RequestSpan {
     }
 
     /// The request waited for this fetch: it bears a link to it, unless it is the fetch's parent.
-    pub fn waited_for(&mut self, fetch: &TracePoint) {
+    pub fn waited_for(&self, fetch: &TracePoint) {
         let (Some(own), Some(fetch)) = (&self.point.0, &fetch.0) else { return };
         if (fetch.trace, fetch.parent) != (own.trace, Some(own.span)) {
-            self.links.push(Link {
+            self.links.lock().unwrap_or_else(PoisonError::into_inner).push(Link {
                 trace_id: fetch.trace.to_vec(),
                 span_id: fetch.span.to_vec(),
                 flags: FLAGS,
@@ -178,7 +179,8 @@ impl RequestSpan {
     pub fn end(&self, told: &events::Request<'_>) {
         let Some(place) = self.point.0.clone() else { return };
         let remote = if place.parent.is_some() { REMOTE_PARENT } else { 0 };
-        place.tell(encode::request(told), told.time, FLAGS | remote, self.links.clone());
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        place.tell(encode::request(told), told.time, FLAGS | remote, links);
     }
 }
 

@@ -90,7 +90,7 @@ impl RequestSpan {
     }
 
     /// The request waited for this fetch.
-    pub fn waited_for(&mut self, _: &TracePoint) {}
+    pub fn waited_for(&self, _: &TracePoint) {}
 
     /// The request has ended.
     pub fn end(&self, _: &events::Request<'_>) {}

@@ -1,5 +1,5 @@
 use std::{
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -7,27 +7,27 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::ArcSwap;
 use axum::http::HeaderMap;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::{
-    admit::ADMIN_TOKEN,
     client_address::client_address,
     concerns::Concerns,
+    config_snapshot::ConfigSnapshot,
     history::History,
-    known::Known,
+    middleware::auth::ADMIN_TOKEN,
     recent_errors::RecentErrors,
-    router::{Endpoint, Table},
+    route_table::{Endpoint, RouteTable},
 };
 use crate::{
-    callers::{Acquaintance, AuthFailure, Caller, Sessions},
+    callers::{AuthFailure, Caller, ConnectionAuthCache, Sessions},
     clock::{Moment, SharedClock},
     config::Config,
     fetch::{Held, Parts, Purge, Readiness, Watched},
-    limits::Places,
+    limits::InFlightLimit,
     model::{Further, Route},
     telemetry::{
         Metrics, Traces,
@@ -40,17 +40,17 @@ use crate::{
 const MAX_LOGINS: usize = 64;
 
 /// What the handlers share.
-pub struct App {
+pub struct AppState {
     pub(super) settings: Settings,
-    known: ArcSwap<Known>,
+    known: ArcSwap<ConfigSnapshot>,
     pub(super) sessions: Sessions,
     pub(super) parts: Parts,
     watched: Watched,
     pub(super) wesal: Arc<Wesal>,
     pub(super) clock: SharedClock,
-    pub(super) in_flight: Places,
+    pub(super) in_flight: InFlightLimit,
     /// Apart, so that those who have shown no key yet cannot take the places of those who have.
-    pub(super) logins: Places,
+    pub(super) logins: InFlightLimit,
     pub(super) started: Moment,
     pub(super) started_at: Timestamp,
     lifecycle: watch::Sender<Lifecycle>,
@@ -63,7 +63,7 @@ pub struct App {
 
 /// The handlers' part of the configuration.
 pub(super) struct Settings {
-    pub(super) table: Table,
+    pub(super) table: RouteTable,
     pub(super) max_body: usize,
     pub(super) body_timeout: Duration,
     pub(super) forward_query: Vec<String>,
@@ -81,37 +81,44 @@ pub enum Lifecycle {
     Ended,
 }
 
-/// Who is at the other end of a connection.
-pub struct Peer {
+/// The other end of a connection.
+pub struct ClientInfo {
     address: IpAddr,
     proxies: Arc<[IpNet]>,
-    pub(super) acquaintance: Acquaintance,
-    is_known: AtomicBool,
+    pub(super) auth_cache: ConnectionAuthCache,
+    is_authenticated: AtomicBool,
     pub(super) counters: RequestCounters,
 }
 
-impl Peer {
-    /// Nobody has spoken yet. Who is one of `proxies` speaks for others (`server.trusted_proxies`).
-    pub fn at(address: IpAddr, proxies: Arc<[IpNet]>) -> Self {
+impl Default for ClientInfo {
+    /// A client whose address is not known.
+    fn default() -> Self {
+        Self::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), Vec::new().into())
+    }
+}
+
+impl ClientInfo {
+    /// The client at `address`. A client that is one of `proxies` names others (`server.trusted_proxies`).
+    pub fn new(address: IpAddr, proxies: Arc<[IpNet]>) -> Self {
         Self {
             address,
             proxies,
-            acquaintance: Acquaintance::default(),
-            is_known: AtomicBool::new(false),
+            auth_cache: ConnectionAuthCache::default(),
+            is_authenticated: AtomicBool::new(false),
             counters: RequestCounters::default(),
         }
     }
 
     /// Whether a credential was accepted on the connection.
-    pub fn is_known(&self) -> bool {
-        self.is_known.load(Ordering::Relaxed)
+    pub fn is_authenticated(&self) -> bool {
+        self.is_authenticated.load(Ordering::Relaxed)
     }
 
     /// Records that a credential was accepted on the connection.
-    pub fn becomes_known(&self) {
+    pub fn set_authenticated(&self) {
         // Loaded first: a connection accepts credentials at each request, and a store takes the cache line for itself.
-        if !self.is_known() {
-            self.is_known.store(true, Ordering::Relaxed);
+        if !self.is_authenticated() {
+            self.is_authenticated.store(true, Ordering::Relaxed);
         }
     }
 
@@ -121,8 +128,8 @@ impl Peer {
     }
 }
 
-impl App {
-    /// The handlers' state for `config`, whose `routes` are the `further` ones, asking `wesal`.
+impl AppState {
+    /// The state for `config`, whose `routes` are the `further` ones, asking `wesal`.
     ///
     /// # Errors
     /// The system has no entropy.
@@ -140,19 +147,19 @@ impl App {
         let history = History::begun(clock.now(), clock.wall());
         Ok(Arc::new(Self {
             settings: Settings {
-                table: Table { base_path: config.server.base_path.clone(), further },
+                table: RouteTable::new(config.server.base_path.clone(), further),
                 max_body: usize::try_from(config.server.max_body.bytes()).unwrap_or(usize::MAX),
                 body_timeout: config.server.body_timeout,
                 forward_query: config.upstream.forward_query.clone(),
                 forward_fields: config.upstream.forward_fields.clone(),
             },
-            known: ArcSwap::from_pointee(Known::new(config, &clock, None)),
+            known: ArcSwap::from_pointee(ConfigSnapshot::new(config, &clock, None)),
             sessions: Sessions::new(&config.sessions)?,
             parts: Parts::new(config, wesal.clone(), clock.clone(), Arc::clone(&metrics), traces.clone()),
             watched: Watched::new(gauges.queues.clone(), gauges.fields.clone()),
             wesal,
-            in_flight: Places::new(config.limits.max_in_flight.get()),
-            logins: Places::new(MAX_LOGINS),
+            in_flight: InFlightLimit::new(config.limits.max_in_flight.get()),
+            logins: InFlightLimit::new(MAX_LOGINS),
             started: clock.now(),
             started_at: clock.wall(),
             clock,
@@ -166,11 +173,11 @@ impl App {
     }
 
     /// From now on the callers, limits and freshness of `config` hold. Requests that are worked on finish as they began.
-    pub fn take_over(&self, config: &Config) {
+    pub fn apply_config(&self, config: &Config) {
         let before = self.known.load();
-        self.known.store(Arc::new(Known::new(config, &self.clock, Some(&before))));
-        self.in_flight.set_most(config.limits.max_in_flight.get());
-        self.parts.take_over(config);
+        self.known.store(Arc::new(ConfigSnapshot::new(config, &self.clock, Some(&before))));
+        self.in_flight.set_limit(config.limits.max_in_flight.get());
+        self.parts.apply_config(config);
     }
 
     /// What there is to tell of each caller.
@@ -179,12 +186,12 @@ impl App {
     }
 
     /// The route whose answers are kept that has this template.
-    pub fn kept_route(&self, template: &str) -> Option<Route> {
-        self.kept_routes().find(|route| route.template() == template)
+    pub fn cacheable_route(&self, template: &str) -> Option<Route> {
+        self.cacheable_routes().find(|route| route.template() == template)
     }
 
     /// The routes whose answers may be kept.
-    pub(super) fn kept_routes(&self) -> impl Iterator<Item = Route> {
+    pub(super) fn cacheable_routes(&self) -> impl Iterator<Item = Route> {
         self.settings.table.all().filter_map(|endpoint| match endpoint {
             Endpoint::Mirrored(route) if !route.is_of_account() => Some(route),
             _ => None,
@@ -197,9 +204,9 @@ impl App {
         self.parts.purge(purge)
     }
 
-    /// The callers as they are now. Not to be held while waiting.
-    pub(super) fn known(&self) -> Guard<Arc<Known>> {
-        self.known.load()
+    /// Returns what depends on the configuration, as it is now.
+    pub(super) fn config_snapshot(&self) -> Arc<ConfigSnapshot> {
+        self.known.load_full()
     }
 
     /// Moves on to `next`; never back.
@@ -243,7 +250,7 @@ impl App {
 
     /// How many requests are worked on.
     pub fn requests_in_flight(&self) -> usize {
-        self.in_flight.taken() + self.logins.taken()
+        self.in_flight.in_use() + self.logins.in_use()
     }
 
     pub(super) fn lifecycle(&self) -> Lifecycle {
@@ -269,7 +276,7 @@ impl App {
     }
 
     /// Remembers what was counted so far, for operators. To be called about each ten seconds.
-    pub fn note_traffic(&self) {
+    pub fn sample_traffic(&self) {
         let totals = self.metrics.totals();
         self.history.note(self.clock.now(), self.clock.wall(), &totals);
     }

@@ -6,6 +6,7 @@ use std::{borrow::Cow, collections::BTreeSet, fmt, sync::LazyLock, time::Duratio
 use axum::{
     body::Bytes,
     http::{Method, Uri},
+    response::Response,
 };
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
@@ -18,18 +19,17 @@ use serde_json::Value;
 
 use super::{
     auth::{self, AccountCall},
-    further, questions, queues,
-    serve::{parameters, parse_get_query, parse_post_query},
-    surveys,
+    cached::{parameters, parse_get_query, parse_post_query},
+    custom, questions, queues, surveys,
 };
 use crate::{
     config::{RouteConfig, further_routes},
     http::{
-        app::Settings,
-        code::Code,
+        error_code::ErrorCode,
         extract::{Fields, parse_json},
-        problem::{MOST_FAULTS, Problem},
-        router::{Endpoint, Table},
+        problem::{MAX_FIELD_ERRORS, Problem},
+        route_table::{Endpoint, RouteTable},
+        state::Settings,
     },
     model::{Further, Query, Route, Subject},
 };
@@ -60,7 +60,7 @@ pub(crate) fn caller_request(method: &str, target: &str, body: &[u8]) -> Option<
             Some("taken")
         }
         // A further route's path that leads elsewhere.
-        Err(problem) if problem.code == Code::NotFound => Some("elsewhere"),
+        Err(problem) if problem.code == ErrorCode::NotFound => Some("elsewhere"),
         Err(problem) => {
             says_why(&problem, body);
             Some("refused")
@@ -87,7 +87,7 @@ static FURTHER: LazyLock<Vec<&'static Further>> = LazyLock::new(|| {
 
 fn settings() -> Settings {
     Settings {
-        table: Table { base_path: BASE.to_owned(), further: FURTHER.clone() },
+        table: RouteTable::new(BASE.to_owned(), FURTHER.clone()),
         max_body: usize::MAX,
         body_timeout: Duration::MAX,
         forward_query: vec!["lang".to_owned(), "größe".to_owned()],
@@ -120,12 +120,12 @@ fn read(route: Route, uri: &Uri, body: &[u8]) -> Result<Read, Problem> {
             parse_get_query(settings, route, uri, subject).map(Read::Query)
         }
         Route::Further(further) if further.is_gotten => {
-            let path = further::filled(&settings.table, further, settings.table.below_base(uri.path()))?;
-            parse_get_query(settings, route, uri, || Ok(further::document(further, path))).map(Read::Query)
+            let path = custom::filled(&settings.table, further, settings.table.below_base(uri.path()))?;
+            parse_get_query(settings, route, uri, || Ok(custom::document(further, path))).map(Read::Query)
         }
         Route::Further(further) => {
-            let path = further::filled(&settings.table, further, settings.table.below_base(uri.path()))?;
-            posted(&|fields| Some(further::posted_document(further, path.clone(), fields)))
+            let path = custom::filled(&settings.table, further, settings.table.below_base(uri.path()))?;
+            posted(&|fields| Some(custom::posted_document(further, path.clone(), fields)))
         }
         Route::Surveys => posted(&|fields| surveys::subject(fields)),
         Route::QueueSummary | Route::QueueActivity | Route::QueuePerformance => {
@@ -262,7 +262,7 @@ fn says_why(problem: &Problem, body: &[u8]) {
     assert!(["invalid_request", "missing_parameter"].contains(&text(&document, "code").as_str()), "{document}");
     assert!(!text(&document, "detail").is_empty(), "{document}");
     let faults = document.get("errors").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    assert!((1..=MOST_FAULTS).contains(&faults.len()), "{document}");
+    assert!((1..=MAX_FIELD_ERRORS).contains(&faults.len()), "{document}");
     let without_doubles = serde_json::from_slice::<NothingTwice>(body).is_ok().then(|| told(body));
     for fault in faults {
         assert!(!text(fault, "detail").is_empty(), "{document}");
@@ -279,7 +279,9 @@ fn says_why(problem: &Problem, body: &[u8]) {
 
 /// The problem as its caller gets it.
 fn document(problem: &Problem) -> Value {
-    let body = problem.render("id").into_body().collect().now_or_never();
+    let mut response = Response::default();
+    problem.write("id", &mut response);
+    let body = response.into_body().collect().now_or_never();
     told(&body.and_then(Result::ok).map_or(Bytes::new(), http_body_util::Collected::to_bytes))
 }
 

@@ -1,9 +1,10 @@
 use axum::{
-    http::{HeaderName, HeaderValue, header, request::Parts},
+    extract::Request,
+    http::{HeaderName, HeaderValue, header},
     response::Response,
 };
 
-use crate::http::{app::App, docs::Page};
+use crate::http::{docs::Page, state::AppState};
 
 /// Only what comes from here is run or shown, and nobody frames it (CSP level 3).
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri \
@@ -18,8 +19,8 @@ const HEADERS: [(HeaderName, &str); 5] = [
 ];
 
 /// `GET /docs`, and what belongs to it: the same bytes until a reload changes what they say.
-pub(in crate::http) fn get_docs(app: &App, head: &Parts, page: Page) -> Response {
-    let mut response = app.known().docs(&app.settings).text(page).answer(head);
+pub(in crate::http) fn get_docs(state: &AppState, page: Page, request: &Request) -> Response {
+    let mut response = state.config_snapshot().docs(&state.settings).text(page).respond(request.headers());
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }

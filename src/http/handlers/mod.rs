@@ -1,9 +1,10 @@
 //! One file a resource. A handler parses, checks the caller's right, and answers; nothing else.
 
 pub(super) mod auth;
+mod cached;
+pub(super) mod custom;
 pub(super) mod docs;
 pub(super) mod explain;
-pub(super) mod further;
 pub(super) mod health;
 pub(super) mod openapi;
 pub(super) mod organization;
@@ -11,7 +12,6 @@ pub(super) mod organization;
 pub(super) mod properties;
 pub(super) mod questions;
 pub(super) mod queues;
-mod serve;
 pub(super) mod surveys;
 
 /// What the reference says of a field that several routes have.

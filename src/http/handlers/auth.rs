@@ -1,25 +1,28 @@
 //! The login routes. The vendor's own credentials never leave the gateway, and no caller can end, replace or
 //! touch the service login here.
 
+use std::sync::Arc;
+
 use axum::{
     body::Body,
-    http::{HeaderValue, header, request::Parts},
+    extract::{Request, State},
+    http::{HeaderValue, header},
     response::Response,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::serve::{parameters, read_fields};
+use super::cached::{parameters, read_fields};
 use crate::{
-    callers::{Caller, Session},
+    callers::Caller,
     config::Secret,
     http::{
-        access_log::Line,
-        admit::{count, refuse},
-        app::{App, Peer},
-        code::Code,
+        context::RequestContext,
+        error_code::ErrorCode,
         extract::{Described, Fields, Form, readers},
-        problem::{Fault, Problem},
+        middleware::{auth::auth_problem, rate_limit},
+        problem::{FieldError, Problem},
+        state::AppState,
     },
     model::{CallerName, Route, write_query, write_string},
     upstream::{AccountRequest, Called},
@@ -27,21 +30,22 @@ use crate::{
 
 /// `POST /auth/login`: an app that speaks Wesal gives its name as `email` and its key as `password`, and gets a session.
 pub(in crate::http) async fn log_in(
-    app: &App,
-    peer: &Peer,
-    head: &Parts,
-    body: Body,
-    line: &mut Line<'_>,
+    State(state): State<Arc<AppState>>,
+    context: RequestContext,
+    request: Request,
 ) -> Result<Response, Problem> {
-    parameters(&app.settings, Route::Login, &head.uri)?;
-    let (email, password) = shown_at_login(read_fields(app, head, body).await?)?;
-    let (known, now) = (app.known(), app.clock.wall());
-    let found = known.callers.by_login(&email, &password, now);
-    let shown = found.map_err(|failure| refuse(app, &known, peer.address(&head.headers), failure))?;
-    peer.becomes_known();
-    count(app, &known, &shown.caller, line)?;
-    let session = known.callers.begin_session(&app.sessions, &shown, now).map_err(|_| Problem::internal())?;
-    Ok(login_answer(app, &shown.caller, email, session))
+    let (head, body) = request.into_parts();
+    parameters(&state.settings, Route::Login, &head.uri)?;
+    let (email, password) = shown_at_login(read_fields(&state, &head, body).await?)?;
+    let (snapshot, now, client) = (state.config_snapshot(), state.clock.wall(), context.client());
+    let found = snapshot.callers.by_login(&email, &password, now);
+    let refused = |failure| auth_problem(&state, &snapshot, client.address(&head.headers), failure);
+    let shown = found.map_err(refused)?;
+    client.set_authenticated();
+    context.facts().caller = Some(Arc::clone(&shown.caller));
+    rate_limit::count(&context, &snapshot, &shown.caller)?;
+    let session = snapshot.callers.begin_session(&state.sessions, &shown, now).map_err(|_| Problem::internal())?;
+    Ok(login_answer(&state, &shown.caller, email, session))
 }
 
 /// The name and the key that a login shows.
@@ -90,7 +94,7 @@ struct User {
     updated_at: String,
 }
 
-fn login_answer(app: &App, caller: &Caller, email: String, session: String) -> Response {
+fn login_answer(app: &AppState, caller: &Caller, email: String, session: String) -> Response {
     let since = format!("{:.3}", app.started_at);
     let user = User {
         id: user_id(&caller.name),
@@ -110,32 +114,34 @@ fn user_id(name: &CallerName) -> u32 {
 }
 
 /// `GET /auth/logout`, `GET /auth/reset_pwd`: ends the session that was shown. With a key there is none to end.
-pub(in crate::http) fn log_out(app: &App, session: Option<&Session>, head: &Parts) -> Result<Response, Problem> {
-    parameters(&app.settings, Route::Logout, &head.uri)?;
-    if let Some(session) = session {
-        app.sessions.end(session, app.clock.wall());
+pub(in crate::http) async fn log_out(
+    State(state): State<Arc<AppState>>,
+    context: RequestContext,
+    request: Request,
+) -> Result<Response, Problem> {
+    parameters(&state.settings, Route::Logout, request.uri())?;
+    if let Some(session) = &context.admission()?.identity.session {
+        state.sessions.end(session, state.clock.wall());
     }
     Ok(succeeded())
 }
 
 /// `POST /auth/reset`, step 1: the vendor sends a code to the account's owner.
 pub(in crate::http) async fn reset_password(
-    app: &App,
-    head: &Parts,
-    body: Body,
-    line: &mut Line<'_>,
+    State(state): State<Arc<AppState>>,
+    context: RequestContext,
+    request: Request,
 ) -> Result<Response, Problem> {
-    call_account(app, head, body, &RESET, line).await
+    call_account(&state, &context, request, &RESET).await
 }
 
 /// `POST /auth/verify`, step 2: the code and the new password.
 pub(in crate::http) async fn verify_reset(
-    app: &App,
-    head: &Parts,
-    body: Body,
-    line: &mut Line<'_>,
+    State(state): State<Arc<AppState>>,
+    context: RequestContext,
+    request: Request,
 ) -> Result<Response, Problem> {
-    call_account(app, head, body, &VERIFY, line).await
+    call_account(&state, &context, request, &VERIFY).await
 }
 
 /// How the account's owner is reached.
@@ -221,23 +227,23 @@ impl AccountForm {
 }
 
 async fn call_account(
-    app: &App,
-    head: &Parts,
-    body: Body,
+    state: &AppState,
+    context: &RequestContext,
+    request: Request,
     form: &AccountForm,
-    line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
     let mut target = form.route.template().to_owned();
-    write_query(&parameters(&app.settings, form.route, &head.uri)?, &mut target);
-    let fields = read_fields(app, head, body).await?;
-    let is_own = |email: &str| app.wesal.is_own_email(email);
-    let AccountCall { body, own_password } = account_call(form, fields, &app.settings.forward_fields, is_own)?;
+    write_query(&parameters(&state.settings, form.route, &head.uri)?, &mut target);
+    let fields = read_fields(state, &head, body).await?;
+    let is_own = |email: &str| state.wesal.is_own_email(email);
+    let AccountCall { body, own_password } = account_call(form, fields, &state.settings.forward_fields, is_own)?;
     let request = AccountRequest { route: form.route, target, body };
     let Called { result, effort, .. } = match own_password {
-        None => app.wesal.call_account(request, line.span.point()).await,
-        Some(password) => app.wesal.change_own_password(request, password, line.span.point()).await?,
+        None => state.wesal.call_account(request, context.span().point()).await,
+        Some(password) => state.wesal.change_own_password(request, password, context.span().point()).await?,
     };
-    line.effort = effort;
+    context.record_effort(effort);
     // The reference promises no more than this; whatever else the vendor says here stays here.
     Ok(result.map(|_| succeeded())?)
 }
@@ -285,9 +291,9 @@ pub(super) fn account_call(
     }
     // A file ends where a line does: such a password could not be read back.
     if own_account && new_password.as_ref().is_some_and(|new| new.expose().chars().any(char::is_control)) {
-        let fault = Fault::at("/password", "this may hold no control character");
+        let fault = FieldError::at("/password", "this may hold no control character");
         let detail = "The gateway's own password may hold no control character. Choose another.";
-        return Err(Problem::new(Code::InvalidRequest, detail).with_faults(vec![fault]));
+        return Err(Problem::new(ErrorCode::InvalidRequest, detail).with_errors(vec![fault]));
     }
     Ok(AccountCall { body, own_password: new_password.filter(|_| own_account) })
 }

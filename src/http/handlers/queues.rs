@@ -1,30 +1,33 @@
-use axum::{body::Body, http::request::Parts, response::Response};
+use std::sync::Arc;
 
-use super::serve::{parse_post, respond_post};
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+
+use super::cached::{parse_post, respond_post};
 use crate::{
-    callers::Caller,
     http::{
-        access_log::Line,
-        app::App,
+        context::RequestContext,
         extract::{Fields, Form, readers},
         problem::Problem,
+        state::AppState,
     },
     model::{Figures, QueuesQuery, Route, Subject},
 };
 
-/// `POST /analytics/runtime/queues/summary` and `…/activity`, and, where `route` is none of these,
-/// `POST /analytics/queues/performance`. `max_queues` may be named at once.
+/// `POST /analytics/runtime/queues/summary` and `…/activity`, and `POST /analytics/queues/performance`, as `route` says.
 pub(in crate::http) async fn query_queues(
-    app: &App,
-    caller: &Caller,
-    (route, max_queues): (Route, usize),
-    head: Parts,
-    body: Body,
-    line: &mut Line<'_>,
+    route: Route,
+    State(state): State<Arc<AppState>>,
+    context: RequestContext,
+    request: Request,
 ) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    let max_queues = context.admission()?.snapshot.max_queues;
     let subject = |fields: &mut Fields| subject(route, max_queues, fields);
-    let query = parse_post(app, (route, max_queues), &head, body, subject).await?;
-    respond_post(app, caller, &query, head, line).await
+    let query = parse_post(&state, (route, max_queues), &head, body, subject).await?;
+    respond_post(&context, &query, head).await
 }
 
 /// What a body asks for; the fields are those of the reference. `most` queues may be named at once.

@@ -2,7 +2,7 @@ use axum::http::StatusCode;
 
 /// Every `code` that an error can bear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Code {
+pub(super) enum ErrorCode {
     /// A mandatory field is not there.
     MissingParameter,
     /// Malformed JSON or field, doubled key, two credentials.
@@ -59,7 +59,7 @@ pub(super) enum Code {
 
 /// What there is to know of a code: the one table that every description of the errors is made from.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Meaning {
+pub(super) struct ErrorInfo {
     /// The code as it stands in the document.
     pub(super) code: &'static str,
     /// The HTTP status; an `upstream_rejected` takes the vendor's where that is 404 or 422.
@@ -72,7 +72,7 @@ pub(super) struct Meaning {
     pub(super) remedy: &'static str,
 }
 
-impl Code {
+impl ErrorCode {
     /// Every code, in the order in which a request can meet them.
     pub(super) const ALL: [Self; 26] = [
         Self::MissingParameter,
@@ -105,12 +105,12 @@ impl Code {
 
     /// The code as it stands in the document.
     pub(super) const fn as_str(self) -> &'static str {
-        self.meaning().code
+        self.info().code
     }
 
     /// The HTTP status; an `upstream_rejected` takes the vendor's where that is 404 or 422.
     pub(super) const fn status(self) -> StatusCode {
-        self.meaning().status
+        self.info().status
     }
 
     /// Every status that an answer with it can have.
@@ -134,12 +134,12 @@ impl Code {
     }
 
     /// Whether its answers bear `Retry-After`.
-    pub(super) const fn says_when(self) -> bool {
+    pub(super) const fn has_retry_after(self) -> bool {
         matches!(self.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
     }
 
     /// What there is to know of it.
-    pub(super) const fn meaning(self) -> Meaning {
+    pub(super) const fn info(self) -> ErrorInfo {
         use StatusCode as S;
         let (code, status, title, when, remedy) = match self {
             Self::MissingParameter => (
@@ -326,7 +326,7 @@ impl Code {
                 "Report the `requestId`.",
             ),
         };
-        Meaning { code, status, title, when, remedy }
+        ErrorInfo { code, status, title, when, remedy }
     }
 }
 
@@ -342,7 +342,7 @@ mod tests {
         for row in include_str!("../../README.md").lines().filter(|line| line.starts_with("| `")) {
             let columns: Vec<_> = row.split('|').collect();
             let words: Vec<_> = columns[1].split('`').skip(1).step_by(2).collect();
-            let codes: Vec<_> = Code::ALL.into_iter().filter(|code| words.contains(&code.as_str())).collect();
+            let codes: Vec<_> = ErrorCode::ALL.into_iter().filter(|code| words.contains(&code.as_str())).collect();
             if codes.is_empty() {
                 continue;
             }
@@ -351,6 +351,6 @@ mod tests {
             assert_eq!(told, codes.iter().flat_map(|code| code.statuses()).collect(), "{row}");
             listed.extend(words);
         }
-        assert_eq!(listed, Code::ALL.iter().map(|code| code.as_str()).collect());
+        assert_eq!(listed, ErrorCode::ALL.iter().map(|code| code.as_str()).collect());
     }
 }

@@ -1,19 +1,30 @@
-//! Whether a request says whom it is meant for (RFC 9112, section 3.2): what stands before us may have chosen by `Host`, and must
-//! not have read another one than we do. Pure.
+//! The `Host` of a request (RFC 9112, section 3.2).
 
 use std::net::Ipv6Addr;
 
 use axum::{
     extract::Request,
-    http::{Version, header},
+    http::{HeaderValue, Version, header},
+    response::{IntoResponse, Response},
 };
 
-/// What to do where it does not.
-pub(crate) const NO_HOST: &str =
+use crate::http::{error_code::ErrorCode, problem::Problem};
+
+const INVALID_HOST: &str =
     "The request must name its host once, in a Host field: a name or an address, and perhaps a port.";
 
-/// Whether a request names one host, or need not.
-pub(crate) fn names_its_host(request: &Request) -> bool {
+/// Refuses a request that does not name exactly one host, and closes its connection: what stands before the gateway may
+/// have read another host, and another request behind this one.
+pub(crate) fn validate(request: &mut Request) -> Result<(), Response> {
+    if has_valid_host(request) {
+        return Ok(());
+    }
+    let mut response = Problem::new(ErrorCode::InvalidRequest, INVALID_HOST).into_response();
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    Err(response)
+}
+
+fn has_valid_host(request: &Request) -> bool {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
         (Some(host), None) => is_host(host.as_bytes()),
@@ -33,14 +44,14 @@ fn is_host(value: &[u8]) -> bool {
         }
         None => {
             let (name, port) = text.split_at(text.find(':').unwrap_or(text.len()));
-            (is_name(name), port)
+            (is_reg_name(name), port)
         }
     };
     let is_port = |port: &str| port.bytes().all(|digit| digit.is_ascii_digit());
     good && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
 }
 
-fn is_name(name: &str) -> bool {
+fn is_reg_name(name: &str) -> bool {
     let mut pieces = name.split('%');
     let plain = |text: &str| text.bytes().all(|c| c.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&c));
     pieces.next().is_none_or(plain)
@@ -61,7 +72,7 @@ mod tests {
         for host in hosts {
             request = request.header(header::HOST, *host);
         }
-        names_its_host(&request.body(Body::empty()).unwrap())
+        has_valid_host(&request.body(Body::empty()).unwrap())
     }
 
     #[test]

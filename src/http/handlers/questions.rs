@@ -1,37 +1,41 @@
-use axum::{http::request::Parts, response::Response};
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
 use serde_json::{Value, json};
 
-use super::serve::{parse_get, respond_get, whole_body};
+use super::cached::{parse_get, respond_get, whole_body};
 use crate::{
-    callers::Caller,
     http::{
-        access_log::Line,
-        app::App,
-        code::Code,
+        context::RequestContext,
+        error_code::ErrorCode,
         extract::{Reader, readers},
-        problem::{Fault, Problem},
-        router::parameter,
+        problem::{FieldError, Problem},
+        route_table::parameter,
+        state::AppState,
     },
     model::{CompanyId, InvalidCompanyId, Route, Subject},
 };
 
 /// `GET /survey/queries/questions/{companyId}`
 pub(in crate::http) async fn get_questions(
-    app: &App,
-    caller: &Caller,
-    head: Parts,
-    line: &mut Line<'_>,
+    State(state): State<Arc<AppState>>,
+    context: RequestContext,
+    request: Request,
 ) -> Result<Response, Problem> {
-    let query = parse_get(app, &head, Route::Questions, || company(head.uri.path()).map(Subject::Questions))?;
-    respond_get(app, caller, &query, head, line, |served| Ok(whole_body(served))).await
+    let (head, _) = request.into_parts();
+    let query = parse_get(&state, &head, Route::Questions, || company(head.uri.path()).map(Subject::Questions))?;
+    respond_get(&context, &query, head, |served| Ok(whole_body(served))).await
 }
 
 /// A path that does not decode to UTF-8 is refused like one that is no number.
 pub(super) fn company(path: &str) -> Result<CompanyId, Problem> {
     parameter(path).unwrap_or_default().parse().map_err(|error: InvalidCompanyId| {
-        let fault = Fault::parameter("companyId", error.to_string());
+        let fault = FieldError::parameter("companyId", error.to_string());
         let detail = "The path must end with a company id; get_organization lists them.";
-        Problem::new(Code::InvalidRequest, detail).with_faults(vec![fault])
+        Problem::new(ErrorCode::InvalidRequest, detail).with_errors(vec![fault])
     })
 }
 

@@ -27,7 +27,7 @@ pub struct Identity {
 /// Who spoke last on a connection. An app shows the same credential in every request, and hashing it anew each time would
 /// be a good part of what an answer from memory costs.
 #[derive(Default)]
-pub struct Acquaintance(Mutex<Option<Known>>);
+pub struct ConnectionAuthCache(Mutex<Option<Known>>);
 
 struct Known {
     credential: SecretString,
@@ -37,7 +37,7 @@ struct Known {
     callers: u64,
 }
 
-impl Acquaintance {
+impl ConnectionAuthCache {
     /// Who shows this credential: whoever spoke last, or as [`Callers::identify`] finds.
     pub fn identify(
         &self,
@@ -109,9 +109,9 @@ mod tests {
         let sessions = Sessions::new(&SessionsConfig::default()).unwrap();
         let all = Callers::new(&[caller("a", &a, Some(at(100))), caller("b", &b, None)], None);
         let without_a = Callers::new(&[caller("b", &b, None)], Some(&all));
-        let acquaintance = Acquaintance::default();
+        let auth_cache = ConnectionAuthCache::default();
         let said = |callers: &Callers, text: &str, second: i64| {
-            let found = acquaintance.identify(callers, &sessions, shown(text), at(second));
+            let found = auth_cache.identify(callers, &sessions, shown(text), at(second));
             found.map(|identity| identity.caller.name.as_str().to_owned())
         };
         let session = all.begin_session(&sessions, &all.by_key(b.expose(), at(50)).unwrap(), at(50)).unwrap();
@@ -128,7 +128,7 @@ mod tests {
         }
         assert_eq!(said(&without_a, &session, 99).as_deref(), Ok("b"));
         let misplaced = Credential { may_be_session: false, ..shown(&session) };
-        let found = acquaintance.identify(&without_a, &sessions, misplaced, at(99));
+        let found = auth_cache.identify(&without_a, &sessions, misplaced, at(99));
         assert_eq!(found.unwrap_err(), AuthFailure::SessionMisplaced, "although it was good a moment ago");
         let ended = sessions.read(&session).unwrap();
         assert_eq!(said(&without_a, &session, 99).as_deref(), Ok("b"));
@@ -161,7 +161,7 @@ mod tests {
             let callers = Callers::new(&[caller("app", &key, None)], None);
             let sessions = Sessions::new(&SessionsConfig::default()).unwrap();
             let credential = Credential { text: &text, may_be_session };
-            prop_assert!(Acquaintance::default().identify(&callers, &sessions, credential, at(1)).is_err());
+            prop_assert!(ConnectionAuthCache::default().identify(&callers, &sessions, credential, at(1)).is_err());
         }
     }
 }

@@ -1,47 +1,50 @@
 //! The routes that the configuration names: documents, of which nothing is known but that they are JSON.
 
-use axum::{body::Body, http::request::Parts, response::Response};
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
 use serde_json::{Value, json};
 
-use super::serve::{parse_get, parse_post, respond_get, respond_post, whole_body};
+use super::cached::{parse_get, parse_post, respond_get, respond_post, whole_body};
 use crate::{
-    callers::Caller,
     http::{
-        access_log::Line,
-        app::App,
-        code::Code,
+        context::RequestContext,
+        error_code::ErrorCode,
         extract::{Fields, Reader, readers},
-        problem::{Fault, Problem},
-        router::Table,
+        problem::{FieldError, Problem},
+        route_table::RouteTable,
+        state::AppState,
     },
     model::{BadParameter, COMPANY_PARAMETER, FilledPath, Further, FurtherQuery, Route, RoutePath, Subject},
 };
 
-/// A further route, by GET or by POST.
-pub(in crate::http) async fn ask_further(
-    app: &App,
-    caller: &Caller,
+/// A custom route, by GET or by POST.
+pub(in crate::http) async fn handle_custom_route(
     route: &'static Further,
-    head: Parts,
-    body: Body,
-    line: &mut Line<'_>,
+    State(state): State<Arc<AppState>>,
+    context: RequestContext,
+    request: Request,
 ) -> Result<Response, Problem> {
-    let table = &app.settings.table;
+    let (head, body) = request.into_parts();
+    let table = &state.settings.table;
     let path = filled(table, route, table.below_base(head.uri.path()))?;
     if route.is_gotten {
-        let query = parse_get(app, &head, Route::Further(route), || Ok(document(route, path)))?;
-        return respond_get(app, caller, &query, head, line, |served| Ok(whole_body(served))).await;
+        let query = parse_get(&state, &head, Route::Further(route), || Ok(document(route, path)))?;
+        return respond_get(&context, &query, head, |served| Ok(whole_body(served))).await;
     }
     let subject = |fields: &mut Fields| Some(posted_document(route, path, fields));
-    let query = parse_post(app, (Route::Further(route), 0), &head, body, subject).await?;
-    respond_post(app, caller, &query, head, line).await
+    let query = parse_post(&state, (Route::Further(route), 0), &head, body, subject).await?;
+    respond_post(&context, &query, head).await
 }
 
 /// The path to ask the vendor for. `path` is below the base path.
-pub(super) fn filled(table: &Table, route: &'static Further, path: &str) -> Result<FilledPath, Problem> {
+pub(super) fn filled(table: &RouteTable, route: &'static Further, path: &str) -> Result<FilledPath, Problem> {
     let filled = route.path.filled(path).map_err(|BadParameter { name, why }| {
         let detail = "The path is not accepted; `errors` says which of its parameters, and why.";
-        Problem::new(Code::InvalidRequest, detail).with_faults(vec![Fault::parameter(name, why)])
+        Problem::new(ErrorCode::InvalidRequest, detail).with_errors(vec![FieldError::parameter(name, why)])
     })?;
     if table.leads_to(route, &filled.target) { Ok(filled) } else { Err(Problem::not_found()) }
 }

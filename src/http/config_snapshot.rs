@@ -3,7 +3,7 @@ use std::sync::{Arc, OnceLock};
 use axum::http::HeaderValue;
 use serde_json::Value;
 
-use super::{admit::limit_policy, app::Settings, docs::Docs, openapi, text::Text};
+use super::{docs::Docs, middleware::rate_limit, openapi, state::Settings, static_asset::StaticAsset};
 use crate::{
     callers::Callers,
     clock::SharedClock,
@@ -14,7 +14,7 @@ use crate::{
 
 /// The callers and limits of one configuration, and what belongs to each caller by its place. Taken once at a request's
 /// start.
-pub(super) struct Known {
+pub(super) struct ConfigSnapshot {
     pub(super) callers: Callers,
     pub(super) limits: CallerLimits,
     /// Each caller's `RateLimit-Policy`.
@@ -27,11 +27,11 @@ pub(super) struct Known {
     freshness: CacheConfig,
     routes: Vec<RouteConfig>,
     /// Made when they are first asked for.
-    openapi: OnceLock<Text>,
+    openapi: OnceLock<StaticAsset>,
     docs: OnceLock<Docs>,
 }
 
-impl Known {
+impl ConfigSnapshot {
     /// What is known from now on. Of who was there `before`, what it has spent of its limit and when it was last used
     /// stay known.
     pub(super) fn new(config: &Config, clock: &SharedClock, before: Option<&Self>) -> Self {
@@ -43,7 +43,7 @@ impl Known {
             callers: Callers::new(callers, before.map(|before| &before.callers)),
             auth_failures: same.map_or_else(|| Arc::new(AuthFailures::new(limit, clock.clone())), Arc::clone),
             max_queues: config.limits.max_queues_per_request.get(),
-            policies: limits.quotas().map(limit_policy).collect(),
+            policies: limits.quotas().map(rate_limit::policy).collect(),
             limits,
             freshness: config.cache.clone(),
             routes: config.routes.clone(),
@@ -53,8 +53,8 @@ impl Known {
     }
 
     /// The description of what is served now.
-    pub(super) fn openapi(&self, settings: &Settings) -> &Text {
-        let made = || Text::new("application/json", format!("{:#}\n", self.described(settings)));
+    pub(super) fn openapi(&self, settings: &Settings) -> &StaticAsset {
+        let made = || StaticAsset::new("application/json", format!("{:#}\n", self.described(settings)));
         self.openapi.get_or_init(made)
     }
 
@@ -64,7 +64,7 @@ impl Known {
     }
 
     /// What holds of a further route now; `None` if the configuration has it no more.
-    pub(super) fn further(&self, route: &Further) -> Option<&RouteConfig> {
+    pub(super) fn custom_route(&self, route: &Further) -> Option<&RouteConfig> {
         self.routes.iter().find(|config| config.is(route))
     }
 

@@ -7,15 +7,14 @@ use axum::{
 };
 
 use crate::{
-    callers::Caller,
     fetch::{Demand, Failure, PreparedQuery, Served},
     http::{
-        access_log::Line,
-        app::{App, Settings},
         cache_control::demand,
         cache_headers::{cache_headers, copy_if_none_match, none_match_names},
+        context::{Admission, RequestContext},
         extract::{Fields, parse_json, query_parameters, read_body},
         problem::Problem,
+        state::{AppState, Settings},
     },
     model::{Forwarded, Query, Route, Subject},
 };
@@ -25,7 +24,7 @@ use crate::{
 ///
 /// The body and its parsed JSON are dropped here: while the request waits for the vendor, it holds the shape alone.
 pub(super) async fn parse_post(
-    app: &App,
+    app: &AppState,
     (route, most): (Route, usize),
     head: &Parts,
     body: Body,
@@ -60,18 +59,18 @@ pub(super) fn parse_post_query(
 }
 
 /// The top-level fields of a request's body.
-pub(super) async fn read_fields(app: &App, head: &Parts, body: Body) -> Result<Fields, Problem> {
+pub(super) async fn read_fields(app: &AppState, head: &Parts, body: Body) -> Result<Fields, Problem> {
     Fields::of(parse_json(&raw_body(app, head, body).await?)?)
 }
 
-async fn raw_body(app: &App, head: &Parts, body: Body) -> Result<Bytes, Problem> {
+async fn raw_body(app: &AppState, head: &Parts, body: Body) -> Result<Bytes, Problem> {
     let settings = &app.settings;
     read_body(&head.headers, body, settings.max_body, settings.body_timeout, app.clock.as_ref()).await
 }
 
 /// A query by GET.
 pub(super) fn parse_get(
-    app: &App,
+    app: &AppState,
     head: &Parts,
     route: Route,
     subject: impl FnOnce() -> Result<Subject, Problem>,
@@ -111,32 +110,29 @@ pub(super) fn parameters(settings: &Settings, route: Route, uri: &Uri) -> Result
     query_parameters(uri.query(), &[own, &settings.forward_query])
 }
 
-/// Answers a query by POST, after checking the rights of `caller`.
+/// Responds to a query by POST.
 pub(super) async fn respond_post(
-    app: &App,
-    caller: &Caller,
+    context: &RequestContext,
     query: &Arc<PreparedQuery>,
     head: Parts,
-    line: &mut Line<'_>,
 ) -> Result<Response, Problem> {
-    let demand = caller_demand(caller, head);
-    let served = lookup(app, caller, query, demand, line).await?;
+    let demand = caller_demand(context, head)?;
+    let served = lookup(context, query, demand).await?;
     let body = served.body.clone();
     Ok(build_response(&served, body, None))
 }
 
-/// The same for a GET, which may be conditional. `view` makes of the kept bytes what this caller may see.
+/// Responds to a query by GET, which may be conditional. `view` returns what the caller may see of the cached bytes, and
+/// its entity tag.
 pub(super) async fn respond_get(
-    app: &App,
-    caller: &Caller,
+    context: &RequestContext,
     query: &Arc<PreparedQuery>,
     head: Parts,
-    line: &mut Line<'_>,
     view: impl FnOnce(&Served) -> Result<(Bytes, Bytes), Problem>,
 ) -> Result<Response, Problem> {
     let conditions = copy_if_none_match(&head.headers);
-    let demand = caller_demand(caller, head);
-    let served = lookup(app, caller, query, demand, line).await?;
+    let demand = caller_demand(context, head)?;
+    let served = lookup(context, query, demand).await?;
     let (body, etag) = view(&served)?;
     if !none_match_names(&conditions, &etag) {
         return Ok(build_response(&served, body, Some(etag)));
@@ -149,26 +145,24 @@ pub(super) async fn respond_get(
 
 /// Returns what the request demands, and drops its head: header values are slices of hyper's read buffer, which would
 /// otherwise stay with the request while it waits for the vendor.
-fn caller_demand(caller: &Caller, head: Parts) -> Demand {
-    if caller.may_refresh { demand(&head.headers) } else { Demand::default() }
+fn caller_demand(context: &RequestContext, head: Parts) -> Result<Demand, Problem> {
+    let caller = &context.admission()?.identity.caller;
+    Ok(if caller.may_refresh { demand(&head.headers) } else { Demand::default() })
 }
 
-/// Every right is checked before the cache is read.
-async fn lookup(
-    app: &App,
-    caller: &Caller,
-    query: &Arc<PreparedQuery>,
-    demand: Demand,
-    line: &mut Line<'_>,
-) -> Result<Served, Problem> {
+/// Checks the caller's right to the company and the queues, then looks the query up.
+async fn lookup(context: &RequestContext, query: &Arc<PreparedQuery>, demand: Demand) -> Result<Served, Problem> {
+    let Admission { identity, .. } = context.admission()?;
+    let caller = &identity.caller;
     caller.may_ask(query.shape().company(), query.queues())?;
-    match app.parts.get(query, demand, (&caller.name, caller.sees_all_queues()), &mut line.span).await {
+    let viewer = (&caller.name, caller.sees_all_queues());
+    match context.state().parts.get(query, demand, viewer, context.span()).await {
         Ok(served) => {
-            line.served(&served);
+            context.record_cache(&served);
             Ok(served)
         }
         Err(Failure { error, effort }) => {
-            line.effort = effort;
+            context.record_effort(effort);
             Err(error.into())
         }
     }

@@ -1,27 +1,30 @@
-use axum::{body::Body, http::request::Parts, response::Response};
+use std::sync::Arc;
 
-use super::serve::{parse_post, respond_post};
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+
+use super::cached::{parse_post, respond_post};
 use crate::{
-    callers::Caller,
     http::{
-        access_log::Line,
-        app::App,
+        context::RequestContext,
         extract::{Form, readers},
         problem::Problem,
+        state::AppState,
     },
     model::{CompanyId, Route, Subject, SurveysQuery},
 };
 
 /// `POST /survey/queries/surveys`
 pub(in crate::http) async fn query_surveys(
-    app: &App,
-    caller: &Caller,
-    head: Parts,
-    body: Body,
-    line: &mut Line<'_>,
+    State(state): State<Arc<AppState>>,
+    context: RequestContext,
+    request: Request,
 ) -> Result<Response, Problem> {
-    let query = parse_post(app, (Route::Surveys, 0), &head, body, subject).await?;
-    respond_post(app, caller, &query, head, line).await
+    let (head, body) = request.into_parts();
+    let query = parse_post(&state, (Route::Surveys, 0), &head, body, subject).await?;
+    respond_post(&context, &query, head).await
 }
 
 /// What a body asks for; the fields are those of the reference.

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use crate::http::{
-    code::Code,
-    problem::{Fault, Problem},
+    error_code::ErrorCode,
+    problem::{FieldError, Problem},
 };
 
 /// What is said of a query parameter that is not let through.
@@ -18,18 +18,18 @@ pub(in crate::http) fn query_parameters(
     let mut faults = Vec::new();
     for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
         if !allowed.iter().copied().flatten().any(|allowed| *allowed == name) {
-            faults.push(Fault::parameter(shown(&name), UNKNOWN_PARAMETER));
+            faults.push(FieldError::parameter(shown(&name), UNKNOWN_PARAMETER));
         } else if value.contains(char::REPLACEMENT_CHARACTER) {
-            faults.push(Fault::parameter(name, "this is not percent-encoded UTF-8"));
+            faults.push(FieldError::parameter(name, "this is not percent-encoded UTF-8"));
         } else if parameters.insert(name.clone().into_owned(), value.into_owned()).is_some() {
-            faults.push(Fault::parameter(name, "this query parameter stands twice"));
+            faults.push(FieldError::parameter(name, "this query parameter stands twice"));
         }
     }
     if faults.is_empty() {
         return Ok(parameters);
     }
     let detail = "The query parameters are not accepted; `errors` says which and why. Leave them out.";
-    Err(Problem::new(Code::InvalidRequest, detail).with_faults(faults))
+    Err(Problem::new(ErrorCode::InvalidRequest, detail).with_errors(faults))
 }
 
 fn shown(name: &str) -> String {

@@ -5,31 +5,30 @@ use axum::{
 };
 
 use super::{
-    further, questions, queues,
-    serve::{parameters, parse_get_query, parse_post_query},
-    surveys,
+    cached::{parameters, parse_get_query, parse_post_query},
+    custom, questions, queues, surveys,
 };
 use crate::{
     http::{
-        app::App,
-        code::Code,
+        error_code::ErrorCode,
         extract::{Fields, Form, parse_json, readers},
-        problem::{Fault, Problem},
-        router::Endpoint,
+        problem::{FieldError, Problem},
+        route_table::Endpoint,
+        state::AppState,
     },
     model::{Json as Value, Query, Route, Subject},
 };
 
 /// What would become of a request, which `asked` holds as `{"method"?, "path", "body"?}`, if a caller with every right sent
 /// it now. Nothing is fetched, and nothing counts as interest. Looks at all that is held: not for a thread that answers.
-pub fn explain(app: &App, asked: &[u8], request_id: &str) -> Response {
+pub fn explain(app: &AppState, asked: &[u8]) -> Response {
     match read(app, asked) {
         Ok(query) => Json(app.parts.explain(&query)).into_response(),
-        Err(problem) => problem.render(request_id),
+        Err(problem) => problem.into_response(),
     }
 }
 
-fn read(app: &App, asked: &[u8]) -> Result<Query, Problem> {
+fn read(app: &AppState, asked: &[u8]) -> Result<Query, Problem> {
     let mut fields = Fields::of(parse_json(asked)?)?;
     let method = fields.optional("method", readers::Text, "The method, if it matters.");
     let path = fields.required("path", readers::Text, "The path, with the base path or without.");
@@ -38,7 +37,7 @@ fn read(app: &App, asked: &[u8]) -> Result<Query, Problem> {
     let Some(path) = path.filter(|_| fields.are_good()) else { return Err(fields.refusal()) };
     let wrong = |pointer, why| {
         let detail = "There is no such question; `errors` says why.";
-        Err(Problem::new(Code::InvalidRequest, detail).with_faults(vec![Fault::at(pointer, why)]))
+        Err(Problem::new(ErrorCode::InvalidRequest, detail).with_errors(vec![FieldError::at(pointer, why)]))
     };
     let Ok(uri) = path.parse::<Uri>() else { return wrong("/path", "this is no path") };
     let settings = &app.settings;
@@ -66,18 +65,18 @@ fn read(app: &App, asked: &[u8]) -> Result<Query, Problem> {
     let posted = |subject: &dyn Fn(&mut Fields) -> Option<Subject>| {
         parse_post_query(settings, parameters(settings, route, &uri)?, text.as_bytes(), subject)
     };
-    let most = app.known().max_queues;
+    let most = app.config_snapshot().max_queues;
     match route {
         Route::Questions => {
             parse_get_query(settings, route, &uri, || questions::company(uri.path()).map(Subject::Questions))
         }
         Route::Further(further) if further.is_gotten => {
-            let path = further::filled(&settings.table, further, path)?;
-            parse_get_query(settings, route, &uri, || Ok(further::document(further, path)))
+            let path = custom::filled(&settings.table, further, path)?;
+            parse_get_query(settings, route, &uri, || Ok(custom::document(further, path)))
         }
         Route::Further(further) => {
-            let path = further::filled(&settings.table, further, path)?;
-            posted(&|fields| Some(further::posted_document(further, path.clone(), fields)))
+            let path = custom::filled(&settings.table, further, path)?;
+            posted(&|fields| Some(custom::posted_document(further, path.clone(), fields)))
         }
         Route::Surveys => posted(&|fields| surveys::subject(fields)),
         Route::QueueSummary | Route::QueueActivity | Route::QueuePerformance => {

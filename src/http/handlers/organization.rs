@@ -1,0 +1,38 @@
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+
+use super::cached::{parse_get, respond_get, whole_body};
+use crate::{
+    cache::entity_tag,
+    callers::{NotUnderstood, only_companies},
+    fetch::Served,
+    http::{context::RequestContext, problem::Problem, state::AppState},
+    model::{Route, Subject},
+    upstream::UpstreamError,
+};
+
+/// `GET /queries/organization`. A caller that is held to some companies sees only those listed.
+pub(in crate::http) async fn get_organization(
+    State(state): State<Arc<AppState>>,
+    context: RequestContext,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (head, _) = request.into_parts();
+    let query = parse_get(&state, &head, Route::Organization, || Ok(Subject::Organization))?;
+    let caller = &context.admission()?.identity.caller;
+    let view = |served: &Served| match caller.companies() {
+        None => Ok(whole_body(served)),
+        Some(companies) => {
+            let body = only_companies(&served.body, companies).map_err(|NotUnderstood| {
+                Problem::from(UpstreamError::InvalidResponse("its list of companies is not understood"))
+            })?;
+            let etag = entity_tag(&body);
+            Ok((body, etag))
+        }
+    };
+    respond_get(&context, &query, head, view).await
+}

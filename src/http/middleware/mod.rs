@@ -1,0 +1,134 @@
+//! The layers around every request of the public listener, and around the mirrored routes.
+//!
+//! The layers are generic types: none of them allocates a future. Layers that only check are tower-http's
+//! [`ValidateRequestHeaderLayer`] with a function of ours.
+
+pub(super) mod auth;
+pub(super) mod host;
+pub(super) mod in_flight;
+pub(super) mod rate_limit;
+pub(super) mod request_id;
+pub(super) mod request_log;
+pub(super) mod shutdown;
+pub(super) mod trace_context;
+
+use std::{any::Any, sync::Arc};
+
+use axum::{
+    body::Body,
+    extract::Request,
+    handler::Handler,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use tower::ServiceBuilder;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    request_id::{PropagateRequestIdLayer, SetRequestIdLayer},
+    sensitive_headers::SetSensitiveRequestHeadersLayer,
+    set_header::SetResponseHeaderLayer,
+    validate_request::{ValidateRequest, ValidateRequestHeaderLayer},
+};
+
+use super::{
+    context::{HttpService, RequestContext},
+    credential::{X_API_KEY, X_CLIENT_ID},
+    problem::{self, Problem},
+    router,
+    state::{AppState, Lifecycle},
+};
+use crate::model::Route;
+use request_id::NewRequestId;
+use request_log::RequestLogLayer;
+use shutdown::ShutdownLayer;
+
+/// Returns the public listener's service: the router with everything that is around it, outermost first.
+pub fn service(state: &Arc<AppState>) -> impl HttpService + use<> {
+    let draining = Arc::clone(state);
+    let close_while_draining =
+        move |_: &Response| (draining.lifecycle() > Lifecycle::Serving).then(|| HeaderValue::from_static("close"));
+    ServiceBuilder::new()
+        // No Debug output of the request shows a credential.
+        .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION, X_API_KEY, X_CLIENT_ID]))
+        // Every later layer knows the request's id; an id that is not valid never reaches the log.
+        .map_request(request_id::sanitize)
+        .layer(SetRequestIdLayer::x_request_id(NewRequestId))
+        // Nothing leaves without a log event, and a client that disconnects has one too.
+        .layer(RequestLogLayer::new(state))
+        // Errors of every layer below become problem documents, with the request's id.
+        .map_response(problem::render)
+        .layer(PropagateRequestIdLayer::x_request_id())
+        // HTTP/1.1 clients open a new connection, at another replica.
+        .layer(SetResponseHeaderLayer::if_not_present(header::CONNECTION, close_while_draining))
+        // What is unfinished at the end of the drain gets 503.
+        .layer(ShutdownLayer::new(state))
+        // A panic is one request's 500.
+        .map_response(|response: Response<_>| response.map(Body::new))
+        .layer(CatchPanicLayer::custom(respond_to_panic))
+        // Before routing: behind a request that two readers may take to be for two hosts, nothing is looked at.
+        .layer(ValidateRequestHeaderLayer::custom(host::validate))
+        .service(router::router(state))
+}
+
+/// Returns the admin listener's service with the layers that both listeners have, outermost first.
+pub fn admin_service(admin: impl HttpService) -> impl HttpService {
+    ServiceBuilder::new()
+        .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION]))
+        .map_request(request_id::sanitize)
+        .layer(SetRequestIdLayer::x_request_id(NewRequestId))
+        .map_response(problem::render)
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(ValidateRequestHeaderLayer::custom(host::validate))
+        .service(admin)
+}
+
+/// Returns a mirrored route's handler with the layers before it, outermost first. They are inside the router, so that
+/// 404 and 405 come before 401.
+pub(super) fn admitted<H, T>(state: &Arc<AppState>, route: Route, handler: H) -> impl HttpService + use<H, T>
+where
+    H: Handler<T, Arc<AppState>> + Sync,
+    T: 'static,
+{
+    let check = |check| ValidateRequestHeaderLayer::custom(Check { route, check });
+    ServiceBuilder::new()
+        .layer(check(auth::authenticate))
+        // Before the rights: a refusal counts, too.
+        .layer(check(rate_limit::check))
+        .layer(check(auth::authorize))
+        // Last, so that a refused request takes no permit.
+        .layer(check(in_flight::acquire))
+        .service(handler.with_state(Arc::clone(state)))
+}
+
+/// Returns the login's handler with the layer before it. A session begins there, so there is no credential to check.
+pub(super) fn login<H, T>(state: &Arc<AppState>, handler: H) -> impl HttpService + use<H, T>
+where
+    H: Handler<T, Arc<AppState>> + Sync,
+    T: 'static,
+{
+    let check = Check { route: Route::Login, check: in_flight::acquire_login };
+    ServiceBuilder::new()
+        .layer(ValidateRequestHeaderLayer::custom(check))
+        .service(handler.with_state(Arc::clone(state)))
+}
+
+/// A check of a request for a route, before its body is read.
+#[derive(Clone, Copy)]
+struct Check {
+    route: Route,
+    check: fn(&RequestContext, Route, &Request) -> Result<(), Problem>,
+}
+
+impl ValidateRequest<Body> for Check {
+    type ResponseBody = Body;
+
+    fn validate(&mut self, request: &mut Request) -> Result<(), Response> {
+        let context = request.extensions().get::<RequestContext>().ok_or_else(Problem::internal);
+        context.and_then(|context| (self.check)(context, self.route, request)).map_err(IntoResponse::into_response)
+    }
+}
+
+/// The panic was logged where it arose. Its message can hold anything, and is not read.
+fn respond_to_panic(_: Box<dyn Any + Send>) -> Response {
+    Problem::internal().into_response()
+}
