@@ -447,6 +447,28 @@ proptest! {
     }
 }
 
+/// Requests for some of a few queues while calls take about as long as a row stays fresh, and none fails.
+fn slow_op() -> impl Strategy<Value = Op> {
+    let latency = (500_u64..4000).prop_map(Duration::from_millis);
+    let plan = latency.prop_map(|latency| Plan { latency, outcome: Outcome::Good });
+    let asked = (prop::sample::select(vec![Route::QueueSummary, Route::QueueActivity]), vec(0..QUEUES, 1..3));
+    let asked = asked.prop_map(|(route, queues)| Asked { by_tenant: false, route, other_shape: false, queues });
+    prop_oneof![
+        6 => asked.prop_map(|asked| Op::Ask(asked, None)),
+        2 => vec(plan, 1..8).prop_map(Op::Plan),
+        6 => (1_u64..60).prop_map(|steps| Op::Pass(STEP * u32::try_from(steps).unwrap())),
+    ]
+}
+
+proptest! {
+    #![proptest_config(days(64))]
+
+    #[test]
+    fn rows_that_expire_while_others_are_fetched_fail_no_answer(ops in vec(slow_op(), 1..40)) {
+        in_a_day(async |mut day| day.live(ops).await);
+    }
+}
+
 proptest! {
     #![proptest_config(days(16))]
 

@@ -29,7 +29,7 @@ const MOST_GIVEN_UP: u32 = 100;
 /// The longest header block, compressed, that a stranger may spread over several frames. A request whose decoded head is
 /// beyond the bound for strangers is answered; a connection that goes beyond this ends, since the block is held until its last
 /// frame.
-const MAX_STRANGER_BLOCK_BYTES: usize = 20 * 1024;
+const MAX_STRANGER_BLOCK_BYTES: usize = 32 * 1024;
 
 /// What is known of a connection's requests.
 pub(super) struct Watch {
