@@ -230,7 +230,7 @@ impl OwnRequest {
         }
         while permits.is_some() && !request.is_gone() && fetcher.clock.now() < request.deadline {
             let Some(queues) = bisection.next() else { break };
-            if !request.count_own_call() {
+            if !request.count_bisection_call() {
                 break;
             }
             let plan = CallPlan::Rows(queues);
