@@ -74,6 +74,10 @@ impl Batch {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
     pub(super) fn has(&self, part: &PartId) -> bool {
         self.parts.contains_key(part)
     }

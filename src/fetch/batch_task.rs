@@ -125,6 +125,10 @@ impl BatchTask {
         let is_fetched = |part: &PartId| batch.has(part) || queue.in_flight.iter().any(|other| other.has(part));
         along.retain(|(part, _)| matches!(part, PartId::Queue(_)) && !is_fetched(part));
         along.iter().take(room).for_each(|(part, interest)| batch.add_unawaited(part, interest));
+        if batch.is_empty() {
+            // No call would end it, and it would block all later batches.
+            return None;
+        }
         let dispatched = self.dispatch(&mut batch);
         queue.in_flight.push(batch);
         Some(dispatched)

@@ -251,3 +251,58 @@ fn new_batch(last_number: &mut u64) -> Batch {
     *last_number += 1;
     Batch::new(*last_number)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::future::BoxFuture;
+
+    use super::*;
+    use crate::{
+        clock::ManualClock,
+        fetch::Parts,
+        model::{Figures, Forwarded, Query, QueueId, QueuesQuery, Subject},
+        telemetry::{Metrics, Traces},
+        upstream::{Budget, Called, TargetState, Vendor, VendorCall},
+    };
+
+    struct NoVendor;
+
+    impl Vendor for NoVendor {
+        fn call<'a>(&'a self, _: VendorCall<'a>) -> BoxFuture<'a, Called> {
+            Box::pin(std::future::pending())
+        }
+
+        fn queue_target(&self, _: &Shape, _: &QueueId) -> TargetState {
+            TargetState::Allowed
+        }
+
+        fn budget(&self) -> Budget {
+            Budget { remaining: 1, burst: 1 }
+        }
+    }
+
+    #[tokio::test]
+    async fn batch_without_parts_does_not_block_its_shape() {
+        let clock = Arc::new(ManualClock::at(jiff::Timestamp::UNIX_EPOCH));
+        let metrics = Arc::new(Metrics::new());
+        let parts = Parts::new(&Config::default(), Arc::new(NoVendor), clock, metrics, Traces::default());
+        let queues = [QueueId::try_from("a".to_owned()).unwrap()].into();
+        let queues = QueuesQuery { figures: Figures::Summary, queues, extended: None };
+        let shape = Query { subject: Subject::Queues(queues), forwarded: Forwarded::default() }.shape();
+        parts
+            .batcher
+            .enter(&shape, None, |queue| {
+                queue.next();
+            })
+            .unwrap();
+        let is_fetched = || parts.batcher.queues().shapes.contains_key(&shape);
+        let ends = async {
+            while is_fetched() {
+                tokio::task::yield_now().await
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), ends).await.expect("the shape is blocked");
+    }
+}

@@ -6,10 +6,14 @@ use crate::model::QueueId;
 /// Beside 2 × log2 of the number of ids.
 const MAX_MORE_CALLS: usize = 4;
 
-/// The most calls that one request for `ids` ids may cause once it was rejected (5.8): 2 × log2 n + 4.
+/// The most calls that one request for `ids` ids may cause if it is rejected (5.8): 2 × log2 n + 4. More only where its
+/// first calls, each of at most `ids_per_call` ids, would leave too few to find one bad id: then these and 2 × log2 of
+/// `ids_per_call`.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "small")]
-pub(super) fn max_calls(ids: usize) -> usize {
-    (2.0 * (ids.max(1) as f64).log2()).floor() as usize + MAX_MORE_CALLS
+pub(super) fn max_calls(ids: usize, ids_per_call: usize) -> usize {
+    let log2 = |ids: usize| (ids.max(1) as f64).log2();
+    let calls = (2.0 * log2(ids)).floor() as usize + MAX_MORE_CALLS;
+    calls.max(ids.div_ceil(ids_per_call) + 2 * log2(ids.min(ids_per_call)).ceil() as usize)
 }
 
 /// What is left to try.
@@ -87,17 +91,17 @@ mod tests {
         QueueId::try_from(n.to_string()).unwrap()
     }
 
-    /// The bad ids that are found of `0..n` in pieces of at most 100 within the calls that the request may still make, and
-    /// how many calls all that took, those that were rejected first included.
-    fn bisect(n: usize, bad: &HashSet<usize>) -> (HashSet<usize>, usize) {
+    /// The bad ids that are found of `0..n` in calls of at most `per_call` within the calls that the request may still make,
+    /// and how many calls all that took, the first calls included.
+    fn bisect(n: usize, per_call: usize, bad: &HashSet<usize>) -> (HashSet<usize>, usize) {
         let bad: HashSet<QueueId> = bad.iter().map(|n| queue(*n)).collect();
         let ids: Vec<_> = (0..n).map(queue).collect();
-        let chunks = ids.chunks(100);
+        let chunks = ids.chunks(per_call);
         let mut calls = chunks.len();
         let mut bisection = Bisection::default();
         chunks.filter(|ids| ids.iter().any(|id| bad.contains(id))).for_each(|ids| bisection.add(ids.to_vec(), true));
         let mut found = HashSet::new();
-        while calls < max_calls(n) {
+        while calls < max_calls(n, per_call) {
             let Some(ids) = bisection.next() else { break };
             calls += 1;
             if ids.iter().any(|id| bad.contains(id)) {
@@ -112,10 +116,19 @@ mod tests {
 
     #[test]
     fn number_of_calls_is_bounded_by_the_number_of_ids() {
-        assert_eq!([1, 2, 100, 500].map(max_calls), [4, 6, 17, 21]);
+        assert_eq!([1, 2, 100, 500].map(|ids| max_calls(ids, 100)), [4, 6, 17, 21]);
+        for ids in 1..=500 {
+            assert_eq!(max_calls(ids, 100), max_calls(ids, usize::MAX), "{ids} ids");
+        }
         let all = (0..500).collect();
-        let (found, calls) = bisect(500, &all);
+        let (found, calls) = bisect(500, 100, &all);
         assert!(!found.is_empty() && calls <= 21, "{found:?}, {calls}");
+    }
+
+    #[test]
+    fn small_calls_leave_enough_to_find_one_bad_id() {
+        assert_eq!(max_calls(500, 10), 50 + 8);
+        assert_eq!(max_calls(500, 1), 500);
     }
 
     #[test]
@@ -130,16 +143,24 @@ mod tests {
 
     proptest! {
         #[test]
-        fn single_bad_id_is_found_whatever_its_place(n in 1_usize..=500, bad: prop::sample::Index) {
+        fn single_bad_id_is_found_whatever_its_place(
+            n in 1_usize..=500,
+            per_call in 2_usize..=100,
+            bad: prop::sample::Index,
+        ) {
             let bad = HashSet::from([bad.index(n)]);
-            prop_assert_eq!(bisect(n, &bad).0, bad);
+            prop_assert_eq!(bisect(n, per_call, &bad).0, bad);
         }
 
         #[test]
-        fn at_least_one_bad_id_is_found(n in 1_usize..=500, bad in hash_set(0_usize..500, 1..500)) {
+        fn at_least_one_bad_id_is_found(
+            n in 1_usize..=500,
+            per_call in 2_usize..=100,
+            bad in hash_set(0_usize..500, 1..500),
+        ) {
             let bad: HashSet<usize> = bad.into_iter().filter(|bad| *bad < n).collect();
-            let (found, calls) = bisect(n, &bad);
-            prop_assert!(calls <= max_calls(n));
+            let (found, calls) = bisect(n, per_call, &bad);
+            prop_assert!(calls <= max_calls(n, per_call));
             prop_assert!(found.is_subset(&bad));
             prop_assert!(bad.is_empty() || !found.is_empty(), "{n} {bad:?}");
         }

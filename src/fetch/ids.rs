@@ -12,7 +12,7 @@ pub(super) fn parts_of(queues: &[QueueId], whole_for_now: bool) -> Vec<PartId> {
 }
 
 /// The ids that were asked for, in their order, each once.
-fn once_each(queues: &[QueueId]) -> impl Iterator<Item = QueueId> {
+pub(super) fn once_each(queues: &[QueueId]) -> impl Iterator<Item = QueueId> {
     let mut seen = HashSet::new();
     queues.iter().filter(move |id| seen.insert(*id)).cloned()
 }

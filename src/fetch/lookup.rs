@@ -178,7 +178,7 @@ impl Lookup<'_> {
             deadline: self.since.after(self.fetcher.patience),
             trace: span.point(),
         };
-        let (request, mut delivered) = WaitingRequest::new(context, awaited.len());
+        let (request, mut delivered) = WaitingRequest::new(context, awaited.len(), self.fetcher.max_queues_per_call);
         let started = self.start(request, wanted);
         if awaited.is_empty() {
             // A refresh that found no room runs a little later.

@@ -22,6 +22,7 @@ mod prepared_query;
 mod properties;
 mod purges;
 mod readiness;
+mod rejected_set;
 mod rows;
 mod served;
 mod together;

@@ -16,7 +16,7 @@ use super::{
     keyed_permits::KeyedPermits,
     part::Part,
     prefetch::Prefetcher,
-    upstream_fetch::{CallPlan, CallResult, FetchContext, MissReason, PartFetcher, RejectedCall, is_bad},
+    upstream_fetch::{CallPlan, CallResult, FetchContext, MissReason, PartFetcher, RejectedCall, has_failed, is_bad},
     waiting::WaitingRequest,
 };
 use crate::{
@@ -230,7 +230,7 @@ impl OwnRequest {
         }
         while permits.is_some() && !request.is_gone() && fetcher.clock.now() < request.deadline {
             let Some(queues) = bisection.next() else { break };
-            if !request.count_own_call() {
+            if !request.count_bisection_call() {
                 break;
             }
             let plan = CallPlan::Rows(queues);
@@ -239,7 +239,7 @@ impl OwnRequest {
             let call = tokio::spawn(async move { context.call(plan).await });
             let Ok(result) = call.await else { break };
             let is_rejected = result.rejected.is_some() || result.outcomes.values().any(is_bad);
-            let has_failed = !is_rejected && result.outcomes.values().any(Result::is_err);
+            let has_failed = !is_rejected && result.outcomes.values().any(has_failed);
             self.deliver(result);
             match (is_rejected, has_failed) {
                 (true, _) => bisection.rejected(),

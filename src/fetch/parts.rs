@@ -18,6 +18,7 @@ use super::{
     served::{Failure, FetchError, Found, Served},
     together::Together,
     upstream_fetch::PartFetcher,
+    waiting::RequestContext,
 };
 use crate::{
     cache::{Freshness, Store},
@@ -138,7 +139,9 @@ impl Parts {
         span: &RequestSpan,
     ) -> Result<Served, Failure> {
         let (shape, queues) = (query.shape(), query.queues());
-        let ids = parts_of(queues, caller.1 && self.fetcher.in_whole_mode(shape, queues));
+        let since = self.fetcher.clock.now();
+        let is_whole = caller.1 && self.fetcher.in_whole_mode(shape, queues) && !self.holds_rejected(shape, queues);
+        let ids = parts_of(queues, is_whole);
         let answered = match self.answer(query, ids, demand, caller, span).await {
             Err(LookupError::Unsplittable { of_shape }) => {
                 if of_shape {
@@ -148,13 +151,23 @@ impl Parts {
             }
             other => other,
         };
-        answered.map_err(|error| match error {
-            LookupError::Failed(failure) => failure,
-            // A whole answer is not split.
-            LookupError::Unsplittable { .. } => {
-                Failure { error: FetchError::Lost(super::Lost), effort: Effort::default() }
+        match answered {
+            Ok(served) => Ok(served),
+            Err(LookupError::Failed(failure)) => {
+                let context = RequestContext {
+                    caller: caller.0.clone(),
+                    demand,
+                    since,
+                    deadline: since.after(self.fetcher.patience),
+                    trace: span.point(),
+                };
+                Err(self.name_bad_ids(query, context, failure).await)
             }
-        })
+            // A whole answer is not split.
+            Err(LookupError::Unsplittable { .. }) => {
+                Err(Failure { error: FetchError::Lost(super::Lost), effort: Effort::default() })
+            }
+        }
     }
 
     /// Whether anything is held that may be served, at least if the vendor fails.

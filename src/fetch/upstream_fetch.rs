@@ -27,6 +27,9 @@ use crate::{
     upstream::{Answer, Budget, Called, Effort, Rejection, UpstreamError, Vendor, VendorCall},
 };
 
+/// The answer has rows, and none is of a queue that was asked for.
+const FOREIGN_ROWS: UpstreamError = UpstreamError::InvalidResponse("its rows are of other queues");
+
 /// How a part's fetch ended.
 pub(super) type Outcome = Result<Kept, MissReason>;
 
@@ -36,6 +39,11 @@ pub(super) fn is_bad(outcome: &Outcome) -> bool {
         Ok(kept) => matches!(kept.content, Part::Refused(_)),
         Err(miss) => matches!(miss, MissReason::Upstream(UpstreamError::TargetRefused { .. })),
     }
+}
+
+/// Whether the vendor failed, or the gateway did not call it. An answer whose rows cannot be split is no failure.
+pub(super) fn has_failed(outcome: &Outcome) -> bool {
+    matches!(outcome, Err(MissReason::Upstream(_) | MissReason::Full | MissReason::Lost))
 }
 
 /// Why a part was not fetched.
@@ -250,17 +258,20 @@ impl FetchContext {
             return CallResult { outcomes: HashMap::from([(part, Err(miss))]), ..CallResult::default() };
         }
         let Called { result, effort, began } = self.ask(queues).await;
+        let split = |answer: &Answer| split_rows(self.shape.route(), &answer.body, queues);
         let outcome = match result {
-            Ok(answer) => {
-                let coverage = self.coverage(&answer);
-                let succeeded = queues.is_empty() || no_row_failed(&answer.body);
-                if let Some(split) = split_rows(self.shape.route(), &answer.body, queues).filter(|_| !queues.is_empty())
-                {
-                    let (extras, now) = (split.envelope.extras(), fetcher.clock.now());
-                    fetcher.whole_mode().observe(&self.shape, queues, extras, now);
+            Ok(answer) => match split(&answer).filter(|_| !queues.is_empty()) {
+                Some(SplitResponse { is_foreign: true, .. }) => Err(self.failed(FOREIGN_ROWS, effort)),
+                split => {
+                    let coverage = self.coverage(&answer);
+                    let succeeded = queues.is_empty() || no_row_failed(&answer.body);
+                    if let Some(split) = split {
+                        let (extras, now) = (split.envelope.extras(), fetcher.clock.now());
+                        fetcher.whole_mode().observe(&self.shape, queues, extras, now);
+                    }
+                    Ok(self.keep(&part, Part::document(answer.body, succeeded), answer.began, coverage, epoch))
                 }
-                Ok(self.keep(&part, Part::document(answer.body, succeeded), answer.began, coverage, epoch))
-            }
+            },
             Err(UpstreamError::Rejected(rejection)) => Ok(self.refuse(&part, rejection, began, epoch)),
             Err(error) => Err(self.failed(error, effort)),
         };
@@ -310,8 +321,7 @@ impl FetchContext {
         };
         if is_foreign {
             // Nothing is known of these queues, not even that they are absent.
-            let error = UpstreamError::InvalidResponse("its rows are of other queues");
-            return self.fail(queues, error, result);
+            return self.fail(queues, FOREIGN_ROWS, result);
         }
         if !ambiguous.is_empty() {
             self.report_unsplittable(ambiguous.len());

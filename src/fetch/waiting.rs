@@ -50,10 +50,13 @@ pub(super) struct RequestContext {
 /// One request, as long as any part of it is being fetched.
 pub(super) struct WaitingRequest {
     context: RequestContext,
-    /// How many parts it waits for.
-    size: usize,
-    /// Calls that were made for its ids alone.
+    /// The first calls that its ids need, however they end.
+    first_calls: usize,
+    /// The most calls that it may cause if it is rejected.
+    max_calls: usize,
+    /// Calls for its ids alone, without those of a bisection.
     own_calls: AtomicUsize,
+    bisection_calls: AtomicUsize,
     sender: watch::Sender<Delivered>,
 }
 
@@ -66,10 +69,17 @@ impl Deref for WaitingRequest {
 }
 
 impl WaitingRequest {
-    /// Waits for `size` parts; the receiver sees what is delivered, and closes when nothing more will be.
-    pub(super) fn new(context: RequestContext, size: usize) -> (Arc<Self>, watch::Receiver<Delivered>) {
+    /// Waits for `size` parts, of which one call holds at most `per_call`. The receiver sees what is delivered, and closes
+    /// when nothing more will be.
+    pub(super) fn new(
+        context: RequestContext,
+        size: usize,
+        per_call: usize,
+    ) -> (Arc<Self>, watch::Receiver<Delivered>) {
         let (sender, receiver) = watch::channel(Delivered::default());
-        (Arc::new(Self { context, size, own_calls: AtomicUsize::new(0), sender }), receiver)
+        let (first_calls, max_calls) = (size.div_ceil(per_call), max_calls(size, per_call));
+        let (own_calls, bisection_calls) = Default::default();
+        (Arc::new(Self { context, first_calls, max_calls, own_calls, bisection_calls, sender }), receiver)
     }
 
     /// Delivers what a call brought. The first outcome of a part stays: a later failure takes nothing away. `own` is the
@@ -105,8 +115,15 @@ impl WaitingRequest {
         self.sender.is_closed()
     }
 
-    /// Counts one more call for its ids alone; false if it has had all that it may cause (5.8).
-    pub(super) fn count_own_call(&self) -> bool {
-        self.own_calls.fetch_add(1, Ordering::Relaxed) < max_calls(self.size)
+    /// Counts one more call for its ids alone that is not of a bisection.
+    pub(super) fn count_own_call(&self) {
+        self.own_calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts one more call of a bisection; false if the request has had all calls that it may cause (5.8).
+    pub(super) fn count_bisection_call(&self) -> bool {
+        // First calls that the vendor accepted in a batch were not counted one by one.
+        let first = self.own_calls.load(Ordering::Relaxed).max(self.first_calls);
+        first + self.bisection_calls.fetch_add(1, Ordering::Relaxed) < self.max_calls
     }
 }

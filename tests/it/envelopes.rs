@@ -1,9 +1,9 @@
 //! What the vendor writes around the rows (CONTRACT 5.13): shown to callers that may see all queues, and only while it does
 //! not depend on the ids of a call.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::harness::{Act, Answer, FaultProxy, SALES, SUPPORT, Setup, World, asking};
+use crate::harness::{Act, Answer, FaultProxy, SALES, SUPPORT, Setup, World, asking, http, secs};
 
 const ACTIVITY: &str = "/analytics/runtime/queues/activity";
 
@@ -16,7 +16,7 @@ async fn vendor_that_adds(member: fn(usize) -> Value) -> (World, String) {
     world.logged_in().await;
     let change = move |body: String| {
         let mut answer: Value = serde_json::from_str(&body).unwrap();
-        let rows = answer["data"]["result"].as_array().unwrap().len();
+        let Some(rows) = answer["data"]["result"].as_array().map(Vec::len) else { return body };
         answer["data"]["total"] = member(rows);
         answer["more"] = member(rows);
         answer.to_string()
@@ -71,4 +71,81 @@ async fn envelope_that_depends_on_the_ids_makes_whole_documents() {
     );
     let metric = "not_taken_apart_total{route=\"/analytics/runtime/queues/activity\"}";
     assert!(world.metric(metric).await >= 1.0);
+}
+
+/// Turns whole mode on: the envelope depends on the ids of a call.
+async fn whole_mode_is_on() -> World {
+    let (world, _) = vendor_that_adds(|rows| rows.into()).await;
+    let third = world.vendor.queue_ids()[2].clone();
+    world.post(ACTIVITY, &asking(&[SALES])).await.ok();
+    world.post(ACTIVITY, &asking(&[&third, SUPPORT])).await.ok();
+    world
+}
+
+#[tokio::test]
+async fn whole_document_with_foreign_rows_only_is_a_502() {
+    let world = whole_mode_is_on().await;
+    let proxy = world.proxy.as_ref().unwrap();
+    let ids = world.vendor.queue_ids();
+    let row = |id: &str| json!({"success": true, "queueId": id, "data": {}});
+    let foreign = json!({"data": {"success": true, "result": [row(&ids[5]), row(&ids[6])]}, "success": true});
+    proxy.next("activity", (0..2).map(|_| Act::say(http("200 OK", &[], foreign.to_string()))));
+    let asked = asking(&ids[2..5]);
+    // Twice: the first is not cached.
+    for _ in 0..2 {
+        assert_eq!(world.post(ACTIVITY, &asked).await.problem(), "upstream_invalid_response");
+    }
+    let answer = world.post(ACTIVITY, &asked).await.ok();
+    assert_eq!((answer.json()["more"].as_u64(), answer.header("age")), (Some(3), "0"));
+    assert_eq!(proxy.calls("activity"), 5);
+    // A stale document is served in its place.
+    world.advance(secs(4));
+    proxy.next("activity", [Act::say(http("200 OK", &[], foreign.to_string()))]);
+    let stale = world.post(ACTIVITY, &asked).await.ok();
+    assert_eq!((stale.text(), stale.header("age")), (answer.text(), "4"));
+}
+
+#[tokio::test]
+async fn rejected_whole_document_names_the_bad_ids() {
+    let world = whole_mode_is_on().await;
+    let before = world.vendor_calls("activity");
+    let [good, other] = [2, 3].map(|n| world.vendor.queue_ids()[n].clone());
+    // The second request finds the bad id in the cache.
+    for calls in [2, 0] {
+        let before = world.vendor_calls("activity");
+        let answer = world.post(ACTIVITY, &asking(&[&good, "bad", &good])).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (400, "upstream_rejected"));
+        assert_eq!(answer.pointers(), ["/queues/1"]);
+        assert_eq!(world.vendor_calls("activity") - before, calls);
+    }
+    let answer = world.post(ACTIVITY, &asking(&[&other, "bad"])).await;
+    assert_eq!((answer.problem().as_str(), answer.pointers()), ("upstream_rejected", vec!["/queues/1".to_owned()]));
+    assert_eq!(world.vendor_calls("activity") - before, 2);
+    let answer = world.post(ACTIVITY, &asking(&["worse", "worse"])).await;
+    assert_eq!((answer.problem().as_str(), answer.pointers().len()), ("upstream_rejected", 2));
+    assert_eq!(world.post(ACTIVITY, &asking(&[&good, &other])).await.ok().json()["more"], 2);
+}
+
+/// The vendor writes a row without an id, so that no row can be given to anybody.
+#[tokio::test]
+async fn rejected_unsplittable_document_names_the_bad_ids() {
+    let mut setup = Setup::default();
+    setup.proxy = Some(FaultProxy::new().await);
+    let world = setup.start().await;
+    world.logged_in().await;
+    let change = |body: String| {
+        let mut answer: Value = serde_json::from_str(&body).unwrap();
+        if let Some(rows) = answer["data"]["result"].as_array_mut() {
+            rows.push(json!({"success": true}));
+        }
+        answer.to_string()
+    };
+    world.proxy.as_ref().unwrap().always("activity", Act::change(change));
+    world.post(ACTIVITY, &asking(&[SALES])).await.ok();
+    let before = world.vendor_calls("activity");
+    let ids: Vec<String> = world.vendor.queue_ids()[..63].to_vec().into_iter().chain(["bad".to_owned()]).collect();
+    let answer = world.post(ACTIVITY, &asking(&ids)).await;
+    assert_eq!((answer.problem().as_str(), answer.pointers()), ("upstream_rejected", vec!["/queues/63".to_owned()]));
+    let calls = world.vendor_calls("activity") - before;
+    assert!(calls <= 16, "{calls} calls");
 }

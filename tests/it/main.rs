@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, unreachable_pub)]
 
 mod admin;
+mod budget;
 mod bystanders;
 mod callers;
 mod command_line;

@@ -2,7 +2,7 @@
 
 use tokio::task::JoinHandle;
 
-use crate::harness::{Act, Answer, FaultProxy, SALES, SUPPORT, Setup, World, asking, in_time, secs};
+use crate::harness::{Act, Answer, FaultProxy, SALES, SUPPORT, Setup, World, asking, http, in_time, secs};
 
 const SUMMARY: &str = "/analytics/runtime/queues/summary";
 
@@ -155,4 +155,30 @@ async fn what_goes_along_in_a_refused_call_is_refreshed_all_the_same() {
     world.advance(secs(2));
     let held = world.post(SUMMARY, &hot).await.ok();
     assert_eq!(held.header("cache-status"), "wesal-gateway; hit; ttl=1");
+}
+
+/// Each call holds 10 ids, so that 50 calls are needed before any id is known to be bad.
+#[tokio::test]
+async fn calls_for_bad_ids_in_small_calls_are_bounded() {
+    const BAD: [usize; 5] = [7, 123, 255, 256, 499];
+    let mut setup = Setup::default();
+    setup.config.upstream.max_queues_per_call = 10.try_into().unwrap();
+    setup.proxy = Some(FaultProxy::new().await);
+    let world = setup.start().await;
+    world.logged_in().await;
+    let proxy = world.proxy.as_ref().unwrap();
+    let empty = http("200 OK", &[], r#"{"data":{"success":true,"result":[]},"success":true}"#);
+    proxy.always("summary", Act::when(|asked| !asked.body.contains("bad"), Act::say(empty)));
+    // The ids of the first request leave in batches, those of the second in calls of their own, as the first was rejected.
+    for name in ["first", "second"] {
+        let id = |place| if BAD.contains(&place) { format!("bad-{name}-{place}") } else { format!("{name}-{place}") };
+        let wanted: Vec<String> = (0..500).map(id).collect();
+        let before = proxy.calls("summary");
+        let answer = in_time(world.post(SUMMARY, &asking(&wanted))).await;
+        assert_eq!(answer.problem(), "upstream_rejected");
+        let (found, bad) = (answer.pointers(), BAD.map(|place| format!("/queues/{place}")));
+        assert!(!found.is_empty() && found.iter().all(|found| bad.contains(found)), "{name}: {found:?}");
+        let calls = proxy.calls("summary") - before;
+        assert!(calls <= 50 + 8, "{name}: {calls} calls");
+    }
 }

@@ -9,7 +9,7 @@ use wesal_gateway::{
     config::{RouteConfig, RouteMethod},
 };
 
-use crate::harness::{Act, Answer, FaultProxy, SALES, SUPPORT, Setup, World, asking, http, secs};
+use crate::harness::{Act, Answer, FaultProxy, SALES, SUPPORT, Setup, World, asking, http, rate, secs};
 
 const SUMMARY: &str = "/analytics/runtime/queues/summary";
 const FOREIGN_COMPANY: &str = "/survey/queries/questions/777";
@@ -59,6 +59,15 @@ impl Logins {
         assert!(times.iter().filter(|time| **time < secs(20)).count() <= 6, "{times:?}");
         let gaps: Vec<_> = times.windows(2).map(|two| two[1] - two[0]).collect();
         assert!(gaps.windows(2).all(|two| two[0] <= two[1]), "{gaps:?}");
+    }
+
+    /// The waits of the login gate: 2 s, doubling.
+    fn assert_doubling(&self) {
+        let times = &self.times;
+        assert!(times.len() >= 4, "{times:?}");
+        let waits = times.windows(2).map(|two| two[1] - two[0]);
+        let due = (1..).map(|n| secs(1 << n));
+        assert!(waits.zip(due).all(|(wait, due)| wait >= due), "{times:?}");
     }
 }
 
@@ -185,4 +194,44 @@ async fn token_death_beside_a_foreign_target_is_unseen() {
         }
         assert!(logins.times.len() <= 8 + deaths.len(), "{:?}", logins.times);
     }
+}
+
+/// The token that came for the refused company is accepted for others, which says nothing of that company.
+#[tokio::test]
+async fn refused_new_tokens_delay_logins_more_and_more() {
+    for refusal in refusals() {
+        let mut setup = Setup::default();
+        setup.config.upstream.forward_query.push("n".to_owned());
+        let (world, proxy) = start(setup).await;
+        proxy.always("questions", Act::when(|asked| asked.target.ends_with("/questions/777"), refusal));
+        let mut logins = Logins::since_now(&world, &proxy);
+        for n in 0..300 {
+            assert_refused(&world.get(FOREIGN_COMPANY).await);
+            world.get(&format!("/survey/queries/questions/100301?n={n}")).await.ok();
+            logins.observe(&world, &proxy);
+            world.advance(secs(1));
+        }
+        logins.assert_doubling();
+    }
+}
+
+/// One call per second: after the refusal and the login, the budget is spent, so that the new token is not tried.
+#[tokio::test]
+async fn new_token_that_is_not_tried_counts_as_refused() {
+    let mut setup = Setup::default();
+    setup.config.upstream.forward_query.push("n".to_owned());
+    setup.config.upstream.rate_limit = rate(60, 60, 1);
+    setup.config.upstream.max_wait = Duration::ZERO;
+    let (world, proxy) = start(setup).await;
+    let [refusal, _] = refusals();
+    proxy.always("questions", Act::when(|asked| asked.target.ends_with("/questions/777"), refusal));
+    let mut logins = Logins::since_now(&world, &proxy);
+    for n in 0..150 {
+        assert_eq!(world.get(FOREIGN_COMPANY).await.status, 503);
+        world.advance(secs(1));
+        world.get(&format!("/survey/queries/questions/100301?n={n}")).await.ok();
+        logins.observe(&world, &proxy);
+        world.advance(secs(1));
+    }
+    logins.assert_doubling();
 }

@@ -253,6 +253,9 @@ impl Day {
         // It is shown to the other once it is known to be constant.
         assert!(!shows_note || has_note(asked.route) && !asked.by_tenant, "{asked:?}");
         self.hits += u64::from(matches!(served.found, Found::Hit { .. }));
+        if matches!(served.found, Found::StaleIfError { .. }) {
+            assert!(self.has_failed_call(asked, since), "{asked:?} was answered stale although no call failed");
+        }
         let body: Value = serde_json::from_slice(&served.body).unwrap();
         let rows: Vec<(Option<usize>, &Value)> = if asked.is_about_queues() {
             let rows = body["data"]["result"].as_array().unwrap();
@@ -339,6 +342,13 @@ impl Day {
         had.push((at, read.as_nanos()));
     }
 
+    /// Whether a call of the route has failed since the request came.
+    fn has_failed_call(&self, asked: &Asked, since: Moment) -> bool {
+        let landings = self.vendor.landings();
+        let mut own = landings.iter().filter(|landing| landing.route == asked.route && landing.landed >= since);
+        own.any(|landing| landing.outcome != Outcome::Good)
+    }
+
     fn check_failure(&self, asked: &Asked, max_age: Option<Duration>, since: Moment, at: Moment, error: &FetchError) {
         let refused = matches!(error, FetchError::Refused { .. } | FetchError::Upstream(UpstreamError::Rejected(_)));
         if refused {
@@ -357,10 +367,7 @@ impl Day {
             assert!(asked.queues.contains(&FOREIGN), "{asked:?} failed for another's target");
             return;
         }
-        let landings = self.vendor.landings();
-        let lately = |landing: &&Landing| landing.route == asked.route && landing.landed >= since;
-        let failed = landings.iter().filter(lately).any(|landing| landing.outcome != Outcome::Good);
-        assert!(failed, "{asked:?} failed with {error} although no call did");
+        assert!(self.has_failed_call(asked, since), "{asked:?} failed with {error} although no call did");
         // What may stand in stands in. Of queues it is not known here which row came with which call.
         if !asked.is_about_queues() && max_age.is_none() {
             let [ttl, _, if_error] = windows(asked.route);
@@ -436,6 +443,28 @@ proptest! {
 
     #[test]
     fn whatever_happens_an_answer_is_true_and_says_so(ops in vec(op(), 1..70)) {
+        in_a_day(async |mut day| day.live(ops).await);
+    }
+}
+
+/// Requests for some of a few queues while calls take about as long as a row stays fresh, and none fails.
+fn slow_op() -> impl Strategy<Value = Op> {
+    let latency = (500_u64..4000).prop_map(Duration::from_millis);
+    let plan = latency.prop_map(|latency| Plan { latency, outcome: Outcome::Good });
+    let asked = (prop::sample::select(vec![Route::QueueSummary, Route::QueueActivity]), vec(0..QUEUES, 1..3));
+    let asked = asked.prop_map(|(route, queues)| Asked { by_tenant: false, route, other_shape: false, queues });
+    prop_oneof![
+        6 => asked.prop_map(|asked| Op::Ask(asked, None)),
+        2 => vec(plan, 1..8).prop_map(Op::Plan),
+        6 => (1_u64..60).prop_map(|steps| Op::Pass(STEP * u32::try_from(steps).unwrap())),
+    ]
+}
+
+proptest! {
+    #![proptest_config(days(64))]
+
+    #[test]
+    fn rows_that_expire_while_others_are_fetched_fail_no_answer(ops in vec(slow_op(), 1..40)) {
         in_a_day(async |mut day| day.live(ops).await);
     }
 }
