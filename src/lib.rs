@@ -22,9 +22,10 @@
 //!
 //! | rank | modules |
 //! | --- | --- |
-//! | 7 | `cli` |
-//! | 6 | `server`, `fuzzing` |
-//! | 5 | `http`, `admin` |
+//! | 8 | `cli` |
+//! | 7 | `server`, `fuzzing` |
+//! | 6 | `admin` |
+//! | 5 | `http` |
 //! | 4 | `fetch` |
 //! | 3 | `callers`, `limits`, `cache`, `upstream` |
 //! | 2 | `telemetry` |

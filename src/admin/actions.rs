@@ -1,40 +1,42 @@
+//! What operators change: purge, reload and the log filter.
+
 use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     Json,
-    body::{Body, Bytes},
+    body::Bytes,
+    extract::Request,
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::{Deserialize, Deserializer};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
+use tower_http::request_id::RequestId;
 
-use super::{Admin, NotReloaded, Operator, problem::Problem};
+use super::router::{AdminState, ReloadRejected};
 use crate::{
-    clock::before,
     fetch::Purge,
+    http::{ClientInfo, error_code::ErrorCode, extract::read_bytes, problem::Problem},
     model::{CompanyId, QueueId},
     telemetry::{FilterError, change_log_filter, events, log_filter},
 };
 
-const MOST_BODY: usize = 64 * 1024;
+const MAX_BODY: usize = 64 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// What is done at once, at most, for those included who have left meanwhile.
-pub(super) const MOST_ACTING: usize = 16;
+/// Actions that run concurrently, those of clients that have disconnected included.
+pub(super) const MAX_CONCURRENT_ACTIONS: usize = 16;
 
-/// What changes something.
 #[derive(Clone, Copy)]
-pub(super) enum Act {
+pub(super) enum AdminAction {
     Purge,
     Reload,
     LogFilter,
 }
 
-impl Act {
-    /// As the log names it.
+impl AdminAction {
+    /// Returns the name in the log.
     fn as_str(self) -> &'static str {
         match self {
             Self::Purge => "purge",
@@ -43,57 +45,59 @@ impl Act {
         }
     }
 
-    async fn done(self, operator: &Arc<dyn Operator>, body: &[u8]) -> Result<Response, Problem> {
+    async fn run(self, state: Arc<AdminState>, body: &[u8]) -> Result<Response, Problem> {
         match self {
-            Self::Purge => purge(operator, body).await,
-            Self::Reload => reload(operator).await,
+            Self::Purge => purge(state, body).await,
+            Self::Reload => reload(&state).await,
             Self::LogFilter => put_log_filter(body),
         }
     }
 }
 
-impl Admin {
-    /// Does something that an operator asked for, and logs it. Runs in a task of its own: whoever leaves meanwhile keeps it
-    /// neither from being done nor from being told. Who leaves before has done nothing.
-    pub(super) async fn carry_out(
-        &self,
-        act: Act,
-        headers: &HeaderMap,
-        body: Body,
-        from: IpAddr,
-        id: &str,
-    ) -> Response {
-        let body = match act {
-            Act::Reload => Ok(Bytes::new()),
-            Act::Purge | Act::LogFilter => self.read(headers, body).await,
-        };
-        // Nobody closes it.
-        let place = Arc::clone(&self.acting).acquire_owned().await;
-        let (operator, own_id) = (Arc::clone(&self.operator), id.to_owned());
-        let acting = tokio::spawn(async move {
-            let _place = place;
-            let done = async { act.done(&operator, &body?).await };
-            let done = AssertUnwindSafe(done).catch_unwind().await.unwrap_or_else(|_| Err(Problem::internal()));
-            let answer = done.unwrap_or_else(|problem| problem.render(&own_id));
-            events::operator_acted(act.as_str(), answer.status().as_u16(), &own_id, from);
-            answer
-        });
-        acting.await.unwrap_or_else(|_| Problem::internal().render(id))
-    }
+/// Runs an action and logs it. It is a task of its own, so that a client that disconnects prevents neither.
+pub(super) async fn execute(
+    state: Arc<AdminState>,
+    action: AdminAction,
+    body: Bytes,
+    from: IpAddr,
+    id: RequestId,
+) -> Response {
+    // It is never closed.
+    let permit = Arc::clone(&state.actions).acquire_owned().await;
+    let task = tokio::spawn(async move {
+        let _permit = permit;
+        let done = AssertUnwindSafe(action.run(state, &body)).catch_unwind().await;
+        let response = done.unwrap_or_else(|_| Err(Problem::internal())).unwrap_or_else(IntoResponse::into_response);
+        let id = id.header_value().to_str().unwrap_or("-");
+        events::operator_acted(action.as_str(), response.status().as_u16(), id, from);
+        response
+    });
+    task.await.unwrap_or_else(|_| Problem::internal().into_response())
+}
 
-    /// A body, which may be empty; else it must be JSON by its own word, which no form on a web page can say.
-    pub(super) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
-        let deadline = self.clock.now().after(BODY_TIMEOUT);
-        let read = before(self.clock.as_ref(), deadline, Limited::new(body, MOST_BODY).collect()).await;
-        let body = match read.ok_or_else(Problem::too_slow)? {
-            Ok(body) => body.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => return Err(Problem::too_large()),
-            Err(_) => return Err(Problem::invalid("The body ended too early. Send the request again.")),
-        };
-        let told = headers.get(header::CONTENT_TYPE).and_then(|told| told.to_str().ok()).unwrap_or_default();
-        let json = told.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json");
-        if json || body.is_empty() { Ok(body) } else { Err(Problem::unsupported_media_type()) }
+/// Returns the client's address, for the log.
+pub(super) fn client_address(request: &Request) -> IpAddr {
+    let client = request.extensions().get::<Arc<ClientInfo>>().cloned().unwrap_or_default();
+    client.address(request.headers())
+}
+
+/// Reads a body, which may be empty. Otherwise its `Content-Type` must be JSON, which no form on a web page can send.
+pub(super) async fn read_body(state: &AdminState, request: Request) -> Result<Bytes, Problem> {
+    let (head, body) = request.into_parts();
+    let body = read_bytes(&head.headers, body, MAX_BODY, BODY_TIMEOUT, state.app.clock.as_ref()).await?;
+    if body.is_empty() || is_json(&head.headers) {
+        return Ok(body);
     }
+    Err(Problem::new(ErrorCode::UnsupportedMediaType, "Send the body as application/json."))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+}
+
+fn invalid(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
+    Problem::new(ErrorCode::InvalidRequest, detail)
 }
 
 /// A struct would be read out of a list too, by the places of its members.
@@ -102,69 +106,61 @@ fn object<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Option<T> {
     object.then(|| serde_json::from_slice(body).ok()).flatten()
 }
 
-pub(super) async fn status(operator: &Arc<dyn Operator>) -> Result<Response, Problem> {
-    let operator = Arc::clone(operator);
-    let status = spawn_blocking(move || operator.status()).await.map_err(|_| Problem::internal())?;
-    Ok(Json(status).into_response())
-}
-
 /// What `POST /admin/cache/purge` takes.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct PurgeAsked {
-    #[serde(deserialize_with = "given")]
+struct PurgeRequest {
+    #[serde(deserialize_with = "deserialize_present")]
     route: Option<String>,
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "deserialize_present")]
     company: Option<u64>,
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "deserialize_present")]
     queue: Option<String>,
     hard: bool,
 }
 
 /// `null` is a value, and a wrong one: a script whose variable was empty must not purge all.
-fn given<'b, T: Deserialize<'b>, D: Deserializer<'b>>(from: D) -> Result<Option<T>, D::Error> {
+fn deserialize_present<'b, T: Deserialize<'b>, D: Deserializer<'b>>(from: D) -> Result<Option<T>, D::Error> {
     T::deserialize(from).map(Some)
 }
 
-async fn purge(operator: &Arc<dyn Operator>, body: &[u8]) -> Result<Response, Problem> {
+async fn purge(state: Arc<AdminState>, body: &[u8]) -> Result<Response, Problem> {
     let form = r#"The body must be {"route"?: a template, "company"?: a number, "queue"?: an id, "hard"?: a boolean}."#;
-    let asked: PurgeAsked = match body {
-        [] => PurgeAsked::default(),
-        body => object(body).ok_or_else(|| Problem::invalid(form))?,
+    let asked: PurgeRequest = match body {
+        [] => PurgeRequest::default(),
+        body => object(body).ok_or_else(|| invalid(form))?,
     };
     let route = match asked.route {
         None => None,
         Some(name) => {
-            let found = operator.cacheable_route(&name);
-            Some(found.ok_or_else(|| Problem::invalid("`route` must be a route's template, as the metrics name it."))?)
+            let found = state.app.cacheable_route(&name);
+            Some(found.ok_or_else(|| invalid("`route` must be a route's template, as the metrics name it."))?)
         }
     };
     let company = asked.company.map(CompanyId::try_from).transpose();
     let queue = asked.queue.map(QueueId::try_from).transpose();
     let purge = Purge {
         route,
-        company: company.map_err(|_| Problem::invalid("`company` must be a positive whole number."))?,
-        queue: queue.map_err(|_| Problem::invalid("`queue` must be a queue's id."))?,
+        company: company.map_err(|_| invalid("`company` must be a positive whole number."))?,
+        queue: queue.map_err(|_| invalid("`queue` must be a queue's id."))?,
         hard: asked.hard,
     };
-    let operator = Arc::clone(operator);
     let hard = purge.hard;
-    let purged = spawn_blocking(move || operator.purge(&purge)).await.map_err(|_| Problem::internal())?;
+    let purged = spawn_blocking(move || state.app.purge(&purge)).await.map_err(|_| Problem::internal())?;
     events::purged(purged, hard);
     Ok(Json(json!({ "purged": purged, "hard": hard })).into_response())
 }
 
-pub(super) async fn explain(operator: &Arc<dyn Operator>, body: Bytes) -> Result<Response, Problem> {
-    let operator = Arc::clone(operator);
-    spawn_blocking(move || operator.explain(&body)).await.map_err(|_| Problem::internal())
-}
-
-async fn reload(operator: &Arc<dyn Operator>) -> Result<Response, Problem> {
-    match operator.reload().await {
+async fn reload(state: &AdminState) -> Result<Response, Problem> {
+    match state.config.reload().await {
         Ok(needs_restart) => Ok(Json(json!({ "outcome": "good", "needsRestart": needs_restart })).into_response()),
-        Err(NotReloaded::UnderWay) => Err(Problem::reload_under_way()),
-        Err(NotReloaded::Refused(why)) => {
-            Err(Problem::invalid(format!("The configuration was not reloaded: {}.", why.join("\n"))))
+        Err(ReloadRejected::InProgress) => {
+            let detail = "The configuration is being read again already. Ask once more when that is over, if you have \
+                          changed it since.";
+            Err(Problem::new(ErrorCode::Overloaded, detail).retry_after(Duration::from_secs(1)))
+        }
+        Err(ReloadRejected::Faults(faults)) => {
+            Err(invalid(format!("The configuration was not reloaded: {}.", faults.join("\n"))))
         }
     }
 }
@@ -172,23 +168,27 @@ async fn reload(operator: &Arc<dyn Operator>) -> Result<Response, Problem> {
 /// What `PUT /admin/log-filter` takes.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FilterAsked {
+struct LogFilterRequest {
     filter: String,
 }
 
-pub(super) fn get_log_filter() -> Response {
-    Json(json!({ "filter": log_filter() })).into_response()
+pub(super) async fn get_log_filter() -> Json<Value> {
+    Json(current_log_filter())
+}
+
+fn current_log_filter() -> Value {
+    json!({ "filter": log_filter() })
 }
 
 fn put_log_filter(body: &[u8]) -> Result<Response, Problem> {
-    let asked: FilterAsked =
-        object(body).ok_or_else(|| Problem::invalid(r#"The body must be {"filter": "info"}, say."#))?;
+    let asked: LogFilterRequest =
+        object(body).ok_or_else(|| invalid(r#"The body must be {"filter": "info"}, say."#))?;
     match change_log_filter(&asked.filter) {
         Ok(()) => {
             events::log_filter_changed();
-            Ok(get_log_filter())
+            Ok(Json(current_log_filter()).into_response())
         }
-        Err(FilterError::NoLog) => Err(Problem::not_found("This process writes no log.")),
-        Err(error @ FilterError::Invalid(_)) => Err(Problem::invalid(format!("`filter`: {error}."))),
+        Err(FilterError::NoLog) => Err(Problem::new(ErrorCode::NotFound, "This process writes no log.")),
+        Err(error @ FilterError::Invalid(_)) => Err(invalid(format!("`filter`: {error}."))),
     }
 }

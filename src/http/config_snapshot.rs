@@ -14,15 +14,15 @@ use crate::{
 
 /// The callers and limits of one configuration, and what belongs to each caller by its place. Taken once at a request's
 /// start.
-pub(super) struct ConfigSnapshot {
-    pub(super) callers: Callers,
-    pub(super) limits: CallerLimits,
+pub(crate) struct ConfigSnapshot {
+    pub(crate) callers: Callers,
+    pub(crate) limits: CallerLimits,
     /// Each caller's `RateLimit-Policy`.
-    pub(super) policies: Vec<HeaderValue>,
+    pub(crate) policies: Vec<HeaderValue>,
     /// Outlives a reload that does not change its limit.
-    pub(super) auth_failures: Arc<AuthFailures>,
+    pub(crate) auth_failures: Arc<AuthFailures>,
     /// Queues that one request may name.
-    pub(super) max_queues: usize,
+    pub(crate) max_queues: usize,
     /// How long answers are good, for those who describe it.
     freshness: CacheConfig,
     routes: Vec<RouteConfig>,
@@ -34,7 +34,7 @@ pub(super) struct ConfigSnapshot {
 impl ConfigSnapshot {
     /// What is known from now on. Of who was there `before`, what it has spent of its limit and when it was last used
     /// stay known.
-    pub(super) fn new(config: &Config, clock: &SharedClock, before: Option<&Self>) -> Self {
+    pub(crate) fn new(config: &Config, clock: &SharedClock, before: Option<&Self>) -> Self {
         let (callers, default) = (&config.callers, &config.limits.default);
         let limits = CallerLimits::new(callers, default, clock.clone(), before.map(|before| &before.limits));
         let limit = &config.limits.auth_failures;
@@ -53,18 +53,18 @@ impl ConfigSnapshot {
     }
 
     /// The description of what is served now.
-    pub(super) fn openapi(&self, settings: &Settings) -> &StaticAsset {
+    pub(crate) fn openapi(&self, settings: &Settings) -> &StaticAsset {
         let made = || StaticAsset::new("application/json", format!("{:#}\n", self.described(settings)));
         self.openapi.get_or_init(made)
     }
 
     /// The same, as pages for people.
-    pub(super) fn docs(&self, settings: &Settings) -> &Docs {
+    pub(crate) fn docs(&self, settings: &Settings) -> &Docs {
         self.docs.get_or_init(|| Docs::new(&self.described(settings)))
     }
 
     /// What holds of a further route now; `None` if the configuration has it no more.
-    pub(super) fn custom_route(&self, route: &Further) -> Option<&RouteConfig> {
+    pub(crate) fn custom_route(&self, route: &Further) -> Option<&RouteConfig> {
         self.routes.iter().find(|config| config.is(route))
     }
 

@@ -25,7 +25,7 @@ use crate::{
 
 /// A request's context. It travels in the request's extensions; a clone is another handle to the same context.
 #[derive(Clone)]
-pub(super) struct RequestContext(Arc<Inner>);
+pub(crate) struct RequestContext(Arc<Inner>);
 
 struct Inner {
     state: Arc<AppState>,
@@ -37,52 +37,52 @@ struct Inner {
 
 /// The caller of a request, and the configuration that its rights come from: all rights of one request come from one
 /// configuration, whatever is reloaded meanwhile.
-pub(super) struct Admission {
-    pub(super) snapshot: Arc<ConfigSnapshot>,
-    pub(super) identity: Identity,
+pub(crate) struct Admission {
+    pub(crate) snapshot: Arc<ConfigSnapshot>,
+    pub(crate) identity: Identity,
 }
 
 /// What the log event of a request is made of.
 #[derive(Default)]
-pub(super) struct Facts {
+pub(crate) struct Facts {
     /// The path's template; empty if no route matched.
-    pub(super) route: &'static str,
-    pub(super) caller: Option<Arc<Caller>>,
+    pub(crate) route: &'static str,
+    pub(crate) caller: Option<Arc<Caller>>,
     /// The caller's `RateLimit-Policy`, and its limit after this request.
-    pub(super) rate_limit: Option<(HeaderValue, RateLimitDecision)>,
+    pub(crate) rate_limit: Option<(HeaderValue, RateLimitDecision)>,
     /// Released when the response is ready.
-    pub(super) permit: Option<InFlightPermit>,
+    pub(crate) permit: Option<InFlightPermit>,
     /// What the vendor calls of this request cost.
-    pub(super) effort: Effort,
-    pub(super) found: Option<Found>,
-    pub(super) parts: Tally,
+    pub(crate) effort: Effort,
+    pub(crate) found: Option<Found>,
+    pub(crate) parts: Tally,
 }
 
 impl RequestContext {
-    pub(super) fn new(state: Arc<AppState>, client: Arc<ClientInfo>, span: RequestSpan) -> Self {
+    pub(crate) fn new(state: Arc<AppState>, client: Arc<ClientInfo>, span: RequestSpan) -> Self {
         let (admission, facts) = (OnceLock::new(), Mutex::default());
         Self(Arc::new(Inner { state, client, span, admission, facts }))
     }
 
-    pub(super) fn state(&self) -> &Arc<AppState> {
+    pub(crate) fn state(&self) -> &Arc<AppState> {
         &self.0.state
     }
 
-    pub(super) fn client(&self) -> &ClientInfo {
+    pub(crate) fn client(&self) -> &ClientInfo {
         &self.0.client
     }
 
-    pub(super) fn span(&self) -> &RequestSpan {
+    pub(crate) fn span(&self) -> &RequestSpan {
         &self.0.span
     }
 
     /// The lock is never held while waiting.
-    pub(super) fn facts(&self) -> MutexGuard<'_, Facts> {
+    pub(crate) fn facts(&self) -> MutexGuard<'_, Facts> {
         self.0.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sets the caller. Only the first call counts: a request is authenticated once.
-    pub(super) fn admit(&self, admission: Admission) {
+    pub(crate) fn admit(&self, admission: Admission) {
         self.facts().caller = Some(Arc::clone(&admission.identity.caller));
         let _ = self.0.admission.set(admission);
     }
@@ -91,18 +91,18 @@ impl RequestContext {
     ///
     /// # Errors
     /// The request was not authenticated: its route lacks the layer, which is a bug.
-    pub(super) fn admission(&self) -> Result<&Admission, Problem> {
+    pub(crate) fn admission(&self) -> Result<&Admission, Problem> {
         self.0.admission.get().ok_or_else(Problem::internal)
     }
 
     /// Records where the response comes from.
-    pub(super) fn record_cache(&self, served: &Served) {
+    pub(crate) fn record_cache(&self, served: &Served) {
         let mut facts = self.facts();
         (facts.found, facts.parts, facts.effort) = (Some(served.found), served.parts, served.effort);
     }
 
     /// Records what the vendor calls of a request without a cached response cost.
-    pub(super) fn record_effort(&self, effort: Effort) {
+    pub(crate) fn record_effort(&self, effort: Effort) {
         self.facts().effort = effort;
     }
 }

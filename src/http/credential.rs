@@ -5,12 +5,12 @@ use axum::http::{HeaderMap, HeaderName, header};
 use super::{error_code::ErrorCode, problem::Problem};
 use crate::{callers::Credential, model::Route};
 
-pub(super) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-pub(super) const X_CLIENT_ID: HeaderName = HeaderName::from_static("x-client-id");
+pub(crate) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+pub(crate) const X_CLIENT_ID: HeaderName = HeaderName::from_static("x-client-id");
 
 /// The one credential: from `Authorization`, bare or as `Bearer`, or from `X-Api-Key`. On `reset` and
 /// `verify`, which in the reference bear only `X-Client-Id`, a key may stand there.
-pub(super) fn credential(route: Route, headers: &HeaderMap) -> Result<Credential<'_>, Problem> {
+pub(crate) fn credential(route: Route, headers: &HeaderMap) -> Result<Credential<'_>, Problem> {
     let in_authorization = || texts(headers, &header::AUTHORIZATION).map(without_scheme);
     let usual = in_authorization().chain(texts(headers, &X_API_KEY));
     let found = match only_one(usual)? {

@@ -2,7 +2,7 @@ use axum::http::StatusCode;
 
 /// Every `code` that an error can bear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ErrorCode {
+pub(crate) enum ErrorCode {
     /// A mandatory field is not there.
     MissingParameter,
     /// Malformed JSON or field, doubled key, two credentials.
@@ -59,22 +59,22 @@ pub(super) enum ErrorCode {
 
 /// What there is to know of a code: the one table that every description of the errors is made from.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ErrorInfo {
+pub(crate) struct ErrorInfo {
     /// The code as it stands in the document.
-    pub(super) code: &'static str,
+    pub(crate) code: &'static str,
     /// The HTTP status; an `upstream_rejected` takes the vendor's where that is 404 or 422.
-    pub(super) status: StatusCode,
+    pub(crate) status: StatusCode,
     /// The document's `title`.
-    pub(super) title: &'static str,
+    pub(crate) title: &'static str,
     /// When it is answered.
-    pub(super) when: &'static str,
+    pub(crate) when: &'static str,
     /// What the caller can do.
-    pub(super) remedy: &'static str,
+    pub(crate) remedy: &'static str,
 }
 
 impl ErrorCode {
     /// Every code, in the order in which a request can meet them.
-    pub(super) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::MissingParameter,
         Self::InvalidRequest,
         Self::MissingCredential,
@@ -104,17 +104,17 @@ impl ErrorCode {
     ];
 
     /// The code as it stands in the document.
-    pub(super) const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         self.info().code
     }
 
     /// The HTTP status; an `upstream_rejected` takes the vendor's where that is 404 or 422.
-    pub(super) const fn status(self) -> StatusCode {
+    pub(crate) const fn status(self) -> StatusCode {
         self.info().status
     }
 
     /// Every status that an answer with it can have.
-    pub(super) fn statuses(self) -> Vec<u16> {
+    pub(crate) fn statuses(self) -> Vec<u16> {
         match self {
             Self::UpstreamRejected => vec![400, 404, 422],
             _ => vec![self.status().as_u16()],
@@ -122,7 +122,7 @@ impl ErrorCode {
     }
 
     /// The vendor's code that means the same, for apps that know only those.
-    pub(super) const fn wesal_code(self) -> Option<&'static str> {
+    pub(crate) const fn wesal_code(self) -> Option<&'static str> {
         match self {
             Self::MissingParameter => Some("X0000"),
             Self::MissingCredential | Self::InvalidKey => Some("X001"),
@@ -134,12 +134,12 @@ impl ErrorCode {
     }
 
     /// Whether its answers bear `Retry-After`.
-    pub(super) const fn has_retry_after(self) -> bool {
+    pub(crate) const fn has_retry_after(self) -> bool {
         matches!(self.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
     }
 
     /// What there is to know of it.
-    pub(super) const fn info(self) -> ErrorInfo {
+    pub(crate) const fn info(self) -> ErrorInfo {
         use StatusCode as S;
         let (code, status, title, when, remedy) = match self {
             Self::MissingParameter => (

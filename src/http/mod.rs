@@ -4,35 +4,29 @@
 mod cache_control;
 mod cache_headers;
 mod client_address;
-mod concerns;
 mod config_snapshot;
-mod context;
+pub(crate) mod context;
 mod credential;
 mod docs;
-mod error_code;
-mod extract;
-mod handlers;
-mod headline;
-mod history;
-mod middleware;
+pub(crate) mod error_code;
+pub(crate) mod extract;
+pub(crate) mod handlers;
+pub(crate) mod middleware;
 mod openapi;
-mod problem;
+pub(crate) mod problem;
 #[cfg(any(test, fuzzing))]
 mod properties;
-mod recent_errors;
-mod route_table;
+pub(crate) mod recent_errors;
+pub(crate) mod route_table;
 mod router;
-mod state;
+pub(crate) mod state;
 mod static_asset;
-mod status;
+pub(crate) mod warnings;
 
 pub use context::HttpService;
-pub use handlers::explain::explain;
 #[cfg(any(test, fuzzing))]
 pub(crate) use handlers::properties::caller_request;
-pub use middleware::{admin_service, service};
+pub use middleware::service;
 #[cfg(any(test, fuzzing))]
 pub(crate) use properties::caller_headers;
-pub use recent_errors::RecentError;
 pub use state::{AppState, ClientInfo, Lifecycle};
-pub use status::Status;

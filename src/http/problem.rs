@@ -20,8 +20,8 @@ use crate::{
 
 /// An error response. As a response it has no body yet: [`render`] writes the document, which has the request's id.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Problem {
-    pub(super) code: ErrorCode,
+pub(crate) struct Problem {
+    pub(crate) code: ErrorCode,
     status: StatusCode,
     detail: Cow<'static, str>,
     wesal_code: Option<&'static str>,
@@ -33,7 +33,7 @@ pub(super) struct Problem {
 
 /// One thing that is wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub(super) struct FieldError {
+pub(crate) struct FieldError {
     #[serde(flatten)]
     place: Place,
     detail: Cow<'static, str>,
@@ -49,56 +49,56 @@ enum Place {
 }
 
 /// How many faults a document lists at most.
-pub(super) const MAX_FIELD_ERRORS: usize = 20;
+pub(crate) const MAX_FIELD_ERRORS: usize = 20;
 
 impl FieldError {
     /// In the body, at a JSON pointer.
-    pub(super) fn at(pointer: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn at(pointer: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { place: Place::Pointer(pointer.into()), detail: detail.into() }
     }
 
     /// In a query or path parameter.
-    pub(super) fn parameter(name: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn parameter(name: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { place: Place::Parameter(name.into()), detail: detail.into() }
     }
 }
 
 impl Problem {
     /// An error; `detail` says what to do.
-    pub(super) fn new(code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
         let (status, wesal_code) = (code.status(), code.wesal_code());
         Self { code, status, detail: detail.into(), wesal_code, faults: Vec::new(), retry_after: None, allow: None }
     }
 
     /// With the places where the request is wrong.
-    pub(super) fn with_errors(mut self, mut faults: Vec<FieldError>) -> Self {
+    pub(crate) fn with_errors(mut self, mut faults: Vec<FieldError>) -> Self {
         faults.truncate(MAX_FIELD_ERRORS);
         self.faults = faults;
         self
     }
 
     /// With the time after which it may be tried again.
-    pub(super) fn retry_after(mut self, wait: Duration) -> Self {
+    pub(crate) fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
     }
 
     /// A bug. Its cause has been logged; callers are not told.
-    pub(super) fn internal() -> Self {
+    pub(crate) fn internal() -> Self {
         Self::new(ErrorCode::Internal, "The gateway failed. Try again; if it goes on, report the requestId.")
     }
 
     /// The path is there; `allow` names the methods that it takes.
-    pub(super) fn method_not_allowed(allow: &'static str) -> Self {
+    pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
         let problem = Self::new(ErrorCode::MethodNotAllowed, "Use a method that Allow names.");
         Self { allow: Some(allow), ..problem }
     }
 
-    pub(super) fn not_found() -> Self {
+    pub(crate) fn not_found() -> Self {
         Self::new(ErrorCode::NotFound, "There is no such path. The reference's routes stand under the base path.")
     }
 
-    pub(super) fn overloaded() -> Self {
+    pub(crate) fn overloaded() -> Self {
         Self::new(ErrorCode::Overloaded, "The gateway works on as many requests as it may. Try again in a moment.")
             .retry_after(Duration::from_secs(1))
     }
@@ -214,7 +214,7 @@ fn capitalized(text: &str) -> String {
 /// What went wrong, and what to do (RFC 9457), with Wesal's `success` flag.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Problem")]
-pub(super) struct Document<'a> {
+pub(crate) struct Document<'a> {
     /// Where the code is explained.
     r#type: String,
     /// The code in a few words.
@@ -251,7 +251,7 @@ impl IntoResponse for Problem {
 
 /// Writes the document of a response that is a [`Problem`]; returns any other response as it is. The request's id must be
 /// in the response's extensions. The problem's code takes its place there, for the log.
-pub(super) fn render(mut response: Response) -> Response {
+pub(crate) fn render(mut response: Response) -> Response {
     let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
     let request_id = response.extensions().get::<RequestId>().map(|id| id.header_value().clone());
     let request_id = request_id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or("-");
@@ -262,7 +262,7 @@ pub(super) fn render(mut response: Response) -> Response {
 
 impl Problem {
     /// Writes the document (RFC 9457) and the headers that belong to it.
-    pub(super) fn write(&self, request_id: &str, response: &mut Response) {
+    pub(crate) fn write(&self, request_id: &str, response: &mut Response) {
         let document = Document {
             r#type: format!("/docs/errors#{}", self.code.as_str()),
             title: self.code.info().title,
@@ -283,7 +283,8 @@ impl Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"wesal-gateway\""));
+            let realm = HeaderValue::from_static("Bearer realm=\"wesal-gateway\"");
+            headers.entry(header::WWW_AUTHENTICATE).or_insert(realm);
         }
         if let Some(wait) = self.retry_after {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);

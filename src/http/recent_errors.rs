@@ -9,12 +9,12 @@ use serde::Serialize;
 /// The errors of late, for operators. One that comes again in all but its time and its request is the same error: so a
 /// flood of one kind pushes no other out.
 #[derive(Default)]
-pub(super) struct RecentErrors(Mutex<VecDeque<RecentError>>);
+pub(crate) struct RecentErrors(Mutex<VecDeque<RecentError>>);
 
 /// An error that a caller was told. Nothing of a body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RecentError {
+pub(crate) struct RecentError {
     /// The last time.
     pub at: Timestamp,
     /// Of the last time.
@@ -35,7 +35,7 @@ const MOST: usize = 50;
 
 impl RecentErrors {
     /// Remembers one.
-    pub(super) fn add(&self, mut error: RecentError) {
+    pub(crate) fn add(&self, mut error: RecentError) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let kind = |e: &RecentError| (e.code, e.route, e.status);
         if let Some(place) = all.iter().position(|e| kind(e) == kind(&error) && e.caller == error.caller)
@@ -48,7 +48,7 @@ impl RecentErrors {
     }
 
     /// All of them, the newest first.
-    pub(super) fn all(&self) -> Vec<RecentError> {
+    pub(crate) fn all(&self) -> Vec<RecentError> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 }

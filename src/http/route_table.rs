@@ -7,7 +7,7 @@ use crate::model::{Further, Route};
 
 /// Something that can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Endpoint {
+pub(crate) enum Endpoint {
     /// `GET /livez`
     Liveness,
     /// `GET /readyz`
@@ -21,29 +21,29 @@ pub(super) enum Endpoint {
 }
 
 /// The path of the logout in the text of the reference; its example calls the route's own.
-pub(super) const LOGOUT_ALIAS: &str = "/auth/reset_pwd";
+pub(crate) const LOGOUT_ALIAS: &str = "/auth/reset_pwd";
 
 /// The mirrored routes and their base path.
-pub(super) struct RouteTable {
+pub(crate) struct RouteTable {
     /// The path before each mirrored route.
-    pub(super) base_path: String,
+    pub(crate) base_path: String,
     /// The routes of the configuration, in its order. It refuses a route that an earlier one would hide.
-    pub(super) further: Vec<&'static Further>,
+    pub(crate) further: Vec<&'static Further>,
 }
 
 impl RouteTable {
-    pub(super) fn new(base_path: String, further: Vec<&'static Further>) -> Self {
+    pub(crate) fn new(base_path: String, further: Vec<&'static Further>) -> Self {
         Self { base_path, further }
     }
 
     /// Everything that can be asked for.
-    pub(super) fn all(&self) -> impl Iterator<Item = Endpoint> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = Endpoint> {
         let further = self.further.iter().map(|further| Endpoint::Mirrored(Route::Further(further)));
         Endpoint::of_reference().chain(further)
     }
 
     /// The paths that an endpoint stands at, as templates.
-    pub(super) fn paths(&self, endpoint: Endpoint) -> Vec<String> {
+    pub(crate) fn paths(&self, endpoint: Endpoint) -> Vec<String> {
         match endpoint {
             Endpoint::Mirrored(route) => {
                 let too = (route == Route::Logout).then_some(LOGOUT_ALIAS);
@@ -55,18 +55,18 @@ impl RouteTable {
     }
 
     /// A path without the base path.
-    pub(super) fn below_base<'p>(&self, path: &'p str) -> &'p str {
+    pub(crate) fn below_base<'p>(&self, path: &'p str) -> &'p str {
         path.strip_prefix(self.base_path.as_str()).unwrap_or(path)
     }
 
     /// What stands at `path`. A path is compared byte for byte: what is spelled otherwise is not there.
-    pub(super) fn find(&self, method: &Method, path: &str) -> Option<Endpoint> {
+    pub(crate) fn find(&self, method: &Method, path: &str) -> Option<Endpoint> {
         let own = Endpoint::own().find(|own| own.template() == path);
         own.or_else(|| self.find_mirrored(method, path.strip_prefix(self.base_path.as_str())?))
     }
 
     /// The methods that what stands at `path` takes, as `Allow` tells them (RFC 9110, section 10.2.1).
-    pub(super) fn allow(&self, path: &str) -> &'static str {
+    pub(crate) fn allow(&self, path: &str) -> &'static str {
         let takes = |method| self.find(&method, path).is_some_and(|endpoint| endpoint.takes(&method));
         match [Method::GET, Method::HEAD, Method::POST].map(takes) {
             [true, true, true] => "GET,HEAD,POST",
@@ -80,7 +80,7 @@ impl RouteTable {
 
     /// Whether a request that was found to be for `route` is for it too where its path is written as the vendor will get it,
     /// whatever the vendor takes for the same: else a spelling would lead past what guards another route.
-    pub(super) fn leads_to(&self, route: &'static Further, target: &str) -> bool {
+    pub(crate) fn leads_to(&self, route: &'static Further, target: &str) -> bool {
         let of_reference = Route::ALL.into_iter().any(|known| fits(known, &target.to_ascii_lowercase()));
         let method = if route.is_gotten { Method::GET } else { Method::POST };
         let mut all = self.further.iter().copied();
@@ -92,7 +92,7 @@ impl RouteTable {
 
     /// Which of the vendor's routes stands at `path`, below the base path: one of the reference's, else the first of the
     /// configuration's, if there is one then one that takes `method`.
-    pub(super) fn find_mirrored(&self, method: &Method, path: &str) -> Option<Endpoint> {
+    pub(crate) fn find_mirrored(&self, method: &Method, path: &str) -> Option<Endpoint> {
         // The reference's example calls one path, its text the other.
         let of_reference = if path == LOGOUT_ALIAS { Route::Logout.template() } else { path };
         if let Some(route) = Route::ALL.into_iter().find(|route| fits(*route, of_reference)) {
@@ -112,7 +112,7 @@ impl RouteTable {
 
 impl Endpoint {
     /// Every one that does not depend on the configuration.
-    pub(super) fn of_reference() -> impl Iterator<Item = Self> {
+    pub(crate) fn of_reference() -> impl Iterator<Item = Self> {
         Self::own().chain(Route::ALL.into_iter().map(Self::Mirrored))
     }
 
@@ -122,7 +122,7 @@ impl Endpoint {
     }
 
     /// Its name in logs and metrics.
-    pub(super) fn template(self) -> &'static str {
+    pub(crate) fn template(self) -> &'static str {
         match self {
             Self::Liveness => "/livez",
             Self::Readiness => "/readyz",
@@ -133,7 +133,7 @@ impl Endpoint {
     }
 
     /// Whether it takes `method`.
-    pub(super) fn takes(self, method: &Method) -> bool {
+    pub(crate) fn takes(self, method: &Method) -> bool {
         match *method {
             Method::GET => self.is_gotten(),
             Method::HEAD => self.is_gotten() && self.is_safe(),
@@ -143,7 +143,7 @@ impl Endpoint {
     }
 
     /// Whether nothing of it is ever kept.
-    pub(super) fn is_of_account(self) -> bool {
+    pub(crate) fn is_of_account(self) -> bool {
         matches!(self, Self::Mirrored(route) if route.is_of_account())
     }
 
@@ -171,7 +171,7 @@ fn fits(route: Route, path: &str) -> bool {
 }
 
 /// The last segment of a path, decoded; `None` if it is not UTF-8.
-pub(super) fn parameter(path: &str) -> Option<std::borrow::Cow<'_, str>> {
+pub(crate) fn parameter(path: &str) -> Option<std::borrow::Cow<'_, str>> {
     let segment = path.rsplit('/').next()?;
     percent_encoding::percent_decode_str(segment).decode_utf8().ok()
 }

@@ -15,12 +15,11 @@ use tokio::sync::watch;
 
 use super::{
     client_address::client_address,
-    concerns::Concerns,
     config_snapshot::ConfigSnapshot,
-    history::History,
     middleware::auth::ADMIN_TOKEN,
     recent_errors::RecentErrors,
     route_table::{Endpoint, RouteTable},
+    warnings::Warnings,
 };
 use crate::{
     callers::{AuthFailure, Caller, ConnectionAuthCache, Sessions},
@@ -41,33 +40,32 @@ const MAX_LOGINS: usize = 64;
 
 /// What the handlers share.
 pub struct AppState {
-    pub(super) settings: Settings,
+    pub(crate) settings: Settings,
     known: ArcSwap<ConfigSnapshot>,
-    pub(super) sessions: Sessions,
-    pub(super) parts: Parts,
+    pub(crate) sessions: Sessions,
+    pub(crate) parts: Parts,
     watched: Watched,
-    pub(super) wesal: Arc<Wesal>,
-    pub(super) clock: SharedClock,
-    pub(super) in_flight: InFlightLimit,
+    pub(crate) wesal: Arc<Wesal>,
+    pub(crate) clock: SharedClock,
+    pub(crate) in_flight: InFlightLimit,
     /// Apart, so that those who have shown no key yet cannot take the places of those who have.
-    pub(super) logins: InFlightLimit,
-    pub(super) started: Moment,
-    pub(super) started_at: Timestamp,
+    pub(crate) logins: InFlightLimit,
+    pub(crate) started: Moment,
+    pub(crate) started_at: Timestamp,
     lifecycle: watch::Sender<Lifecycle>,
-    pub(super) concerns: Concerns,
-    pub(super) recent_errors: RecentErrors,
-    pub(super) history: History,
-    pub(super) metrics: Arc<Metrics>,
+    pub(crate) warnings: Warnings,
+    pub(crate) recent_errors: RecentErrors,
+    pub(crate) metrics: Arc<Metrics>,
     pub(super) traces: Traces,
 }
 
 /// The handlers' part of the configuration.
-pub(super) struct Settings {
-    pub(super) table: RouteTable,
-    pub(super) max_body: usize,
-    pub(super) body_timeout: Duration,
-    pub(super) forward_query: Vec<String>,
-    pub(super) forward_fields: Vec<String>,
+pub(crate) struct Settings {
+    pub(crate) table: RouteTable,
+    pub(crate) max_body: usize,
+    pub(crate) body_timeout: Duration,
+    pub(crate) forward_query: Vec<String>,
+    pub(crate) forward_fields: Vec<String>,
 }
 
 /// Where the process is in its life.
@@ -144,7 +142,6 @@ impl AppState {
         metrics.expect_auth_failures(AuthFailure::ALL.map(AuthFailure::as_str));
         metrics.expect_auth_failures([ADMIN_TOKEN]);
         let gauges = &config.telemetry.queue_gauges;
-        let history = History::begun(clock.now(), clock.wall());
         Ok(Arc::new(Self {
             settings: Settings {
                 table: RouteTable::new(config.server.base_path.clone(), further),
@@ -164,9 +161,8 @@ impl AppState {
             started_at: clock.wall(),
             clock,
             lifecycle: watch::Sender::new(Lifecycle::Serving),
-            concerns: Concerns::default(),
+            warnings: Warnings::default(),
             recent_errors: RecentErrors::default(),
-            history,
             metrics,
             traces,
         }))
@@ -191,7 +187,7 @@ impl AppState {
     }
 
     /// The routes whose answers may be kept.
-    pub(super) fn cacheable_routes(&self) -> impl Iterator<Item = Route> {
+    pub(crate) fn cacheable_routes(&self) -> impl Iterator<Item = Route> {
         self.settings.table.all().filter_map(|endpoint| match endpoint {
             Endpoint::Mirrored(route) if !route.is_of_account() => Some(route),
             _ => None,
@@ -205,7 +201,7 @@ impl AppState {
     }
 
     /// Returns what depends on the configuration, as it is now.
-    pub(super) fn config_snapshot(&self) -> Arc<ConfigSnapshot> {
+    pub(crate) fn config_snapshot(&self) -> Arc<ConfigSnapshot> {
         self.known.load_full()
     }
 
@@ -231,7 +227,7 @@ impl AppState {
         let figures = self.parts.figures(&self.watched);
         let figures: Vec<Figures<'_>> =
             figures.iter().map(|of| Figures { queue: of.queue.as_str(), age: of.age, figures: &of.figures }).collect();
-        let certificate = self.concerns.certificate();
+        let certificate = self.warnings.certificate();
         let (login, breaker) = (self.wesal.login_state(), self.wesal.breaker_state());
         self.metrics.render(&Present {
             ready: self.readiness().ready,
@@ -253,7 +249,7 @@ impl AppState {
         self.in_flight.in_use() + self.logins.in_use()
     }
 
-    pub(super) fn lifecycle(&self) -> Lifecycle {
+    pub(crate) fn lifecycle(&self) -> Lifecycle {
         *self.lifecycle.borrow()
     }
 
@@ -273,12 +269,6 @@ impl AppState {
         self.parts.tidy();
         self.known.load().auth_failures.tidy();
         self.sessions.tidy(self.clock.wall());
-    }
-
-    /// Remembers what was counted so far, for operators. To be called about each ten seconds.
-    pub fn sample_traffic(&self) {
-        let totals = self.metrics.totals();
-        self.history.note(self.clock.now(), self.clock.wall(), &totals);
     }
 
     /// Looks at all that is held, and drops what is of no more use. To be called about each minute.

@@ -8,7 +8,7 @@ use super::cache_headers::none_match_names;
 use crate::cache::entity_tag;
 
 /// A text that is the same for all who ask, and needs to be sent again only when it has changed.
-pub(super) struct StaticAsset {
+pub(crate) struct StaticAsset {
     kind: &'static str,
     body: Bytes,
     etag: Bytes,
@@ -16,13 +16,13 @@ pub(super) struct StaticAsset {
 
 impl StaticAsset {
     /// `kind` is its media type.
-    pub(super) fn new(kind: &'static str, body: impl Into<Bytes>) -> Self {
+    pub(crate) fn new(kind: &'static str, body: impl Into<Bytes>) -> Self {
         let body = body.into();
         Self { kind, etag: entity_tag(&body), body }
     }
 
     /// Returns the response to a GET or HEAD with these headers: 304 if the client has these bytes already.
-    pub(super) fn respond(&self, headers: &HeaderMap) -> Response {
+    pub(crate) fn respond(&self, headers: &HeaderMap) -> Response {
         let is_unchanged = none_match_names(headers, &self.etag);
         let mut response = Response::new(if is_unchanged { Body::empty() } else { Body::from(self.body.clone()) });
         let headers = response.headers_mut();

@@ -58,7 +58,7 @@ impl Certificates {
     pub(super) fn load(settings: &TlsConfig, app: Arc<AppState>) -> Result<Arc<Self>, TlsError> {
         let files = settings.read()?;
         let certificate = settings.certificate(&files)?;
-        app.note_certificate(TlsConfig::validity(&certificate));
+        app.set_certificate(TlsConfig::validity(&certificate));
         let current = ArcSwap::from_pointee(server_config(certificate)?);
         let (settings, first) = (settings.clone(), files.digest());
         Ok(Arc::new(Self { settings, first, current, app }))
@@ -101,11 +101,11 @@ impl Certificates {
         match config {
             Ok((config, validity)) => {
                 self.current.store(Arc::new(config));
-                self.app.note_certificate(validity);
+                self.app.set_certificate(validity);
                 events::certificate_taken_over(validity.map(|validity| validity.not_after));
             }
             Err(fault) => {
-                self.app.note_certificate_refused(fault.to_string());
+                self.app.set_certificate_error(fault.to_string());
                 events::certificate_refused(&fault);
             }
         }

@@ -1,35 +1,25 @@
-use std::{
-    convert::Infallible,
-    future::Future,
-    io,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{future::Future, io, sync::Arc, time::Duration};
 
-use axum::{extract::Request, http::HeaderValue, response::Response};
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
+use serde_json::Value;
 use tokio::{
     sync::{Semaphore, oneshot, watch},
     task::JoinSet,
 };
-use tower::Service;
-use tower_http::request_id::RequestId;
 
 use super::{
     bound::Bound,
     certificates::{Certificates, TlsError},
     listener::{Bounds, Door, LAST_CALL, MAX_STRANGER_ANSWERS, MAX_STRANGER_BLOCKS},
-    operate::Process,
-    reload::Reloader,
+    reload::{Refused, Reloader},
     service_manager,
     vitals::House,
 };
 use crate::{
-    admin::{Admin, Live, Operator},
+    admin::{self, AdminState, ConfigControl, ReloadRejected},
     clock::{SharedClock, SystemClock, before},
-    config::{Config, Fingerprint, ListenAddress, Source, further_routes},
-    http::{self, AppState, ClientInfo, Lifecycle},
+    config::{Config, Fingerprint, ListenAddress, Secret, Source, further_routes},
+    http::{self, AppState, Lifecycle},
     telemetry::{
         LAST_LINES, Metrics, Traces, events,
         traces::{Exporter, TracesError},
@@ -61,9 +51,8 @@ const TIDIES_A_SAMPLE: u32 = 10;
 pub struct Gateway {
     app: Arc<AppState>,
     wesal: Arc<Wesal>,
-    admin: Admin,
-    operator: Arc<dyn Operator>,
-    live: Arc<Live>,
+    admin: Arc<AdminState>,
+    admin_token: Secret,
     certificates: Option<Arc<Certificates>>,
     reloader: Reloader,
     metrics: Arc<Metrics>,
@@ -74,29 +63,22 @@ pub struct Gateway {
     clock: SharedClock,
 }
 
-/// The admin listener's service.
-#[derive(Clone)]
-struct AdminService(Admin);
+/// The reloader, for operators.
+struct ReloaderControl(Reloader);
 
-impl Service<Request> for AdminService {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
+impl ConfigControl for ReloaderControl {
+    fn status(&self) -> Value {
+        // Structs of texts and numbers always have a form in JSON.
+        serde_json::to_value(self.0.standing()).unwrap_or_default()
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
-        let admin = self.0.clone();
-        Box::pin(async move {
-            let extensions = request.extensions();
-            let client = extensions.get::<Arc<ClientInfo>>().cloned().unwrap_or_default();
-            let id = extensions.get::<RequestId>().map(|id| id.header_value().clone());
-            let id = id.unwrap_or_else(|| HeaderValue::from_static("-"));
-            let from = client.address(request.headers());
-            Ok(admin.answer(request, from, id).await)
-        })
+    fn reload(&self) -> BoxFuture<'static, Result<Vec<String>, ReloadRejected>> {
+        let reloader = self.0.clone();
+        let rejected = |refused: Refused| match refused {
+            Refused::UnderWay => ReloadRejected::InProgress,
+            other => ReloadRejected::Faults(other.said()),
+        };
+        async move { reloader.reload_files().await.map_err(rejected) }.boxed()
     }
 }
 
@@ -161,17 +143,11 @@ impl Gateway {
         let (traces, exporter) = Traces::new(config, clock.clone(), Arc::clone(&metrics))?;
         let app = AppState::new(config, further, Arc::clone(&wesal), clock.clone(), Arc::clone(&metrics), traces)?;
         let reloader = Reloader::new(config, &app, &wesal, Arc::clone(&metrics), clock.clone());
-        let process = Process { app: Arc::clone(&app), reloader: reloader.clone(), metrics: Arc::clone(&metrics) };
-        let operator: Arc<dyn Operator> = Arc::new(process);
-        let live = Live::new(clock.clone());
+        let admin = AdminState::new(Arc::clone(&app), Arc::new(ReloaderControl(reloader.clone())));
         let tls = config.server.tls.as_ref();
-        // Its bodies come in real time, as its sockets' bytes do.
-        let token = config.admin.token.clone();
-        let admin = Admin::new(token, Arc::clone(&operator), Arc::clone(&live), SystemClock::shared());
         Ok(Self {
             admin,
-            operator,
-            live,
+            admin_token: config.admin.token.clone(),
             certificates: tls.map(|files| Certificates::load(files, Arc::clone(&app))).transpose()?,
             app,
             wesal,
@@ -218,9 +194,10 @@ impl Gateway {
         let keeping_logged_in = house.keep("login", move || Arc::clone(&wesal).keep_logged_in());
         let refreshed = Arc::clone(&app);
         house.keep("refresh_ahead", move || Arc::clone(&refreshed).refresh_ahead());
-        house.keep("tidy", move || tidy(Arc::clone(&app), clock.clone()));
-        let (live, operator) = (Arc::clone(&self.live), self.operator);
-        house.keep("live", move || Arc::clone(&live).produce(Arc::clone(&operator)));
+        let tidied = Arc::clone(&self.admin);
+        house.keep("tidy", move || tidy(Arc::clone(&app), Arc::clone(&tidied), clock.clone()));
+        let broadcasting = Arc::clone(&self.admin);
+        house.keep("live", move || Arc::clone(&broadcasting).broadcast_status());
         if let Some(certificates) = self.certificates.clone() {
             let clock = self.clock.clone();
             house.keep("certificates", move || Arc::clone(&certificates).follow_files(clock.clone()));
@@ -239,7 +216,7 @@ impl Gateway {
         let most = operators_connections(bounds.max_connections);
         let behind = Bounds { metrics: None, max_connections: most, ..bounds.clone() };
         let admin = bound.admin.map(|socket| {
-            Door::open("admin", socket, None, http::admin_service(AdminService(self.admin)), behind, clock.clone())
+            Door::open("admin", socket, None, admin::service(&self.admin, &self.admin_token), behind, clock.clone())
         });
 
         let doors: Vec<_> = std::iter::once(&public).chain(&admin).map(|door| (door.what(), door.pulse())).collect();
@@ -270,7 +247,7 @@ impl Gateway {
         }
         // Last, so that the drain can be watched.
         if let Some(admin) = admin {
-            self.live.close();
+            self.admin.close_streams();
             admin.close(last_words, || {}, Duration::ZERO).await;
         }
         // Where the end comes first, the login counts as refused: a process that starts now waits before it asks.
@@ -287,13 +264,13 @@ pub(super) fn operators_connections(callers: usize) -> usize {
     callers.min(OPERATORS_CONNECTIONS)
 }
 
-async fn tidy(app: Arc<AppState>, clock: SharedClock) {
+async fn tidy(app: Arc<AppState>, admin: Arc<AdminState>, clock: SharedClock) {
     loop {
         for tidied in 1..=TIDIES_A_SWEEP {
             clock.sleep(TIDY_EACH).await;
             app.tidy();
             // Both look at all that there is, which may be much: not on a thread that answers.
-            let looking = Arc::clone(&app);
+            let looking = Arc::clone(&admin);
             if tidied % TIDIES_A_SAMPLE == 0 {
                 let _ = tokio::task::spawn_blocking(move || looking.sample_traffic()).await;
             }

@@ -6,7 +6,6 @@ mod connection;
 mod descriptors;
 mod gateway;
 mod listener;
-mod operate;
 mod reload;
 mod service_manager;
 mod settling;

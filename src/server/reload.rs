@@ -209,7 +209,7 @@ impl Reloader {
         let shared = &self.0;
         let done = loaded.map_err(Refused::from).and_then(|loaded| self.apply_config(loaded));
         let (warnings, needs_restart) = done.map_err(|refused| self.refuse(refused))?;
-        shared.app.note_reload(false);
+        shared.app.set_reload_result(false);
         shared.metrics.config_reload("good");
         warnings.iter().for_each(|warning| events::configuration_warning(warning));
         if !needs_restart.is_empty() {
@@ -223,7 +223,7 @@ impl Reloader {
 
     fn refuse(&self, refused: Refused) -> Refused {
         let shared = &self.0;
-        shared.app.note_reload(true);
+        shared.app.set_reload_result(true);
         shared.metrics.config_reload("refused");
         events::reload_refused(&refused);
         let (at, said) = (shared.clock.wall(), refused.said());

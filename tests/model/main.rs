@@ -178,7 +178,7 @@ impl Day {
         let words = format!("{:?}", Asked { by_tenant: false, ..asked.clone() });
         let question: Result<Arc<PreparedQuery>, ()> = parts.prepare(words.as_bytes(), || Ok(asked.query()));
         let answer = async move {
-            let answer = parts.get(&question.unwrap(), demand, (&caller, sees_all), &mut RequestSpan::default()).await;
+            let answer = parts.get(&question.unwrap(), demand, (&caller, sees_all), &RequestSpan::default()).await;
             (answer, clock.now())
         };
         let since = self.clock.now();

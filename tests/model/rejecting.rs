@@ -152,7 +152,7 @@ impl Scene {
             let since = clock.now();
             let question = Arc::new(PreparedQuery::once(&query));
             let mut span = RequestSpan::default();
-            let answer = parts.get(&question, Demand::default(), (&caller, true), &mut span).await;
+            let answer = parts.get(&question, Demand::default(), (&caller, true), &span).await;
             (answer, clock.now().since(since))
         })
     }

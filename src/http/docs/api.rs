@@ -8,7 +8,7 @@ use super::{
     members, operation, text,
 };
 
-pub(super) fn page(document: &Value) -> String {
+pub(crate) fn page(document: &Value) -> String {
     let operations = operation::all(document);
     let info = document.get("info").unwrap_or(&Value::Null);
     let mut html = html::begin("wesal-gateway: the API", "docs/");

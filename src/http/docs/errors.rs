@@ -10,7 +10,7 @@ use super::{
 };
 use crate::http::error_code::ErrorCode;
 
-pub(super) fn page(document: &Value) -> String {
+pub(crate) fn page(document: &Value) -> String {
     let operations = operation::all(document);
     let mut html = html::begin("wesal-gateway: the errors", "");
     html.raw("<header class=\"top\"><p class=\"brand\">wesal-gateway <span>");

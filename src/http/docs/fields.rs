@@ -19,7 +19,7 @@ struct Field<'a> {
 }
 
 /// Writes the fields of a body. Of an answer it says nothing of what is mandatory: all that is not `or null` is there.
-pub(super) fn write(document: &Value, schema: &Value, is_request: bool, html: &mut Html) {
+pub(crate) fn write(document: &Value, schema: &Value, is_request: bool, html: &mut Html) {
     let mut fields = Vec::new();
     collect(document, schema, "", 0, &mut fields);
     html.raw("<dl class=\"fields\">");
@@ -32,7 +32,7 @@ pub(super) fn write(document: &Value, schema: &Value, is_request: bool, html: &m
 }
 
 /// Writes a parameter as a field is written, within an element of its own.
-pub(super) fn write_parameter(document: &Value, parameter: &Value, html: &mut Html) {
+pub(crate) fn write_parameter(document: &Value, parameter: &Value, html: &mut Html) {
     let schema = parameter.get("schema").unwrap_or(&Value::Null);
     let place = text(parameter, "in");
     let field = Field {

@@ -1,16 +1,16 @@
 /// HTML as it is being written. Markup can come from our own source only, which the types see to; all else is escaped.
 #[derive(Default)]
-pub(super) struct Html(String);
+pub(crate) struct Html(String);
 
 impl Html {
     /// Markup, as it is.
-    pub(super) fn raw(&mut self, markup: &'static str) -> &mut Self {
+    pub(crate) fn raw(&mut self, markup: &'static str) -> &mut Self {
         self.0.push_str(markup);
         self
     }
 
     /// Any text, for an element's content or an attribute's value in double quotes.
-    pub(super) fn text(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn text(&mut self, text: &str) -> &mut Self {
         for c in text.chars() {
             match c {
                 '&' => self.0.push_str("&amp;"),
@@ -25,7 +25,7 @@ impl Html {
     }
 
     /// A description: what stands between backticks is code.
-    pub(super) fn words(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn words(&mut self, text: &str) -> &mut Self {
         for (place, piece) in text.split('`').enumerate() {
             if place % 2 == 0 {
                 self.text(piece);
@@ -37,19 +37,19 @@ impl Html {
     }
 
     /// A description with paragraphs.
-    pub(super) fn paragraphs(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn paragraphs(&mut self, text: &str) -> &mut Self {
         for paragraph in text.split("\n\n").filter(|paragraph| !paragraph.is_empty()) {
             self.raw("<p>").words(paragraph).raw("</p>");
         }
         self
     }
 
-    pub(super) fn code(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn code(&mut self, text: &str) -> &mut Self {
         self.raw("<code>").text(text).raw("</code>")
     }
 
     /// A path, which may be broken after each slash.
-    pub(super) fn path(&mut self, path: &str) -> &mut Self {
+    pub(crate) fn path(&mut self, path: &str) -> &mut Self {
         self.raw("<code class=\"path\">");
         for segment in path.split_inclusive('/') {
             self.text(segment).raw("<wbr>");
@@ -58,17 +58,17 @@ impl Html {
     }
 
     /// A listing, under a heading that names it.
-    pub(super) fn listing(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn listing(&mut self, text: &str) -> &mut Self {
         self.raw("<pre><code>").text(text).raw("</code></pre>")
     }
 
-    pub(super) fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         self.0
     }
 }
 
 /// What begins each page. `to_files` leads from it to the folder of the pages' files.
-pub(super) fn begin(title: &str, to_files: &'static str) -> Html {
+pub(crate) fn begin(title: &str, to_files: &'static str) -> Html {
     let mut html = Html::default();
     html.raw(concat!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
@@ -82,7 +82,7 @@ pub(super) fn begin(title: &str, to_files: &'static str) -> Html {
     html
 }
 
-pub(super) const END: &str = "</main>\n</div>\n</body>\n</html>\n";
+pub(crate) const END: &str = "</main>\n</div>\n</body>\n</html>\n";
 
 #[cfg(test)]
 mod tests {

@@ -14,7 +14,7 @@ use super::static_asset::StaticAsset;
 
 /// One of the files that make up the pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Page {
+pub(crate) enum Page {
     /// The API.
     Reference,
     /// The errors, where a problem's `type` leads.
@@ -27,10 +27,10 @@ pub(super) enum Page {
 
 impl Page {
     /// Every one.
-    pub(super) const ALL: [Self; 4] = [Self::Reference, Self::Errors, Self::Style, Self::Script];
+    pub(crate) const ALL: [Self; 4] = [Self::Reference, Self::Errors, Self::Style, Self::Script];
 
     /// Where it stands. The pages name each other by relative references, so that a proxy may put them elsewhere.
-    pub(super) const fn path(self) -> &'static str {
+    pub(crate) const fn path(self) -> &'static str {
         match self {
             Self::Reference => "/docs",
             Self::Errors => "/docs/errors",
@@ -40,7 +40,7 @@ impl Page {
     }
 
     /// Without the character set, which is UTF-8.
-    pub(super) const fn media_type(self) -> &'static str {
+    pub(crate) const fn media_type(self) -> &'static str {
         match self {
             Self::Reference | Self::Errors => "text/html",
             Self::Style => "text/css",
@@ -50,7 +50,7 @@ impl Page {
 }
 
 /// The pages as they are served.
-pub(super) struct Docs {
+pub(crate) struct Docs {
     reference: StaticAsset,
     errors: StaticAsset,
     style: StaticAsset,
@@ -62,7 +62,7 @@ const SCRIPT: &str = include_str!("docs.js");
 
 impl Docs {
     /// The pages for this OpenAPI document.
-    pub(super) fn new(document: &Value) -> Self {
+    pub(crate) fn new(document: &Value) -> Self {
         Self {
             reference: StaticAsset::new("text/html; charset=utf-8", api::page(document)),
             errors: StaticAsset::new("text/html; charset=utf-8", errors::page(document)),
@@ -71,7 +71,7 @@ impl Docs {
         }
     }
 
-    pub(super) fn text(&self, page: Page) -> &StaticAsset {
+    pub(crate) fn text(&self, page: Page) -> &StaticAsset {
         match page {
             Page::Reference => &self.reference,
             Page::Errors => &self.errors,

@@ -4,7 +4,7 @@ use super::{elements, fields, followed, html::Html, members, text};
 use crate::http::openapi;
 
 /// One thing that can be asked for, as the document tells it.
-pub(super) struct Operation<'a> {
+pub(crate) struct Operation<'a> {
     document: &'a Value,
     path: &'a str,
     method: String,
@@ -13,7 +13,7 @@ pub(super) struct Operation<'a> {
 }
 
 /// Every operation, in the order of the table of routes; a HEAD goes with its GET.
-pub(super) fn all(document: &Value) -> Vec<Operation<'_>> {
+pub(crate) fn all(document: &Value) -> Vec<Operation<'_>> {
     let mut all = Vec::new();
     for (path, item) in members(document, "paths") {
         for method in ["get", "post"] {
@@ -31,25 +31,25 @@ pub(super) fn all(document: &Value) -> Vec<Operation<'_>> {
 }
 
 impl Operation<'_> {
-    pub(super) fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         text(self.told, "operationId")
     }
 
-    pub(super) fn summary(&self) -> &str {
+    pub(crate) fn summary(&self) -> &str {
         text(self.told, "summary")
     }
 
-    pub(super) fn is_of(&self, tag: &str) -> bool {
+    pub(crate) fn is_of(&self, tag: &str) -> bool {
         elements(self.told, "tags").any(|other| other == tag)
     }
 
     /// Whether this code is among the errors that it can answer.
-    pub(super) fn answers(&self, code: &str) -> bool {
+    pub(crate) fn answers(&self, code: &str) -> bool {
         self.errors().any(|(_, response)| codes(response).any(|other| other == code))
     }
 
     /// Its part of the page.
-    pub(super) fn write(&self, html: &mut Html) {
+    pub(crate) fn write(&self, html: &mut Html) {
         html.raw("<article class=\"operation card\" id=\"").text(self.id()).raw("\" data-method=\"").text(&self.method);
         html.raw("\" data-path=\"").text(self.path).raw("\" data-key=\"");
         html.raw(if self.needs_key() { "yes" } else { "no" }).raw("\">\n<h3>").text(self.summary());
@@ -189,7 +189,7 @@ impl Operation<'_> {
     }
 
     /// What a shell asks it with, where `GATEWAY` and `KEY` are set.
-    pub(super) fn curl(&self) -> String {
+    pub(crate) fn curl(&self) -> String {
         let mut path = self.path.to_owned();
         for parameter in self.parameters().filter(|parameter| text(parameter, "in") == "path") {
             path = path.replace(&format!("{{{}}}", text(parameter, "name")), &example_of(parameter));

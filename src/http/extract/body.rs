@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Reads a body that must be JSON, within `max_body` bytes and `timeout`.
-pub(in crate::http) async fn read_body(
+pub(crate) async fn read_body(
     headers: &HeaderMap,
     body: Body,
     max_body: usize,
@@ -26,6 +26,17 @@ pub(in crate::http) async fn read_body(
     clock: &dyn Clock,
 ) -> Result<Bytes, Problem> {
     check_media_type(headers)?;
+    read_bytes(headers, body, max_body, timeout, clock).await
+}
+
+/// Reads a body of any type, within `max_body` bytes and `timeout`.
+pub(crate) async fn read_bytes(
+    headers: &HeaderMap,
+    body: Body,
+    max_body: usize,
+    timeout: Duration,
+    clock: &dyn Clock,
+) -> Result<Bytes, Problem> {
     let too_large = || {
         Problem::new(
             ErrorCode::PayloadTooLarge,
@@ -78,7 +89,7 @@ async fn collect(body: &mut Body, max_body: usize) -> Result<Bytes, axum::BoxErr
 }
 
 /// Reads the JSON of a body.
-pub(in crate::http) fn parse_json(body: &[u8]) -> Result<Json, Problem> {
+pub(crate) fn parse_json(body: &[u8]) -> Result<Json, Problem> {
     Json::parse(body).map_err(not_json)
 }
 

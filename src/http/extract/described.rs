@@ -4,7 +4,7 @@ use super::{Form, fields::Reader};
 
 /// A form that nobody has filled in: it learns which fields are asked for.
 #[derive(Default)]
-pub(in crate::http) struct Described {
+pub(crate) struct Described {
     properties: Map<String, Value>,
     required: Vec<&'static str>,
 }
@@ -12,7 +12,7 @@ pub(in crate::http) struct Described {
 impl Described {
     /// The JSON Schema of a body that is read as this form was. `forwarded` are the further fields that the
     /// configuration lets through.
-    pub(in crate::http) fn schema(mut self, forwarded: &[String]) -> Value {
+    pub(crate) fn schema(mut self, forwarded: &[String]) -> Value {
         for name in forwarded {
             let about = "Handed on to Wesal as it is (`upstream.forward_fields`).";
             self.properties.entry(name).or_insert_with(|| json!({"description": about}));

@@ -11,7 +11,7 @@ use crate::{
 /// Where a body's top-level fields are taken from: a request ([`Fields`]), or nothing at all, to learn what would be taken
 /// ([`Described`](super::Described)). A route asks for its fields once, through this, so that what it reads and what its
 /// description says cannot differ. `about` says what the field is for, in a sentence.
-pub(in crate::http) trait Form {
+pub(crate) trait Form {
     /// A mandatory field. `None` if it is missing or wrong, which is then noted.
     fn required<R: Reader>(&mut self, name: &'static str, reader: R, about: &'static str) -> Option<R::Value>;
 
@@ -20,7 +20,7 @@ pub(in crate::http) trait Form {
 }
 
 /// How a field's value is read, and what may therefore stand there.
-pub(in crate::http) trait Reader {
+pub(crate) trait Reader {
     /// What it is read as.
     type Value;
 
@@ -32,21 +32,21 @@ pub(in crate::http) trait Reader {
 }
 
 /// What is said of a field that is not let through.
-pub(in crate::http) const UNKNOWN_FIELD: &str = "the vendor's reference does not know this field here";
+pub(crate) const UNKNOWN_FIELD: &str = "the vendor's reference does not know this field here";
 
 /// A body's top-level members, taken out one by one. All that is wrong is noted, and told at once.
-pub(in crate::http) struct Fields {
+pub(crate) struct Fields {
     members: BTreeMap<String, Json>,
     faults: Vec<FieldError>,
     something_is_missing: bool,
 }
 
 /// What is wrong with a value: a pointer below its field, and why.
-pub(in crate::http) type Wrong = Vec<(String, Cow<'static, str>)>;
+pub(crate) type Wrong = Vec<(String, Cow<'static, str>)>;
 
 impl Fields {
     /// The members of an object; anything else is refused.
-    pub(in crate::http) fn of(json: Json) -> Result<Self, Problem> {
+    pub(crate) fn of(json: Json) -> Result<Self, Problem> {
         match json {
             Json::Object(members) => Ok(Self { members, faults: Vec::new(), something_is_missing: false }),
             other => {
@@ -59,7 +59,7 @@ impl Fields {
     }
 
     /// The further fields that `upstream.forward_fields` lets through. What then remains is unknown, and noted.
-    pub(in crate::http) fn forwarded(&mut self, allowed: &[String]) -> BTreeMap<String, Json> {
+    pub(crate) fn forwarded(&mut self, allowed: &[String]) -> BTreeMap<String, Json> {
         let (forwarded, unknown): (BTreeMap<_, _>, BTreeMap<_, _>) =
             std::mem::take(&mut self.members).into_iter().partition(|(name, _)| allowed.contains(name));
         let told = |name: &String| FieldError::at(format!("/{}", pointer_token(name)), UNKNOWN_FIELD);
@@ -68,17 +68,17 @@ impl Fields {
     }
 
     /// Every one that nobody has taken yet.
-    pub(in crate::http) fn all(&mut self) -> BTreeMap<String, Json> {
+    pub(crate) fn all(&mut self) -> BTreeMap<String, Json> {
         std::mem::take(&mut self.members)
     }
 
     /// Whether nothing is wrong.
-    pub(in crate::http) fn are_good(&self) -> bool {
+    pub(crate) fn are_good(&self) -> bool {
         self.faults.is_empty()
     }
 
     /// All that is wrong, as one problem.
-    pub(in crate::http) fn refusal(self) -> Problem {
+    pub(crate) fn refusal(self) -> Problem {
         let code = if self.something_is_missing { ErrorCode::MissingParameter } else { ErrorCode::InvalidRequest };
         let detail = match self.faults.len() {
             1 => Cow::from("One field is missing or wrong; `errors` says which and why."),

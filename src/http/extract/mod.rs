@@ -5,9 +5,9 @@ mod body;
 mod described;
 mod fields;
 mod query;
-pub(super) mod readers;
+pub(crate) mod readers;
 
-pub(super) use body::{parse_json, read_body};
-pub(super) use described::Described;
-pub(super) use fields::{Fields, Form, Reader, UNKNOWN_FIELD};
-pub(super) use query::{UNKNOWN_PARAMETER, query_parameters};
+pub(crate) use body::{parse_json, read_body, read_bytes};
+pub(crate) use described::Described;
+pub(crate) use fields::{Fields, Form, Reader, UNKNOWN_FIELD};
+pub(crate) use query::{UNKNOWN_PARAMETER, query_parameters};

@@ -6,11 +6,11 @@ use crate::http::{
 };
 
 /// What is said of a query parameter that is not let through.
-pub(in crate::http) const UNKNOWN_PARAMETER: &str = "this path takes no such query parameter";
+pub(crate) const UNKNOWN_PARAMETER: &str = "this path takes no such query parameter";
 
 /// The query's parameters, decoded. The reference knows none, so only those that the configuration names are let
 /// through, each once.
-pub(in crate::http) fn query_parameters(
+pub(crate) fn query_parameters(
     query: Option<&str>,
     allowed: &[&[String]],
 ) -> Result<BTreeMap<String, String>, Problem> {

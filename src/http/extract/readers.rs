@@ -16,7 +16,7 @@ fn not<T>(wanted: &str, got: &Json) -> Result<T, Wrong> {
 }
 
 /// Whatever JSON there is.
-pub(in crate::http) struct Anything;
+pub(crate) struct Anything;
 
 impl Reader for Anything {
     type Value = Json;
@@ -31,7 +31,7 @@ impl Reader for Anything {
 }
 
 /// True or false.
-pub(in crate::http) struct Boolean;
+pub(crate) struct Boolean;
 
 impl Reader for Boolean {
     type Value = bool;
@@ -49,7 +49,7 @@ impl Reader for Boolean {
 }
 
 /// A string.
-pub(in crate::http) struct Text;
+pub(crate) struct Text;
 
 impl Reader for Text {
     type Value = String;
@@ -67,7 +67,7 @@ impl Reader for Text {
 }
 
 /// A string with more in it than white space.
-pub(in crate::http) struct SomeText;
+pub(crate) struct SomeText;
 
 impl SomeText {
     /// Any character that is not `White_Space` in Unicode; what `\s` means differs from one language to the next.
@@ -88,9 +88,9 @@ impl Reader for SomeText {
 }
 
 /// One of some words.
-pub(in crate::http) struct OneOf<T: Copy + 'static> {
-    pub(in crate::http) all: &'static [T],
-    pub(in crate::http) word: fn(T) -> &'static str,
+pub(crate) struct OneOf<T: Copy + 'static> {
+    pub(crate) all: &'static [T],
+    pub(crate) word: fn(T) -> &'static str,
 }
 
 impl<T: Copy> OneOf<T> {
@@ -119,7 +119,7 @@ impl<T: Copy> Reader for OneOf<T> {
 }
 
 /// A whole number written in digits alone: `1.0` and `1e2` are refused, as the reference shows none.
-pub(in crate::http) struct WholeNumber(pub(in crate::http) RangeInclusive<u64>);
+pub(crate) struct WholeNumber(pub(crate) RangeInclusive<u64>);
 
 impl Reader for WholeNumber {
     type Value = u64;
@@ -141,7 +141,7 @@ impl Reader for WholeNumber {
 }
 
 /// A company's id.
-pub(in crate::http) struct Company;
+pub(crate) struct Company;
 
 impl Reader for Company {
     type Value = CompanyId;
@@ -159,7 +159,7 @@ impl Reader for Company {
 }
 
 /// Two instants in order.
-pub(in crate::http) struct Span;
+pub(crate) struct Span;
 
 impl Reader for Span {
     type Value = Interval;
@@ -176,7 +176,7 @@ impl Reader for Span {
 }
 
 /// So many queue ids at most, in the order asked, doubled ones too.
-pub(in crate::http) struct Queues(pub(in crate::http) usize);
+pub(crate) struct Queues(pub(crate) usize);
 
 impl Reader for Queues {
     type Value = Vec<QueueId>;
@@ -216,7 +216,7 @@ impl Reader for Queues {
 }
 
 /// Objects with a `dimension`, a string, and a `value`, whatever the vendor takes.
-pub(in crate::http) struct Filters;
+pub(crate) struct Filters;
 
 impl Reader for Filters {
     type Value = Vec<Json>;

@@ -23,7 +23,7 @@ use crate::{
 /// error. `most` is the bound on its queues and part of the key, so that a changed bound validates the query again.
 ///
 /// The body and its parsed JSON are dropped here: while the request waits for the vendor, it holds the shape alone.
-pub(super) async fn parse_post(
+pub(crate) async fn parse_post(
     app: &AppState,
     (route, most): (Route, usize),
     head: &Parts,
@@ -43,7 +43,7 @@ pub(super) async fn parse_post(
 }
 
 /// The query that a body is, with the query parameters that may be forwarded.
-pub(super) fn parse_post_query(
+pub(crate) fn parse_post_query(
     settings: &Settings,
     query: BTreeMap<String, String>,
     body: &[u8],
@@ -59,7 +59,7 @@ pub(super) fn parse_post_query(
 }
 
 /// The top-level fields of a request's body.
-pub(super) async fn read_fields(app: &AppState, head: &Parts, body: Body) -> Result<Fields, Problem> {
+pub(crate) async fn read_fields(app: &AppState, head: &Parts, body: Body) -> Result<Fields, Problem> {
     Fields::of(parse_json(&raw_body(app, head, body).await?)?)
 }
 
@@ -69,7 +69,7 @@ async fn raw_body(app: &AppState, head: &Parts, body: Body) -> Result<Bytes, Pro
 }
 
 /// A query by GET.
-pub(super) fn parse_get(
+pub(crate) fn parse_get(
     app: &AppState,
     head: &Parts,
     route: Route,
@@ -84,7 +84,7 @@ pub(super) fn parse_get(
 }
 
 /// The query that a target is.
-pub(super) fn parse_get_query(
+pub(crate) fn parse_get_query(
     settings: &Settings,
     route: Route,
     uri: &Uri,
@@ -105,13 +105,13 @@ fn request_key(route: Route, most: usize, asked: &[u8]) -> Vec<u8> {
 }
 
 /// The query parameters that may be forwarded; any other is refused.
-pub(super) fn parameters(settings: &Settings, route: Route, uri: &Uri) -> Result<BTreeMap<String, String>, Problem> {
+pub(crate) fn parameters(settings: &Settings, route: Route, uri: &Uri) -> Result<BTreeMap<String, String>, Problem> {
     let own = if let Route::Further(further) = route { &further.query[..] } else { &[] };
     query_parameters(uri.query(), &[own, &settings.forward_query])
 }
 
 /// Responds to a query by POST.
-pub(super) async fn respond_post(
+pub(crate) async fn respond_post(
     context: &RequestContext,
     query: &Arc<PreparedQuery>,
     head: Parts,
@@ -124,7 +124,7 @@ pub(super) async fn respond_post(
 
 /// Responds to a query by GET, which may be conditional. `view` returns what the caller may see of the cached bytes, and
 /// its entity tag.
-pub(super) async fn respond_get(
+pub(crate) async fn respond_get(
     context: &RequestContext,
     query: &Arc<PreparedQuery>,
     head: Parts,
@@ -179,6 +179,6 @@ fn build_response(served: &Served, body: Bytes, etag: Option<Bytes>) -> Response
 }
 
 /// The whole answer, as it is kept.
-pub(super) fn whole_body(served: &Served) -> (Bytes, Bytes) {
+pub(crate) fn whole_body(served: &Served) -> (Bytes, Bytes) {
     (served.body.clone(), served.etag.clone().unwrap_or_default())
 }

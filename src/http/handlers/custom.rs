@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// A custom route, by GET or by POST.
-pub(in crate::http) async fn handle_custom_route(
+pub(crate) async fn handle_custom_route(
     route: &'static Further,
     State(state): State<Arc<AppState>>,
     context: RequestContext,
@@ -41,7 +41,7 @@ pub(in crate::http) async fn handle_custom_route(
 }
 
 /// The path to ask the vendor for. `path` is below the base path.
-pub(super) fn filled(table: &RouteTable, route: &'static Further, path: &str) -> Result<FilledPath, Problem> {
+pub(crate) fn filled(table: &RouteTable, route: &'static Further, path: &str) -> Result<FilledPath, Problem> {
     let filled = route.path.filled(path).map_err(|BadParameter { name, why }| {
         let detail = "The path is not accepted; `errors` says which of its parameters, and why.";
         Problem::new(ErrorCode::InvalidRequest, detail).with_errors(vec![FieldError::parameter(name, why)])
@@ -50,17 +50,17 @@ pub(super) fn filled(table: &RouteTable, route: &'static Further, path: &str) ->
 }
 
 /// What a GET asks for.
-pub(super) fn document(route: &'static Further, path: FilledPath) -> Subject {
+pub(crate) fn document(route: &'static Further, path: FilledPath) -> Subject {
     Subject::Further(FurtherQuery { route, path, members: None })
 }
 
 /// What a POST asks for: each of its body's members is the route's own.
-pub(super) fn posted_document(route: &'static Further, path: FilledPath, fields: &mut Fields) -> Subject {
+pub(crate) fn posted_document(route: &'static Further, path: FilledPath, fields: &mut Fields) -> Subject {
     Subject::Further(FurtherQuery { route, path, members: Some(fields.all()) })
 }
 
 /// The path's parameters, for the description.
-pub(in crate::http) fn parameters_described(route: &Further) -> Vec<Value> {
+pub(crate) fn parameters_described(route: &Further) -> Vec<Value> {
     let described = |name: &str| {
         let schema = match name {
             COMPANY_PARAMETER => readers::Company.schema(),

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// `GET /survey/queries/questions/{companyId}`
-pub(in crate::http) async fn get_questions(
+pub(crate) async fn get_questions(
     State(state): State<Arc<AppState>>,
     context: RequestContext,
     request: Request,
@@ -31,7 +31,7 @@ pub(in crate::http) async fn get_questions(
 }
 
 /// A path that does not decode to UTF-8 is refused like one that is no number.
-pub(super) fn company(path: &str) -> Result<CompanyId, Problem> {
+pub(crate) fn company(path: &str) -> Result<CompanyId, Problem> {
     parameter(path).unwrap_or_default().parse().map_err(|error: InvalidCompanyId| {
         let fault = FieldError::parameter("companyId", error.to_string());
         let detail = "The path must end with a company id; get_organization lists them.";
@@ -40,7 +40,7 @@ pub(super) fn company(path: &str) -> Result<CompanyId, Problem> {
 }
 
 /// The path's parameter, for the description.
-pub(in crate::http) fn parameter_described() -> Value {
+pub(crate) fn parameter_described() -> Value {
     json!({
         "name": "companyId",
         "in": "path",

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// `POST /analytics/runtime/queues/summary` and `…/activity`, and `POST /analytics/queues/performance`, as `route` says.
-pub(in crate::http) async fn query_queues(
+pub(crate) async fn query_queues(
     route: Route,
     State(state): State<Arc<AppState>>,
     context: RequestContext,
@@ -31,7 +31,7 @@ pub(in crate::http) async fn query_queues(
 }
 
 /// What a body asks for; the fields are those of the reference. `most` queues may be named at once.
-pub(in crate::http) fn subject(route: Route, most: usize, form: &mut impl Form) -> Option<Subject> {
+pub(crate) fn subject(route: Route, most: usize, form: &mut impl Form) -> Option<Subject> {
     let about = "The ids of the queues that are asked for, as whoever administers Wesal gives them. One that stands there \
                  twice is answered once.";
     let queues = form.required("queues", readers::Queues(most), about);

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// `POST /survey/queries/surveys`
-pub(in crate::http) async fn query_surveys(
+pub(crate) async fn query_surveys(
     State(state): State<Arc<AppState>>,
     context: RequestContext,
     request: Request,
@@ -28,7 +28,7 @@ pub(in crate::http) async fn query_surveys(
 }
 
 /// What a body asks for; the fields are those of the reference.
-pub(in crate::http) fn subject(form: &mut impl Form) -> Option<Subject> {
+pub(crate) fn subject(form: &mut impl Form) -> Option<Subject> {
     let company = form.required(
         "companyId",
         readers::Company,

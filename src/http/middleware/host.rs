@@ -15,6 +15,7 @@ const INVALID_HOST: &str =
 
 /// Refuses a request that does not name exactly one host, and closes its connection: what stands before the gateway may
 /// have read another host, and another request behind this one.
+#[expect(clippy::result_large_err, reason = "tower-http's trait wants a response")]
 pub(crate) fn validate(request: &mut Request) -> Result<(), Response> {
     if has_valid_host(request) {
         return Ok(());

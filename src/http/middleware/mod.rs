@@ -4,10 +4,10 @@
 //! [`ValidateRequestHeaderLayer`] with a function of ours.
 
 pub(super) mod auth;
-pub(super) mod host;
+pub(crate) mod host;
 pub(super) mod in_flight;
 pub(super) mod rate_limit;
-pub(super) mod request_id;
+pub(crate) mod request_id;
 pub(super) mod request_log;
 pub(super) mod shutdown;
 pub(super) mod trace_context;
@@ -70,18 +70,6 @@ pub fn service(state: &Arc<AppState>) -> impl HttpService + use<> {
         .service(router::router(state))
 }
 
-/// Returns the admin listener's service with the layers that both listeners have, outermost first.
-pub fn admin_service(admin: impl HttpService) -> impl HttpService {
-    ServiceBuilder::new()
-        .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION]))
-        .map_request(request_id::sanitize)
-        .layer(SetRequestIdLayer::x_request_id(NewRequestId))
-        .map_response(problem::render)
-        .layer(PropagateRequestIdLayer::x_request_id())
-        .layer(ValidateRequestHeaderLayer::custom(host::validate))
-        .service(admin)
-}
-
 /// Returns a mirrored route's handler with the layers before it, outermost first. They are inside the router, so that
 /// 404 and 405 come before 401.
 pub(super) fn admitted<H, T>(state: &Arc<AppState>, route: Route, handler: H) -> impl HttpService + use<H, T>
@@ -129,6 +117,6 @@ impl ValidateRequest<Body> for Check {
 }
 
 /// The panic was logged where it arose. Its message can hold anything, and is not read.
-fn respond_to_panic(_: Box<dyn Any + Send>) -> Response {
+pub(crate) fn respond_to_panic(_: Box<dyn Any + Send>) -> Response {
     Problem::internal().into_response()
 }

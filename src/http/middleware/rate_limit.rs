@@ -23,17 +23,13 @@ const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// Counts the request against its caller's limit.
-pub(super) fn check(context: &RequestContext, _: Route, _: &Request) -> Result<(), Problem> {
+pub(crate) fn check(context: &RequestContext, _: Route, _: &Request) -> Result<(), Problem> {
     let Admission { snapshot, identity } = context.admission()?;
     count(context, snapshot, &identity.caller)
 }
 
 /// Counts a request of `caller` against its limit.
-pub(in crate::http) fn count(
-    context: &RequestContext,
-    snapshot: &ConfigSnapshot,
-    caller: &Arc<Caller>,
-) -> Result<(), Problem> {
+pub(crate) fn count(context: &RequestContext, snapshot: &ConfigSnapshot, caller: &Arc<Caller>) -> Result<(), Problem> {
     let Some(decision) = snapshot.limits.count(caller.index) else { return Ok(()) };
     context.facts().rate_limit = snapshot.policies.get(caller.index).map(|policy| (policy.clone(), decision));
     if decision.admitted {
@@ -48,7 +44,7 @@ pub(in crate::http) fn count(
 }
 
 /// Writes the fields of draft-ietf-httpapi-ratelimit-headers: the caller's limit after this request.
-pub(super) fn write_headers(policy: HeaderValue, decision: &RateLimitDecision, headers: &mut HeaderMap) {
+pub(crate) fn write_headers(policy: HeaderValue, decision: &RateLimitDecision, headers: &mut HeaderMap) {
     headers.insert(RATE_LIMIT_POLICY, policy);
     let RateLimitDecision { quota, remaining, reset, .. } = decision;
     let mut limit = String::with_capacity(40);
@@ -64,7 +60,7 @@ pub(super) fn write_headers(policy: HeaderValue, decision: &RateLimitDecision, h
 }
 
 /// Returns a caller's `RateLimit-Policy`, which is the same for all its requests.
-pub(in crate::http) fn policy(quota: Quota) -> HeaderValue {
+pub(crate) fn policy(quota: Quota) -> HeaderValue {
     let policy = format!("\"{}\";q={};w={}", quota.name, quota.burst, quota.window);
     // A word and two numbers are always a field's value.
     HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static(""))

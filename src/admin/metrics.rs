@@ -7,13 +7,13 @@ use axum::{
 
 use crate::telemetry::classic;
 
-const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
+const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// `open_metrics`, or the same in the classic format.
-pub(super) fn answer(open_metrics: String, headers: &HeaderMap) -> Response {
+pub(super) fn respond(open_metrics: String, headers: &HeaderMap) -> Response {
     let (form, text) =
-        if wants_open_metrics(headers) { (OPEN_METRICS, open_metrics) } else { (CLASSIC, classic(&open_metrics)) };
+        if wants_open_metrics(headers) { (OPEN_METRICS, open_metrics) } else { (TEXT_FORMAT, classic(&open_metrics)) };
     let (form, accept) = (HeaderValue::from_static(form), HeaderValue::from_static("accept"));
     ([(header::CONTENT_TYPE, form), (header::VARY, accept)], text).into_response()
 }
@@ -29,7 +29,7 @@ fn wants_open_metrics(headers: &HeaderMap) -> bool {
         let (mut liking, mut version) = (1000, None);
         for (name, value) in words.filter_map(|word| word.split_once('=')) {
             match name.trim().to_ascii_lowercase().as_str() {
-                "q" => liking = thousandths(value.trim()),
+                "q" => liking = qvalue(value.trim()),
                 "version" => version = Some(value.trim().trim_matches('"')),
                 _ => {}
             }
@@ -50,8 +50,8 @@ fn wants_open_metrics(headers: &HeaderMap) -> bool {
     open_metrics > 0 && open_metrics >= text.map_or(0, |(_, liking)| liking)
 }
 
-/// A weight of at most three decimals, in thousandths; what is none weighs nothing.
-fn thousandths(weight: &str) -> u16 {
+/// A weight of at most three decimals, in qvalue; what is none weighs nothing.
+fn qvalue(weight: &str) -> u16 {
     let (whole, decimals) = weight.split_once('.').unwrap_or((weight, ""));
     let written = decimals.len() <= 3 && decimals.bytes().all(|digit| digit.is_ascii_digit());
     match whole {

@@ -3,12 +3,14 @@
 
 use serde::Serialize;
 
-use super::state::Lifecycle;
-use crate::upstream::{FailingTold, VendorStanding};
+use crate::{
+    http::Lifecycle,
+    upstream::{FailingTold, VendorStanding},
+};
 
 /// How all stands.
 #[derive(Debug, PartialEq, Serialize)]
-pub(super) struct Health {
+pub(super) struct HealthSummary {
     /// Of the worst note.
     level: Level,
     /// The worst note, or that all is well.
@@ -36,7 +38,7 @@ enum Level {
 }
 
 /// What it is worked out from.
-pub(super) struct Facts<'a> {
+pub(super) struct HealthInputs<'a> {
     pub(super) lifecycle: Lifecycle,
     pub(super) vendor: &'a VendorStanding,
     /// Whether anything is held that may be served.
@@ -57,16 +59,16 @@ pub(super) struct Facts<'a> {
 }
 
 /// Failed calls in a row from which on the vendor is said to be down: fewer are told as what they are.
-const A_FEW: u64 = 3;
+const MIN_CONSECUTIVE_FAILURES: u64 = 3;
 /// From this share of a minute's answers on, one in so many, failures are trouble.
-const TROUBLE: u64 = 10;
+const FAILURE_RATIO_DIVISOR: u64 = 10;
 /// Refusals below which nothing is made of them: who writes an app gets some.
-const SOME: u64 = 10;
+const MIN_REFUSALS: u64 = 10;
 /// Seconds after which a vendor that nobody has asked since is not said to be down, but to have been.
-const LATELY: f64 = 60.0;
+const RECENT_SECONDS: f64 = 60.0;
 
-impl Health {
-    pub(super) fn of(facts: &Facts<'_>) -> Self {
+impl HealthSummary {
+    pub(super) fn of(facts: &HealthInputs<'_>) -> Self {
         let mut notes: Vec<Note> =
             [ending(facts), login(facts), calls(facts), pause(facts), budget(facts), barred(facts), room(facts)]
                 .into_iter()
@@ -90,7 +92,7 @@ fn note(level: Level, says: impl Into<String>, more: impl Into<String>) -> Optio
     Some(Note { level, says: says.into(), more: more.into() })
 }
 
-fn ending(facts: &Facts<'_>) -> Option<Note> {
+fn ending(facts: &HealthInputs<'_>) -> Option<Note> {
     match facts.lifecycle {
         Lifecycle::Serving => None,
         Lifecycle::Draining | Lifecycle::Ended => {
@@ -103,7 +105,7 @@ fn ending(facts: &Facts<'_>) -> Option<Note> {
     }
 }
 
-fn login(facts: &Facts<'_>) -> Option<Note> {
+fn login(facts: &HealthInputs<'_>) -> Option<Note> {
     let login = &facts.vendor.login;
     let next =
         |or: &str| login.next_try_in.map_or(or.to_owned(), |seconds| format!("The next try is in {}", time(seconds)));
@@ -128,16 +130,16 @@ fn login(facts: &Facts<'_>) -> Option<Note> {
 }
 
 /// What callers get while the vendor is of no help.
-fn meanwhile(facts: &Facts<'_>) -> &'static str {
+fn meanwhile(facts: &HealthInputs<'_>) -> &'static str {
     if facts.servable { "serving what is held" } else { "callers get errors" }
 }
 
-fn calls(facts: &Facts<'_>) -> Option<Note> {
+fn calls(facts: &HealthInputs<'_>) -> Option<Note> {
     let VendorStanding { breaker, paused_for, barred, .. } = facts.vendor;
     // What `pause` and `barred` tell in better words.
     let is_told = |failing: &FailingTold| match failing.outcome {
         "rate_limited" => paused_for.is_some(),
-        "token_dead" => failing.calls < A_FEW && !barred.is_empty(),
+        "token_dead" => failing.calls < MIN_CONSECUTIVE_FAILURES && !barred.is_empty(),
         _ => false,
     };
     let failing = facts.vendor.calls.failing.filter(|failing| !is_told(failing));
@@ -157,7 +159,7 @@ fn calls(facts: &Facts<'_>) -> Option<Note> {
     let many = counted(failing.calls, "call has", "calls have");
     let more =
         format!("{many} failed in {}, the last one: {}. {}", seconds(failing.since), failing.outcome, probe(facts));
-    match (open || failing.calls >= A_FEW, failing.last <= LATELY) {
+    match (open || failing.calls >= MIN_CONSECUTIVE_FAILURES, failing.last <= RECENT_SECONDS) {
         (true, true) => note(Level::Bad, format!("Wesal is {is}: {meanwhile}"), more),
         (true, false) => note(
             Level::Warning,
@@ -169,7 +171,7 @@ fn calls(facts: &Facts<'_>) -> Option<Note> {
     }
 }
 
-fn probe(facts: &Facts<'_>) -> String {
+fn probe(facts: &HealthInputs<'_>) -> String {
     let breaker = &facts.vendor.breaker;
     match (breaker.state, breaker.probe_in) {
         ("open", Some(seconds)) if seconds > 0 => format!("The next call is let through in {}.", time(seconds)),
@@ -179,13 +181,13 @@ fn probe(facts: &Facts<'_>) -> String {
     }
 }
 
-fn pause(facts: &Facts<'_>) -> Option<Note> {
+fn pause(facts: &HealthInputs<'_>) -> Option<Note> {
     let seconds = facts.vendor.paused_for?;
     let says = format!("Wesal asked to be left alone for {} more: {}", time(seconds), meanwhile(facts));
     note(if facts.servable { Level::Warning } else { Level::Bad }, says, "It answered 429.")
 }
 
-fn budget(facts: &Facts<'_>) -> Option<Note> {
+fn budget(facts: &HealthInputs<'_>) -> Option<Note> {
     let budget = &facts.vendor.budget;
     if budget.remaining == 0 {
         // Its calls come back one by one: those who are refused all the same are told as failures.
@@ -200,7 +202,7 @@ fn budget(facts: &Facts<'_>) -> Option<Note> {
     None
 }
 
-fn barred(facts: &Facts<'_>) -> Option<Note> {
+fn barred(facts: &HealthInputs<'_>) -> Option<Note> {
     let barred = &facts.vendor.barred;
     let first = barred.first()?;
     let routes = counted(barred.len() as u64, "route", "routes");
@@ -209,7 +211,7 @@ fn barred(facts: &Facts<'_>) -> Option<Note> {
     note(Level::Warning, format!("Wesal refuses {routes} to the gateway's account"), more)
 }
 
-fn room(facts: &Facts<'_>) -> Option<Note> {
+fn room(facts: &HealthInputs<'_>) -> Option<Note> {
     let more = format!(
         "{} worked on, which is all that limits.max_in_flight allows.",
         counted(facts.in_flight as u64, "request is", "requests are")
@@ -217,17 +219,17 @@ fn room(facts: &Facts<'_>) -> Option<Note> {
     facts.is_full.then(|| note(Level::Bad, "There is no room for more requests", more)).flatten()
 }
 
-fn failures(facts: &Facts<'_>) -> Option<Note> {
-    let Facts { failed, requests, .. } = *facts;
+fn failures(facts: &HealthInputs<'_>) -> Option<Note> {
+    let HealthInputs { failed, requests, .. } = *facts;
     let says = format!("{} of the last minute told callers of a failure", counted(failed, "answer", "answers"));
     let more = format!("There were {requests} in all. The recent errors say which failed.");
-    let many = failed >= A_FEW && failed.saturating_mul(TROUBLE) >= requests;
+    let many = failed >= MIN_CONSECUTIVE_FAILURES && failed.saturating_mul(FAILURE_RATIO_DIVISOR) >= requests;
     (failed > 0).then(|| note(if many { Level::Bad } else { Level::Warning }, says, more)).flatten()
 }
 
-fn refusals(facts: &Facts<'_>) -> Option<Note> {
-    let Facts { refused, requests, .. } = *facts;
-    let most = refused >= SOME && refused > requests / 2;
+fn refusals(facts: &HealthInputs<'_>) -> Option<Note> {
+    let HealthInputs { refused, requests, .. } = *facts;
+    let most = refused >= MIN_REFUSALS && refused > requests / 2;
     let more = format!("{refused} of {requests} (4xx). The recent errors say whose, and why.");
     most.then(|| note(Level::Warning, "Most requests of the last minute were refused", more)).flatten()
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What was counted, now and then: of the last quarter of an hour.
-pub(super) struct History(Mutex<VecDeque<Sample>>);
+pub(super) struct TrafficHistory(Mutex<VecDeque<Sample>>);
 
 struct Sample {
     moment: Moment,
@@ -23,24 +23,24 @@ struct Sample {
     callers: BTreeMap<String, CallerTotals>,
 }
 
-/// Samples that are held. They come about each ten seconds (`AppState::tidy` is the clock).
-const MOST: usize = 91;
+/// Samples that are held. They come about each ten seconds (the task `tidy` is the clock).
+const MAX_SAMPLES: usize = 91;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// What went on at the mirrored routes, for operators.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct TrafficTold {
+pub(super) struct TrafficSnapshot {
     /// Of about the last minute.
-    pub(super) last_minute: Span,
+    pub(super) last_minute: TimeBucket,
     /// Of the last quarter of an hour in spans of about ten seconds, the oldest first.
-    history: Vec<Span>,
+    history: Vec<TimeBucket>,
 }
 
 /// What went on for some time.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Span {
+pub(super) struct TimeBucket {
     /// When it ended.
     at: Timestamp,
     /// How long it was.
@@ -53,29 +53,29 @@ pub(super) struct Span {
     vendor_calls: u64,
     pub(super) vendor_failed: u64,
     saved: u64,
-    caller_times: TimesTold,
-    vendor_times: TimesTold,
+    caller_times: LatencyStats,
+    vendor_times: LatencyStats,
 }
 
 /// Seconds; `null` of nothing. All but the mean are read out of a histogram, and so about right.
 #[derive(Serialize)]
-struct TimesTold {
+struct LatencyStats {
     mean: Option<f64>,
     p50: Option<f64>,
     p95: Option<f64>,
 }
 
-impl History {
+impl TrafficHistory {
     /// A history that begins now, with nothing.
-    pub(super) fn begun(moment: Moment, at: Timestamp) -> Self {
+    pub(super) fn new(moment: Moment, at: Timestamp) -> Self {
         Self(Mutex::new(VecDeque::from([Sample::of(moment, at, &Totals::default())])))
     }
 
     /// Remembers how far the counts have come.
-    pub(super) fn note(&self, moment: Moment, at: Timestamp, totals: &Totals) {
+    pub(super) fn push(&self, moment: Moment, at: Timestamp, totals: &Totals) {
         let mut samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         samples.push_back(Sample::of(moment, at, totals));
-        while samples.len() > MOST {
+        while samples.len() > MAX_SAMPLES {
             samples.pop_front();
         }
         let begin = minute(&samples, moment);
@@ -83,17 +83,17 @@ impl History {
     }
 
     /// What went on until now, when the counts have come to `totals`; and what each caller did in the last minute.
-    pub(super) fn told(
+    pub(super) fn snapshot(
         &self,
         moment: Moment,
         at: Timestamp,
         totals: &Totals,
-    ) -> (TrafficTold, BTreeMap<String, CallerTotals>) {
+    ) -> (TrafficSnapshot, BTreeMap<String, CallerTotals>) {
         let samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Sample::of(moment, at, totals);
         let begin = samples.get(minute(&samples, moment)).unwrap_or(&now);
         let history = samples.iter().zip(samples.iter().skip(1));
-        let traffic = TrafficTold {
+        let traffic = TrafficSnapshot {
             last_minute: between(begin, &now),
             history: history.map(|(earlier, later)| between(earlier, later)).collect(),
         };
@@ -114,10 +114,11 @@ fn minute(samples: &VecDeque<Sample>, now: Moment) -> usize {
     samples.iter().rposition(|sample| now.since(sample.moment) >= MINUTE).unwrap_or_default()
 }
 
-fn between(earlier: &Sample, later: &Sample) -> Span {
+fn between(earlier: &Sample, later: &Sample) -> TimeBucket {
     let traffic = later.traffic.since(&earlier.traffic);
-    let times = |times: &Times| TimesTold { mean: times.mean(), p50: times.quantile(0.5), p95: times.quantile(0.95) };
-    Span {
+    let times =
+        |times: &Times| LatencyStats { mean: times.mean(), p50: times.quantile(0.5), p95: times.quantile(0.95) };
+    TimeBucket {
         at: later.at,
         seconds: later.moment.since(earlier.moment).as_secs_f64(),
         requests: traffic.requests,
@@ -151,10 +152,10 @@ mod tests {
     #[test]
     fn a_minute_is_counted_from_the_last_sample_before_it_and_a_young_process_from_its_beginning() {
         let (moment, stamp) = at(0);
-        let history = History::begun(moment, stamp);
+        let history = TrafficHistory::new(moment, stamp);
         let told = |seconds, requests| {
             let (moment, stamp) = at(seconds);
-            let (told, callers) = history.told(moment, stamp, &counted(requests));
+            let (told, callers) = history.snapshot(moment, stamp, &counted(requests));
             let told = told.last_minute;
             assert_eq!(callers["app"].requests, told.requests, "a minute is the same for all");
             (told.seconds, told.requests)
@@ -163,12 +164,12 @@ mod tests {
         assert_eq!(told(5, 7), (5.0, 7));
         for n in 1..=10 {
             let (moment, stamp) = at(n * 10);
-            history.note(moment, stamp, &counted(n * 100));
+            history.push(moment, stamp, &counted(n * 100));
         }
         assert_eq!(told(101, 1011), (61.0, 1011 - 400));
         assert_eq!(told(1000, 1011), (900.0, 11));
         let (moment, stamp) = at(101);
-        let app = history.told(moment, stamp, &counted(1011)).1["app"];
+        let app = history.snapshot(moment, stamp, &counted(1011)).1["app"];
         assert_eq!(app, CallerTotals { requests: 611, rate_limited: 61 });
         let held = |sample: &Sample| !sample.callers.is_empty();
         let held: Vec<_> = history.0.lock().unwrap().iter().map(held).collect();
@@ -178,14 +179,14 @@ mod tests {
     #[test]
     fn the_history_has_an_end_and_stands_in_the_order_of_time() {
         let (moment, stamp) = at(0);
-        let history = History::begun(moment, stamp);
+        let history = TrafficHistory::new(moment, stamp);
         for n in 1..=200 {
             let (moment, stamp) = at(n * 10);
-            history.note(moment, stamp, &counted(n * n));
+            history.push(moment, stamp, &counted(n * n));
         }
         let (moment, stamp) = at(2005);
-        let told = history.told(moment, stamp, &counted(40_000)).0.history;
-        assert_eq!(told.len(), MOST - 1);
+        let told = history.snapshot(moment, stamp, &counted(40_000)).0.history;
+        assert_eq!(told.len(), MAX_SAMPLES - 1);
         assert_eq!((told[0].requests, told[89].requests), (111 * 111 - 110 * 110, 200 * 200 - 199 * 199));
         assert!(told.iter().all(|span| span.seconds == 10.0));
     }

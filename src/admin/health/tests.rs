@@ -12,8 +12,8 @@ fn vendor() -> VendorStanding {
     }
 }
 
-fn facts(vendor: &VendorStanding) -> Facts<'_> {
-    Facts {
+fn facts(vendor: &VendorStanding) -> HealthInputs<'_> {
+    HealthInputs {
         lifecycle: Lifecycle::Serving,
         vendor,
         servable: true,
@@ -28,8 +28,8 @@ fn facts(vendor: &VendorStanding) -> Facts<'_> {
 }
 
 /// The level, and the words.
-fn says(facts: &Facts<'_>) -> (Level, String) {
-    let health = Health::of(facts);
+fn says(facts: &HealthInputs<'_>) -> (Level, String) {
+    let health = HealthSummary::of(facts);
     (health.level, health.says)
 }
 
@@ -46,8 +46,8 @@ fn failing(calls: u64, last: f64, outcome: &'static str) -> CallsTold {
 
 #[test]
 fn a_gateway_that_lacks_nothing_is_well_and_has_no_notes() {
-    let health = Health::of(&facts(&vendor()));
-    assert_eq!(health, Health { level: Level::Good, says: "All is well".to_owned(), notes: Vec::new() });
+    let health = HealthSummary::of(&facts(&vendor()));
+    assert_eq!(health, HealthSummary { level: Level::Good, says: "All is well".to_owned(), notes: Vec::new() });
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn an_outage_is_told_with_what_callers_get_meanwhile() {
     assert_eq!(says(&facts), (Level::Bad, "Wesal is not answering: serving what is held".to_owned()));
     facts.servable = false;
     assert_eq!(says(&facts), (Level::Bad, "Wesal is not answering: callers get errors".to_owned()));
-    let more = &Health::of(&facts).notes[0].more;
+    let more = &HealthSummary::of(&facts).notes[0].more;
     assert_eq!(more, "5 calls have failed in 3 s, the last one: unreachable. It is asked as before.");
     assert_eq!(
         of_vendor(|vendor| vendor.calls = failing(3, 1.0, "failed")).1,
@@ -82,11 +82,11 @@ fn an_open_breaker_says_when_it_lets_a_call_through() {
     let mut down = vendor();
     down.calls = failing(1, 1.0, "timeout");
     down.breaker = BreakerTold { state: "open", probe_in: Some(4) };
-    let note = Health::of(&facts(&down)).notes.remove(0);
+    let note = HealthSummary::of(&facts(&down)).notes.remove(0);
     assert_eq!(note.level, Level::Bad);
     assert!(note.more.ends_with("The next call is let through in 4 s."), "{}", note.more);
     down.breaker = BreakerTold { state: "half_open", probe_in: None };
-    assert!(Health::of(&facts(&down)).notes[0].more.ends_with("One call is trying it."));
+    assert!(HealthSummary::of(&facts(&down)).notes[0].more.ends_with("One call is trying it."));
     down.calls.failing = None;
     assert_eq!(says(&facts(&down)).0, Level::Bad);
 }
@@ -115,9 +115,9 @@ fn what_somebody_should_see_to_is_a_warning() {
         |vendor: &mut VendorStanding| vendor.barred = vec![BarredTold { route: "/queries/organization", seconds: 300 }];
     assert_eq!(of_vendor(barred), (Level::Warning, "Wesal refuses 1 route to the gateway's account".to_owned()));
     let vendor = vendor();
-    let low = Facts { stretch: 1.8, ..facts(&vendor) };
+    let low = HealthInputs { stretch: 1.8, ..facts(&vendor) };
     assert_eq!(says(&low), (Level::Warning, "The budget of calls to Wesal runs low".to_owned()));
-    let failed = Facts { requests: 1, failed: 1, ..facts(&vendor) };
+    let failed = HealthInputs { requests: 1, failed: 1, ..facts(&vendor) };
     assert_eq!(says(&failed), (Level::Warning, "1 answer of the last minute told callers of a failure".to_owned()));
     for (warning, told) in [
         ("configuration: the last reload was refused", "The configuration was not taken over"),
@@ -125,15 +125,15 @@ fn what_somebody_should_see_to_is_a_warning() {
         ("login: the vendor refuses it", "Somebody should see to the service login"),
         ("route: the vendor refuses one", "Wesal lately refused a route to the gateway's account"),
     ] {
-        let refused = Facts { warnings: &[warning.to_owned()], ..facts(&vendor) };
+        let refused = HealthInputs { warnings: &[warning.to_owned()], ..facts(&vendor) };
         assert_eq!(says(&refused), (Level::Warning, told.to_owned()));
     }
     let mut refusing = self::vendor();
     refusing.barred = vec![BarredTold { route: "/queries/organization", seconds: 3 }];
-    let refused = Facts { warnings: &["route: the vendor refuses one".to_owned()], ..facts(&refusing) };
-    assert_eq!(Health::of(&refused).notes.len(), 1, "one thing is told once");
-    let refused = Facts { warnings: &["certificate: it expires soon".to_owned()], ..facts(&vendor) };
-    assert_eq!(Health::of(&refused).notes[0].more, "It expires soon.");
+    let refused = HealthInputs { warnings: &["route: the vendor refuses one".to_owned()], ..facts(&refusing) };
+    assert_eq!(HealthSummary::of(&refused).notes.len(), 1, "one thing is told once");
+    let refused = HealthInputs { warnings: &["certificate: it expires soon".to_owned()], ..facts(&vendor) };
+    assert_eq!(HealthSummary::of(&refused).notes[0].more, "It expires soon.");
 }
 
 #[test]
@@ -155,11 +155,11 @@ fn a_429_and_a_refused_route_are_told_as_what_they_are_and_a_vendor_that_takes_n
 fn where_nothing_is_held_a_pause_is_trouble_and_a_spent_budget_says_what_callers_get() {
     let mut alone = vendor();
     alone.paused_for = Some(300);
-    let told = says(&Facts { servable: false, ..facts(&alone) });
+    let told = says(&HealthInputs { servable: false, ..facts(&alone) });
     assert_eq!(told, (Level::Bad, "Wesal asked to be left alone for 5 min more: callers get errors".to_owned()));
     alone.paused_for = None;
     alone.budget.remaining = 0;
-    let more = |servable| Health::of(&Facts { servable, ..facts(&alone) }).notes.remove(0).more;
+    let more = |servable| HealthSummary::of(&HealthInputs { servable, ..facts(&alone) }).notes.remove(0).more;
     assert!(more(true).starts_with("Answers that are held are served; other callers wait, and"), "{}", more(true));
     assert!(more(false).starts_with("Callers wait, and are refused"), "{}", more(false));
 }
@@ -167,7 +167,7 @@ fn where_nothing_is_held_a_pause_is_trouble_and_a_spent_budget_says_what_callers
 #[test]
 fn failures_are_trouble_from_one_in_ten_on_and_a_few_are_not() {
     let vendor = vendor();
-    let level = |requests, failed| says(&Facts { requests, failed, ..facts(&vendor) }).0;
+    let level = |requests, failed| says(&HealthInputs { requests, failed, ..facts(&vendor) }).0;
     assert_eq!([level(2, 2), level(31, 3), level(30, 3)], [Level::Warning, Level::Warning, Level::Bad]);
     assert_eq!(level(u64::MAX, u64::MAX), Level::Bad);
 }
@@ -175,7 +175,7 @@ fn failures_are_trouble_from_one_in_ten_on_and_a_few_are_not() {
 #[test]
 fn refusals_are_told_where_they_are_most_of_what_is_answered() {
     let vendor = vendor();
-    let refused = |requests, refused| says(&Facts { requests, refused, ..facts(&vendor) });
+    let refused = |requests, refused| says(&HealthInputs { requests, refused, ..facts(&vendor) });
     let most = (Level::Warning, "Most requests of the last minute were refused".to_owned());
     assert_eq!([refused(10, 10), refused(19, 10)], [most.clone(), most]);
     assert_eq!([refused(9, 9).0, refused(20, 10).0], [Level::Good, Level::Good]);
@@ -186,9 +186,15 @@ fn the_worst_stands_first_and_nothing_is_left_out() {
     let mut down = vendor();
     down.calls = failing(9, 1.0, "failed");
     down.budget.remaining = 0;
-    let full =
-        Facts { lifecycle: Lifecycle::Draining, is_full: true, in_flight: 2, requests: 99, failed: 3, ..facts(&down) };
-    let health = Health::of(&full);
+    let full = HealthInputs {
+        lifecycle: Lifecycle::Draining,
+        is_full: true,
+        in_flight: 2,
+        requests: 99,
+        failed: 3,
+        ..facts(&down)
+    };
+    let health = HealthSummary::of(&full);
     assert_eq!((health.level, health.says.as_str()), (Level::Bad, "The gateway is draining"));
     assert_eq!(health.notes[0].more, "2 requests are still worked on; then the process ends.");
     assert_eq!(health.notes.iter().filter(|note| note.level == Level::Bad).count(), 3);

@@ -4,31 +4,30 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{
-    cached::{parameters, parse_get_query, parse_post_query},
-    custom, questions, queues, surveys,
-};
 use crate::{
     http::{
+        AppState,
         error_code::ErrorCode,
         extract::{Fields, Form, parse_json, readers},
+        handlers::{
+            cached::{parameters, parse_get_query, parse_post_query},
+            custom, questions, queues, surveys,
+        },
         problem::{FieldError, Problem},
         route_table::Endpoint,
-        state::AppState,
     },
     model::{Json as Value, Query, Route, Subject},
 };
 
-/// What would become of a request, which `asked` holds as `{"method"?, "path", "body"?}`, if a caller with every right sent
-/// it now. Nothing is fetched, and nothing counts as interest. Looks at all that is held: not for a thread that answers.
-pub fn explain(app: &AppState, asked: &[u8]) -> Response {
-    match read(app, asked) {
-        Ok(query) => Json(app.parts.explain(&query)).into_response(),
-        Err(problem) => problem.into_response(),
-    }
+/// Returns what a request would cause if a caller with every right sent it now. `asked` holds the request as
+/// `{"method"?, "path", "body"?}`. Nothing is fetched, and nothing counts as interest. It looks at the whole cache: not for a
+/// thread that responds to callers.
+pub(super) fn explain(app: &AppState, asked: &[u8]) -> Result<Response, Problem> {
+    let query = parse_target(app, asked)?;
+    Ok(Json(app.parts.explain(&query)).into_response())
 }
 
-fn read(app: &AppState, asked: &[u8]) -> Result<Query, Problem> {
+fn parse_target(app: &AppState, asked: &[u8]) -> Result<Query, Problem> {
     let mut fields = Fields::of(parse_json(asked)?)?;
     let method = fields.optional("method", readers::Text, "The method, if it matters.");
     let path = fields.required("path", readers::Text, "The path, with the base path or without.");

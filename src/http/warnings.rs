@@ -14,23 +14,23 @@ use crate::{config::Validity, upstream::LoginState};
 
 /// What the running parts have noted.
 #[derive(Default)]
-pub(super) struct Concerns {
+pub(crate) struct Warnings {
     reload_refused: AtomicBool,
-    certificate: ArcSwapOption<ShownCertificate>,
+    certificate: ArcSwapOption<ActiveCertificate>,
 }
 
 /// The certificate that callers are shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ShownCertificate {
+pub(crate) struct ActiveCertificate {
     /// When it begins and ceases to be good, if it says so.
     #[serde(flatten)]
-    pub(super) validity: Option<Validity>,
+    pub(crate) validity: Option<Validity>,
     /// Why what its files hold now is not shown in its place.
-    pub(super) refused: Option<String>,
+    pub(crate) refused: Option<String>,
 }
 
-impl Concerns {
+impl Warnings {
     /// What may be wrong, by the name that the metric has for it; and if it is, as `/readyz` tells it. That is for
     /// everybody: no path, no date. `login` is what came of the last login while a token still works, `route_refused` whether the vendor
     /// refuses a route.
@@ -89,30 +89,30 @@ impl Concerns {
         ]
     }
 
-    pub(super) fn certificate(&self) -> Option<Arc<ShownCertificate>> {
+    pub(crate) fn certificate(&self) -> Option<Arc<ActiveCertificate>> {
         self.certificate.load_full()
     }
 }
 
 impl AppState {
     /// What may be wrong now, by its name in the metric `warnings`, and as `/readyz` tells it if it is.
-    pub(super) fn warnings(&self) -> [(&'static str, Option<String>); 6] {
-        self.concerns.all(self.clock.wall(), self.wesal.login_setback(), self.wesal.refuses_a_route())
+    pub(crate) fn warnings(&self) -> [(&'static str, Option<String>); 6] {
+        self.warnings.all(self.clock.wall(), self.wesal.login_setback(), self.wesal.refuses_a_route())
     }
 
     /// Notes whether the last reload was refused.
-    pub fn note_reload(&self, refused: bool) {
-        self.concerns.reload_refused.store(refused, Ordering::Relaxed);
+    pub fn set_reload_result(&self, refused: bool) {
+        self.warnings.reload_refused.store(refused, Ordering::Relaxed);
     }
 
     /// Notes that callers are shown a certificate from now on, which is as good as its files.
-    pub fn note_certificate(&self, validity: Option<Validity>) {
-        self.concerns.certificate.store(Some(Arc::new(ShownCertificate { validity, refused: None })));
+    pub fn set_certificate(&self, validity: Option<Validity>) {
+        self.warnings.certificate.store(Some(Arc::new(ActiveCertificate { validity, refused: None })));
     }
 
     /// Notes that its files are not good any more, and why.
-    pub fn note_certificate_refused(&self, why: String) {
-        let validity = self.concerns.certificate().and_then(|shown| shown.validity);
-        self.concerns.certificate.store(Some(Arc::new(ShownCertificate { validity, refused: Some(why) })));
+    pub fn set_certificate_error(&self, why: String) {
+        let validity = self.warnings.certificate().and_then(|shown| shown.validity);
+        self.warnings.certificate.store(Some(Arc::new(ActiveCertificate { validity, refused: Some(why) })));
     }
 }

@@ -5,17 +5,17 @@ use std::{
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{
-    concerns::ShownCertificate,
-    headline::{Facts, Health},
-    history::TrafficTold,
-    recent_errors::RecentError,
-    state::{AppState, Lifecycle},
+    health::{HealthInputs, HealthSummary},
+    router::AdminState,
+    traffic_history::TrafficSnapshot,
 };
 use crate::{
     callers::Caller,
     fetch::{Held, HotQueues, Readiness},
+    http::{Lifecycle, recent_errors::RecentError, warnings::ActiveCertificate},
     model::Route,
     telemetry::totals::{CallerTotals, RouteTotals},
     upstream::VendorStanding,
@@ -24,7 +24,7 @@ use crate::{
 /// How the process stands, for operators (`docs/admin.md`). Nothing in it is secret.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Status {
+pub(super) struct Status {
     version: &'static str,
     /// When this was so.
     at: Timestamp,
@@ -34,22 +34,24 @@ pub struct Status {
     /// `serving`, `draining` or `ended`.
     lifecycle: &'static str,
     readiness: Readiness,
-    health: Health,
+    health: HealthSummary,
     in_flight: usize,
-    traffic: TrafficTold,
-    callers: Vec<CallerTold>,
-    routes: BTreeMap<String, RouteTold>,
-    cache: CacheTold,
+    traffic: TrafficSnapshot,
+    callers: Vec<CallerStatus>,
+    routes: BTreeMap<String, RouteStatus>,
+    cache: CacheUsageStatus,
     vendor: VendorStanding,
     /// `None` without HTTPS.
-    certificate: Option<Arc<ShownCertificate>>,
+    certificate: Option<Arc<ActiveCertificate>>,
+    /// The last reload, and what needs a restart.
+    configuration: Value,
     hot_queues: HotQueues,
     recent_errors: Vec<RecentError>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct CallerTold {
+struct CallerStatus {
     name: String,
     enabled: bool,
     expires: Option<Timestamp>,
@@ -60,14 +62,14 @@ struct CallerTold {
     requests: u64,
     /// Those of them that were over its limit.
     rate_limited: u64,
-    last_minute: CallersMinute,
-    limit: Option<LimitTold>,
+    last_minute: CallerLastMinute,
+    limit: Option<LimitStatus>,
 }
 
 /// What a caller did in about the last minute.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct CallersMinute {
+struct CallerLastMinute {
     requests: u64,
     /// Of all requests of known callers, from 0 to 1.
     share: f64,
@@ -75,7 +77,7 @@ struct CallersMinute {
 }
 
 #[derive(Serialize)]
-struct LimitTold {
+struct LimitStatus {
     /// `default`, or `caller` for one of its own.
     name: &'static str,
     burst: u32,
@@ -85,14 +87,14 @@ struct LimitTold {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct RouteTold {
+struct RouteStatus {
     requests: BTreeMap<String, u64>,
     vendor_calls: u64,
     saved: u64,
 }
 
 #[derive(Serialize)]
-struct CacheTold {
+struct CacheUsageStatus {
     parts: u64,
     bytes: u64,
     stretch: f64,
@@ -100,16 +102,17 @@ struct CacheTold {
     routes: Vec<&'static str>,
 }
 
-impl AppState {
-    /// How all stands now. Looks at all that is held: not for a thread that answers.
-    pub fn status(&self) -> Status {
-        let totals = self.metrics.totals();
-        let known = self.config_snapshot();
-        let mut routes: Vec<_> = self.cacheable_routes().map(Route::template).collect();
+impl AdminState {
+    /// Returns the status. It looks at the whole cache: not for a thread that responds to callers.
+    pub(super) fn status(&self) -> Status {
+        let state = &self.app;
+        let totals = state.metrics.totals();
+        let known = state.config_snapshot();
+        let mut routes: Vec<_> = state.cacheable_routes().map(Route::template).collect();
         let mut seen = HashSet::new();
         routes.retain(|template| seen.insert(*template));
-        let (now, at) = (self.clock.now(), self.clock.wall());
-        let (traffic, minute) = self.history.told(now, at, &totals);
+        let (now, at) = (state.clock.now(), state.clock.wall());
+        let (traffic, minute) = self.history.snapshot(now, at, &totals);
         let of = |counted: &BTreeMap<String, CallerTotals>, caller: &Caller| {
             counted.get(caller.name.as_str()).copied().unwrap_or_default()
         };
@@ -120,7 +123,7 @@ impl AppState {
             let of_minute = of(&minute, caller);
             #[expect(clippy::cast_precision_loss, reason = "a share for human eyes")]
             let share = if all == 0 { 0.0 } else { of_minute.requests as f64 / all as f64 };
-            CallerTold {
+            CallerStatus {
                 name: caller.name.as_str().to_owned(),
                 enabled: caller.enabled(),
                 expires: caller.expires(),
@@ -129,31 +132,31 @@ impl AppState {
                 last_used: caller.last_used(),
                 requests,
                 rate_limited,
-                last_minute: CallersMinute {
+                last_minute: CallerLastMinute {
                     requests: of_minute.requests,
                     share,
                     rate_limited: of_minute.rate_limited,
                 },
-                limit: quotas.get(caller.index).map(|quota| LimitTold {
+                limit: quotas.get(caller.index).map(|quota| LimitStatus {
                     name: quota.name,
                     burst: quota.burst,
                     window: quota.window,
                 }),
             }
         };
-        let Held { bytes, parts, stretch } = self.parts.held();
+        let Held { bytes, parts, stretch } = state.parts.held();
         let route = |(route, RouteTotals { requests, vendor_calls, saved })| {
-            (route, RouteTold { requests, vendor_calls, saved })
+            (route, RouteStatus { requests, vendor_calls, saved })
         };
-        let (vendor, readiness) = (self.wesal.standing(), self.readiness());
-        let health = Health::of(&Facts {
-            lifecycle: self.lifecycle(),
+        let (vendor, readiness) = (state.wesal.standing(), state.readiness());
+        let health = HealthSummary::of(&HealthInputs {
+            lifecycle: state.lifecycle(),
             vendor: &vendor,
-            servable: self.parts.holds_servable(),
+            servable: state.parts.holds_servable(),
             warnings: &readiness.warnings,
             stretch,
-            in_flight: self.requests_in_flight(),
-            is_full: self.in_flight.is_full(),
+            in_flight: state.requests_in_flight(),
+            is_full: state.in_flight.is_full(),
             requests: traffic.last_minute.requests,
             failed: traffic.last_minute.failed,
             refused: traffic.last_minute.refused,
@@ -161,24 +164,25 @@ impl AppState {
         Status {
             version: env!("CARGO_PKG_VERSION"),
             at,
-            started_at: self.started_at,
-            uptime: now.since(self.started).as_secs_f64(),
-            lifecycle: match self.lifecycle() {
+            started_at: state.started_at,
+            uptime: now.since(state.started).as_secs_f64(),
+            lifecycle: match state.lifecycle() {
                 Lifecycle::Serving => "serving",
                 Lifecycle::Draining => "draining",
                 Lifecycle::Ended => "ended",
             },
             readiness,
             health,
-            in_flight: self.requests_in_flight(),
+            in_flight: state.requests_in_flight(),
             traffic,
             callers: known.callers.all().iter().map(told).collect(),
             routes: totals.routes.into_iter().map(route).collect(),
-            cache: CacheTold { parts, bytes, stretch, routes },
+            cache: CacheUsageStatus { parts, bytes, stretch, routes },
             vendor,
-            certificate: self.concerns.certificate(),
-            hot_queues: self.parts.hot_queues(),
-            recent_errors: self.recent_errors.all(),
+            certificate: state.warnings.certificate(),
+            configuration: self.config.status(),
+            hot_queues: state.parts.hot_queues(),
+            recent_errors: state.recent_errors.all(),
         }
     }
 }

@@ -1,5 +1,4 @@
-//! The dashboard's own files. Nothing in them is secret, and nothing of the process is but its version: what they show they ask
-//! for, as any operator does.
+//! The dashboard's files. They contain no data of the process but its version: the dashboard requests what it shows.
 
 use axum::{
     http::{HeaderName, HeaderValue, header},
@@ -8,8 +7,8 @@ use axum::{
 
 /// One of them.
 #[derive(Clone, Copy)]
-pub(super) struct File {
-    path: &'static str,
+pub(super) struct Asset {
+    pub(super) path: &'static str,
     kind: &'static str,
     text: &'static str,
 }
@@ -21,32 +20,27 @@ const JS: &str = "text/javascript; charset=utf-8";
 /// The dashboard's own comes after what the pages of both listeners share.
 const STYLE: &str = concat!(include_str!("../look.css"), include_str!("dashboard/dashboard.css"));
 
-const FILES: [File; 9] = [
-    File { path: "/", kind: HTML, text: include_str!("dashboard/index.html") },
-    File { path: "/dashboard/dashboard.css", kind: CSS, text: STYLE },
-    File { path: "/dashboard/dashboard.js", kind: JS, text: include_str!("dashboard/dashboard.js") },
-    File { path: "/dashboard/stream.js", kind: JS, text: include_str!("dashboard/stream.js") },
-    File { path: "/dashboard/panels.js", kind: JS, text: include_str!("dashboard/panels.js") },
-    File { path: "/dashboard/tables.js", kind: JS, text: include_str!("dashboard/tables.js") },
-    File { path: "/dashboard/actions.js", kind: JS, text: include_str!("dashboard/actions.js") },
-    File { path: "/dashboard/words.js", kind: JS, text: include_str!("dashboard/words.js") },
-    File { path: "/dashboard/draw.js", kind: JS, text: include_str!("dashboard/draw.js") },
+pub(super) const ASSETS: [Asset; 9] = [
+    Asset { path: "/", kind: HTML, text: include_str!("dashboard/index.html") },
+    Asset { path: "/dashboard/dashboard.css", kind: CSS, text: STYLE },
+    Asset { path: "/dashboard/dashboard.js", kind: JS, text: include_str!("dashboard/dashboard.js") },
+    Asset { path: "/dashboard/stream.js", kind: JS, text: include_str!("dashboard/stream.js") },
+    Asset { path: "/dashboard/panels.js", kind: JS, text: include_str!("dashboard/panels.js") },
+    Asset { path: "/dashboard/tables.js", kind: JS, text: include_str!("dashboard/tables.js") },
+    Asset { path: "/dashboard/actions.js", kind: JS, text: include_str!("dashboard/actions.js") },
+    Asset { path: "/dashboard/words.js", kind: JS, text: include_str!("dashboard/words.js") },
+    Asset { path: "/dashboard/draw.js", kind: JS, text: include_str!("dashboard/draw.js") },
 ];
 
 /// Only what comes from here is run or shown, and nobody frames it (CSP level 3).
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
+const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-impl File {
-    /// The file at this path.
-    pub(super) fn find(path: &str) -> Option<Self> {
-        FILES.into_iter().find(|file| file.path == path)
-    }
-
-    pub(super) fn answer(self) -> Response {
+impl Asset {
+    pub(super) fn respond(self) -> Response {
         let headers = [
             (header::CONTENT_TYPE, self.kind),
-            (header::CONTENT_SECURITY_POLICY, POLICY),
+            (header::CONTENT_SECURITY_POLICY, CSP),
             (header::REFERRER_POLICY, "no-referrer"),
             (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
             (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
@@ -63,9 +57,9 @@ mod tests {
 
     #[test]
     fn every_file_is_asked_for_by_another_and_nothing_comes_from_elsewhere() {
-        for file in FILES {
-            let asked = |other: &File| other.text.contains(file.path.rsplit('/').next().unwrap_or("?"));
-            assert!(file.path == "/" || FILES.iter().any(asked), "nothing asks for {}", file.path);
+        for file in ASSETS {
+            let asked = |other: &Asset| other.text.contains(file.path.rsplit('/').next().unwrap_or("?"));
+            assert!(file.path == "/" || ASSETS.iter().any(asked), "nothing asks for {}", file.path);
             // A namespace is a name, and no address.
             let text = file.text.replace("http://www.w3.org/2000/svg", "");
             for word in ["http://", "https://", "innerHTML", "outerHTML", "insertAdjacentHTML", "eval(", " style=\""] {
