@@ -112,6 +112,8 @@ async fn no_minute_has_more_calls_than_rate_and_burst() {
         keys = ["a", "b", "c", "d"].map(|name| setup.caller(name, |_| {})).to_vec();
         let upstream = &mut setup.config.upstream;
         upstream.rate_limit = rate(240, 60, 30);
+        // So few that most calls wait for a connection while the vendor hangs.
+        upstream.max_connections = 4.try_into().unwrap();
         upstream.breaker.min_calls = 100_000.try_into().unwrap();
     })
     .await;
