@@ -140,12 +140,18 @@ pub fn service(state: &Arc<AdminState>, token: &Secret) -> impl HttpService + us
 /// Every route requires the token but the health checks and the dashboard's files; so do unknown paths.
 fn router(state: &Arc<AdminState>, token: &Secret) -> Router {
     let authorize = |permission| ValidateRequestHeaderLayer::custom(Authorize::new(&state.app, token, permission));
-    let health = Router::new().route("/livez", get(get_liveness)).route("/readyz", get(get_readiness));
+    // Set before the layers, so that it requires the token, too.
+    let refuse_method = || async { Problem::method_not_allowed(None) };
+    let health = Router::new()
+        .route("/livez", get(get_liveness))
+        .route("/readyz", get(get_readiness))
+        .method_not_allowed_fallback(refuse_method);
     let assets = ASSETS
         .into_iter()
-        .fold(Router::new(), |router, asset| router.route(asset.path, get(move || async move { asset.respond() })));
+        .fold(Router::new(), |router, asset| router.route(asset.path, get(move || async move { asset.respond() })))
+        .method_not_allowed_fallback(refuse_method);
     // A stream takes one of a few places. HEAD is refused: its response has no end, so there is nothing to say about it.
-    let refuse_head = || async { Problem::method_not_allowed("GET") };
+    let refuse_head = || async { Problem::method_not_allowed(Some("GET")) };
     let events = get(get_events).head(refuse_head).fallback(refuse_head);
     let events = Router::new().route("/admin/events", events);
     Router::new()
@@ -159,11 +165,11 @@ fn router(state: &Arc<AdminState>, token: &Secret) -> Router {
         .fallback(|| async {
             Problem::new(ErrorCode::NotFound, "There is no such path here; docs/admin.md lists them.")
         })
+        .method_not_allowed_fallback(refuse_method)
         .layer(authorize(None))
         .merge(events.layer(authorize(Some(Permission::Write))))
         .merge(assets.layer(authorize(Some(Permission::Asset))))
         .merge(health)
-        .method_not_allowed_fallback(|| async { Problem::method_not_allowed("") })
         .with_state(Arc::clone(state))
 }
 

@@ -88,10 +88,10 @@ impl Problem {
         Self::new(ErrorCode::Internal, "The gateway failed. Try again; if it goes on, report the requestId.")
     }
 
-    /// The path is there; `allow` names the methods that it takes.
-    pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
+    /// The path does not have the method. `allow` names its methods, where the router does not know them.
+    pub(crate) fn method_not_allowed(allow: Option<&'static str>) -> Self {
         let problem = Self::new(ErrorCode::MethodNotAllowed, "Use a method that Allow names.");
-        Self { allow: Some(allow), ..problem }
+        Self { allow, ..problem }
     }
 
     pub(crate) fn not_found() -> Self {

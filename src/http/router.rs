@@ -134,7 +134,7 @@ impl Routes<'_> {
         let template = table.find(&Method::GET, path).map_or("", Endpoint::template);
         let refuse = move |context: RequestContext| async move {
             context.facts().route = template;
-            Problem::method_not_allowed(allow)
+            Problem::method_not_allowed(Some(allow))
         };
         let methods = match allow {
             // axum answers HEAD where it answers GET.

@@ -359,6 +359,10 @@ async fn wrong_tokens_are_counted_and_limited_by_address_and_the_right_one_alway
     setup.config.admin.token = Secret::new("s3cret");
     setup.config.limits.auth_failures = rate(1, 60, 2);
     let world = setup.start().await;
+    for (method, path) in [("GET", "/nowhere"), ("DELETE", "/admin/status"), ("GET", "/admin/cache/purge")] {
+        let refused = world.send(world.request_admin(method, path)).await;
+        assert_eq!(refused.problem(), "missing_credential", "{method} {path}");
+    }
     let ask = |token: &'static str| {
         let request = world.request_admin("GET", "/admin/status");
         world.send(if token.is_empty() { request } else { request.header("authorization", token) })

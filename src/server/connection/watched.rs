@@ -2,12 +2,16 @@
 
 use std::{
     io,
+    mem::MaybeUninit,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The most that one limited read takes. Limits are no larger.
+const SCRATCH_BYTES: usize = 4 * 1024;
 
 /// Who wants to know what goes on on a connection.
 pub(super) trait Watcher {
@@ -48,11 +52,13 @@ impl<S: AsyncRead + Unpin, W: Watcher> AsyncRead for Watched<S, W> {
         let polled = if buf.remaining() <= allowance {
             Pin::new(&mut self.stream).poll_read(cx, buf)
         } else {
-            // Costs a `memset` of the allowance, since the part that was read cannot be told to `buf` in another safe way.
-            let mut part = ReadBuf::new(buf.initialize_unfilled_to(allowance));
+            // Copies what was read: `buf` cannot be given a part of its uninitialized room in another safe way, and to
+            // zero the room costs more.
+            let mut scratch = [MaybeUninit::uninit(); SCRATCH_BYTES];
+            let (room, _) = scratch.split_at_mut(allowance.min(SCRATCH_BYTES));
+            let mut part = ReadBuf::uninit(room);
             let polled = Pin::new(&mut self.stream).poll_read(cx, &mut part);
-            let came = part.filled().len();
-            buf.advance(came);
+            buf.put_slice(part.filled());
             polled
         };
         if let Some(came) = buf.filled().get(before..).filter(|came| !came.is_empty()) {
