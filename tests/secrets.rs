@@ -17,8 +17,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use wesal_gateway::{
     config::Secret,
     model::{CompanyId, Forwarded, Json, Query, Scope, Subject, SurveysQuery},
-    simulator::Fault,
 };
+use wesal_simulator::Fault;
 
 const PASSWORD: &str = "canary-password-4711";
 const CLIENT_ID: &str = "canary-client-id-4711=";

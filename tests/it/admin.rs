@@ -1,7 +1,8 @@
 //! What operators see and do.
 
 use serde_json::{Value, json};
-use wesal_gateway::{config::Secret, model::Scope, simulator::Fault};
+use wesal_gateway::{config::Secret, model::Scope};
+use wesal_simulator::Fault;
 
 use crate::harness::{Answer, SALES, SUPPORT, Setup, World, rate, secs};
 

@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use futures_util::future::join_all;
-use wesal_gateway::simulator::Fault;
+use wesal_simulator::Fault;
 
 use crate::harness::{Answer, SALES, SUPPORT, Setup, World, in_time, rate, secs};
 

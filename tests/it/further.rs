@@ -6,8 +6,8 @@ use serde_json::Value;
 use wesal_gateway::{
     config::{RouteConfig, RouteMethod},
     model::Scope,
-    simulator::Fault,
 };
+use wesal_simulator::Fault;
 
 use crate::harness::{Answer, OddClock, Setup, in_time, run_by, secs, text_of};
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use wesal_gateway::{config::Secret, simulator::Fault};
+use wesal_gateway::config::Secret;
+use wesal_simulator::Fault;
 
 use crate::harness::{Act, Answer, FaultProxy, Setup, World, http, secs, until};
 

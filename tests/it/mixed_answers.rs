@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use wesal_gateway::{config::FreshnessConfig, simulator::Fault};
+use wesal_gateway::config::FreshnessConfig;
+use wesal_simulator::Fault;
 
 use crate::harness::{Answer, SALES, SUPPORT, Setup, World, asking, in_time, secs};
 

@@ -3,7 +3,8 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
 use serde_json::json;
-use wesal_gateway::{config::Secret, model::Scope, simulator::Fault};
+use wesal_gateway::{config::Secret, model::Scope};
+use wesal_simulator::Fault;
 
 use crate::harness::{Answer, Setup, World, in_time, secs};
 

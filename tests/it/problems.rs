@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use wesal_gateway::{
     config::{RateLimit, Secret},
     model::Scope,
-    simulator::Fault,
 };
+use wesal_simulator::Fault;
 
 use crate::harness::{Answer, DATA, Mirrored, SALES, SUPPORT, Setup, World, rate};
 

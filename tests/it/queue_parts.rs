@@ -1,7 +1,7 @@
 //! Queue answers in parts: each row belongs to one queue, and whoever asks for it shares it.
 
 use serde_json::Value;
-use wesal_gateway::simulator::Fault;
+use wesal_simulator::Fault;
 
 use crate::harness::{SALES, SUPPORT, Setup, World, asking, secs, until};
 

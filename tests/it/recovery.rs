@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use wesal_gateway::{clock::Clock, simulator::Fault};
+use wesal_gateway::clock::Clock;
+use wesal_simulator::Fault;
 
 use crate::harness::{Setup, World, secs, until};
 

@@ -4,7 +4,8 @@ use std::sync::Mutex;
 
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind};
 use tokio::net::TcpSocket;
-use wesal_gateway::{server::Drained, simulator::Fault};
+use wesal_gateway::server::Drained;
+use wesal_simulator::Fault;
 
 use crate::harness::{Collector, Setup, World, attribute, log, secs};
 

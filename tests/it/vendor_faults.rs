@@ -7,7 +7,8 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
-use wesal_gateway::{clock::Clock, simulator::Fault};
+use wesal_gateway::clock::Clock;
+use wesal_simulator::Fault;
 
 use crate::harness::{SALES, SUPPORT, Setup, World, secs, until};
 

@@ -44,8 +44,8 @@ use wesal_gateway::{
     clock::ManualClock,
     config::Config,
     server::{Drained, Reloader},
-    simulator::Simulator,
 };
+use wesal_simulator::Simulator;
 
 /// The two queues of the vendor's reference.
 pub const SALES: &str = "01756dxx-xxxx-xxxx-xxxx-7c12cf9a0dxx";

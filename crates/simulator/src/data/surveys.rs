@@ -3,9 +3,9 @@
 use super::organization::{Company, profile};
 use super::questions::{self, Question};
 use super::{people, signed, unsigned};
-use crate::simulator::json::{Object, array};
-use crate::simulator::random::{below, hash, mix, pick, uuid};
-use crate::simulator::time::{DAY, stamp};
+use crate::json::{Object, array};
+use crate::random::{below, hash, mix, pick, uuid};
+use crate::time::{DAY, stamp};
 
 /// 2023-01-01, in days since 1970.
 const FIRST_DAY: i64 = 19_358;

@@ -1,12 +1,12 @@
 //! Login, reset, verify, logout.
 
 use super::params::{Params, invalid};
-use crate::simulator::accounts::Channel;
-use crate::simulator::answer::{Refusal, done};
-use crate::simulator::call::Call;
-use crate::simulator::faults::Fault;
-use crate::simulator::json::{Object, text};
-use crate::simulator::state::Inner;
+use crate::accounts::Channel;
+use crate::answer::{Refusal, done};
+use crate::call::Call;
+use crate::faults::Fault;
+use crate::json::{Object, text};
+use crate::state::Inner;
 
 /// A wrong email or password is X001, as is a wrong client id: the reference has no code of its own for it.
 pub(crate) fn login(inner: &Inner, call: &Call) -> Result<String, Refusal> {

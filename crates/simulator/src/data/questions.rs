@@ -1,8 +1,8 @@
 //! The questions that a company asks its callers.
 
 use super::organization::Company;
-use crate::simulator::json::{Object, array};
-use crate::simulator::random::{below, hash};
+use crate::json::{Object, array};
+use crate::random::{below, hash};
 
 /// A question, with the id of its first answer; the ids of the others follow it.
 struct Template {
@@ -73,7 +73,7 @@ pub(crate) fn data(seed: u64, company: &Company) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulator::data::organization::company;
+    use crate::data::organization::company;
 
     #[test]
     fn company_one_asks_the_references_questions_first() {

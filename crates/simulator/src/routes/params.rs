@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::simulator::answer::Refusal;
+use crate::answer::Refusal;
 
 /// A call's body: a JSON object.
 pub(crate) struct Params(Map<String, Value>);

@@ -1,11 +1,11 @@
 //! A route that the reference does not know: it says what it was asked, and when.
 
-use crate::simulator::answer::{Refusal, success};
-use crate::simulator::call::Call;
-use crate::simulator::json::Object;
-use crate::simulator::routes::params::{Params, invalid};
-use crate::simulator::state::Inner;
-use crate::simulator::time::stamp;
+use crate::answer::{Refusal, success};
+use crate::call::Call;
+use crate::json::Object;
+use crate::routes::params::{Params, invalid};
+use crate::state::Inner;
+use crate::time::stamp;
 
 pub(crate) fn echo(inner: &Inner, call: &Call) -> Result<String, Refusal> {
     if call.path.ends_with("/unknown") {

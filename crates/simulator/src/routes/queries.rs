@@ -3,13 +3,13 @@
 use serde_json::Value;
 
 use super::params::{Params, invalid};
-use crate::simulator::answer::{Refusal, success};
-use crate::simulator::call::Call;
-use crate::simulator::data::organization::{self, Company};
-use crate::simulator::data::surveys::Wanted;
-use crate::simulator::data::{questions, surveys};
-use crate::simulator::state::Inner;
-use crate::simulator::time::local;
+use crate::answer::{Refusal, success};
+use crate::call::Call;
+use crate::data::organization::{self, Company};
+use crate::data::surveys::Wanted;
+use crate::data::{questions, surveys};
+use crate::state::Inner;
+use crate::time::local;
 
 pub(crate) fn organization() -> Result<String, Refusal> {
     Ok(success(&organization::data()))

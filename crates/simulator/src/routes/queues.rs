@@ -3,15 +3,15 @@
 use serde_json::Value;
 
 use super::params::{Params, invalid};
-use crate::simulator::answer::{Refusal, success};
-use crate::simulator::call::Call;
-use crate::simulator::data::performance::{self, LONGEST, Wanted, blocks};
-use crate::simulator::data::queues::{Queue, well_formed};
-use crate::simulator::data::runtime;
-use crate::simulator::faults::Fault;
-use crate::simulator::json::{Object, array};
-use crate::simulator::state::Inner;
-use crate::simulator::time::instant;
+use crate::answer::{Refusal, success};
+use crate::call::Call;
+use crate::data::performance::{self, LONGEST, Wanted, blocks};
+use crate::data::queues::{Queue, well_formed};
+use crate::data::runtime;
+use crate::faults::Fault;
+use crate::json::{Object, array};
+use crate::state::Inner;
+use crate::time::instant;
 
 /// The most ids in a call, and the most blocks in an answer: bounds of the simulator's own.
 const MOST_IDS: usize = 1000;

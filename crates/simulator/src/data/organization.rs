@@ -1,6 +1,6 @@
 //! The organization and its companies.
 
-use crate::simulator::json::{Object, array};
+use crate::json::{Object, array};
 
 /// A company of the organization.
 pub(crate) struct Company {

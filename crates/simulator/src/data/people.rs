@@ -1,6 +1,6 @@
 //! Made-up people: agents and callers. Any likeness is chance.
 
-use crate::simulator::random::{below, hash, mix, pick};
+use crate::random::{below, hash, mix, pick};
 
 const FIRST: [&str; 16] = [
     "Ahmed", "Sara", "Mohammed", "Noura", "Khalid", "Reem", "Faisal", "Huda", "Omar", "Layla", "Yousef", "Maha",

@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::simulator::data::organization::company;
-use crate::simulator::time::{instant, local};
+use crate::data::organization::company;
+use crate::time::{instant, local};
 
 fn wanted() -> Wanted {
     Wanted { limit: 50, ..Wanted::default() }

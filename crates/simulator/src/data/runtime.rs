@@ -2,9 +2,9 @@
 
 use super::queues::Queue;
 use super::unsigned;
-use crate::simulator::json::{Object, array, hundredths};
-use crate::simulator::random::{below, hash};
-use crate::simulator::time::stamp;
+use crate::json::{Object, array, hundredths};
+use crate::random::{below, hash};
+use crate::time::stamp;
 
 /// A figure from 0 to `top` that swings evenly, with a period of its own between one and six minutes.
 fn swing(queue: &Queue, figure: u64, top: u64, second: u64) -> u64 {
@@ -83,7 +83,7 @@ pub(crate) fn activity(queue: &Queue, id: &str, now: i64, extended: bool) -> Str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulator::data::queues::all;
+    use crate::data::queues::all;
 
     const NOW: i64 = 1_700_000_000_000;
 

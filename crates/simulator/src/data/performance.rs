@@ -2,9 +2,9 @@
 
 use super::queues::Queue;
 use super::{signed, unsigned};
-use crate::simulator::json::{Object, array, hundredths};
-use crate::simulator::random::{below, hash};
-use crate::simulator::time::{DAY, stamp};
+use crate::json::{Object, array, hundredths};
+use crate::random::{below, hash};
+use crate::time::{DAY, stamp};
 
 /// The length of a block, in milliseconds: half an hour.
 pub(crate) const BLOCK: i64 = 1_800_000;
@@ -133,8 +133,8 @@ pub(crate) fn row(queue: &Queue, id: &str, wanted: Wanted, now: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulator::data::queues::all;
-    use crate::simulator::time::instant;
+    use crate::data::queues::all;
+    use crate::time::instant;
 
     fn at(text: &str) -> i64 {
         instant(text).unwrap()

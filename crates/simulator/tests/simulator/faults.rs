@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use wesal_gateway::simulator::{Fault, Options, Simulator};
+use wesal_simulator::{Fault, Options, Simulator};
 
 struct Vendor {
     simulator: Simulator,

@@ -9,7 +9,7 @@ use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
-use wesal_gateway::simulator::{Fault, Options, Simulator};
+use wesal_simulator::{Fault, Options, Simulator};
 
 const SALES: &str = "01756dxx-xxxx-xxxx-xxxx-7c12cf9a0dxx";
 const SUPPORT: &str = "02795dxx-xxxx-xxxx-xxxx-2f13cf5a0dxx";
