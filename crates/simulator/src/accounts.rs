@@ -1,9 +1,9 @@
 //! The one account, and how its password is reset.
 
-use super::answer::Refusal;
+use super::envelope::Refusal;
 use super::json::Object;
 use super::options::Credentials;
-use super::random::{below, hash, letters};
+use super::rng::{below, hash, letters};
 
 /// The code that the reference shows. The first code sent by email is this one, so that the reference's two steps
 /// work as they stand.
@@ -41,7 +41,7 @@ impl Account {
         password.clone_into(&mut self.credentials.password);
     }
 
-    pub(crate) fn opens_with(&self, email: &str, password: &str) -> bool {
+    pub(crate) fn verify_password(&self, email: &str, password: &str) -> bool {
         self.is_of(email) && self.credentials.password == password
     }
 
@@ -103,7 +103,7 @@ mod tests {
         account.reset(Channel::Email, &email).unwrap();
         assert!(account.verify(Channel::Email, &email, "wrong", "new").is_err());
         account.verify(Channel::Email, &email, REFERENCE_CODE, "new").unwrap();
-        assert!(account.opens_with(&email, "new"));
+        assert!(account.verify_password(&email, "new"));
         assert!(account.verify(Channel::Email, &email, REFERENCE_CODE, "newer").is_err());
     }
 

@@ -11,31 +11,31 @@
 //! `data` (what the vendor knows) → `answer` (its envelope) → `spoil` (the fault, if any).
 
 mod accounts;
-mod answer;
-mod call;
+mod call_history;
+mod control;
 mod data;
+mod envelope;
+mod fault_injection;
 mod faults;
+mod handler;
 mod json;
-mod levers;
 mod options;
-mod random;
+mod rng;
 mod route;
 mod routes;
 mod server;
-mod spoil;
 mod state;
-mod stats;
 mod time;
 mod token;
 
 use std::future::Future;
 use std::sync::Arc;
 
+pub use call_history::{Recorded, RouteStats, Stats};
+pub use control::BlockGuard;
 pub use faults::{Fault, FaultError, FaultRule};
-pub use levers::Hold;
 pub use options::{Credentials, Latency, LatencyError, Now, Options};
 use state::Inner;
-pub use stats::{Recorded, RouteStats, Stats};
 
 /// A handle on a simulated vendor. Clones share one vendor: its account, tokens, statistics and levers.
 #[derive(Clone)]

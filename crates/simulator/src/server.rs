@@ -10,11 +10,11 @@ use axum::response::Response;
 use axum::routing::{get, on};
 use tokio::net::TcpListener;
 
-use super::answer::{codeless, json, page, respond};
-use super::call;
+use super::envelope::{codeless, json, page, respond};
+use super::handler;
 use super::route::Route;
 use super::state::Inner;
-use super::time::stamp;
+use super::time;
 
 /// The statistics page, which asks for `/stats` every two seconds.
 const PAGE: &str = include_str!("page.html");
@@ -23,7 +23,7 @@ pub(crate) fn router(inner: &Arc<Inner>) -> Router {
     let mut router = Router::new();
     for route in Route::ALL {
         for path in route.paths() {
-            let take = move |State(inner): State<Arc<Inner>>, request: Request| call::take(inner, route, request);
+            let take = move |State(inner): State<Arc<Inner>>, request: Request| handler::handle(inner, route, request);
             router = router.route(&format!("/api/v1{path}"), on(route.method(), take));
         }
     }
@@ -54,7 +54,7 @@ async fn method_not_allowed() -> Response {
 }
 
 async fn not_found(State(inner): State<Arc<Inner>>) -> Response {
-    inner.state().ledger.unknown += 1;
+    inner.state().history.unknown += 1;
     page(StatusCode::NOT_FOUND)
 }
 
@@ -63,7 +63,7 @@ async fn statistics_page() -> Response {
 }
 
 async fn statistics(State(inner): State<Arc<Inner>>) -> Response {
-    let time = stamp(inner.now());
+    let time = time::format(inner.now());
     let state = inner.state();
-    json(StatusCode::OK, state.ledger.stats().to_json(&time, state.account.last_code()))
+    json(StatusCode::OK, state.history.stats().to_json(&time, state.account.last_code()))
 }

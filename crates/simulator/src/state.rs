@@ -8,12 +8,12 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::accounts::Account;
+use super::call_history::{CallHistory, Recorded};
 use super::data::queues::{self, Queue};
 use super::faults::Fault;
 use super::options::Options;
-use super::random::Dice;
+use super::rng::Rng;
 use super::route::Route;
-use super::stats::{Ledger, Recorded};
 use super::time::milliseconds;
 use super::token::Tokens;
 
@@ -27,8 +27,8 @@ pub(crate) struct Inner {
     state: Mutex<State>,
     /// How many calls of each route have arrived.
     pub(crate) arrivals: watch::Sender<BTreeMap<Route, u64>>,
-    /// The holds in force, by number.
-    pub(crate) holds: watch::Sender<BTreeMap<u64, Route>>,
+    /// The blocks in force, by number.
+    pub(crate) blocks: watch::Sender<BTreeMap<u64, Route>>,
     /// Changes when a server closes: whatever waits then waits no longer.
     pub(crate) closing: watch::Sender<u64>,
 }
@@ -39,42 +39,42 @@ pub(crate) struct State {
     pub(crate) tokens: Tokens,
     pub(crate) answers: BTreeMap<Route, Bytes>,
     /// Whether it has ever been told what to answer.
-    pub(crate) was_told: bool,
+    pub(crate) has_override: bool,
     /// Where the token stands in the answer to a login.
     pub(crate) token_pointer: String,
     /// The word before the token in `Authorization`, if there is to be one.
     pub(crate) scheme: Option<String>,
-    pub(crate) ledger: Ledger,
+    pub(crate) history: CallHistory,
     scripts: BTreeMap<Route, VecDeque<Fault>>,
-    dice: Dice,
-    holds: u64,
+    rng: Rng,
+    blocks: u64,
 }
 
 impl State {
-    /// A number that no hold had before.
-    pub(crate) fn next_hold(&mut self) -> u64 {
-        self.holds += 1;
-        self.holds
+    /// A number that no block had before.
+    pub(crate) fn next_block(&mut self) -> u64 {
+        self.blocks += 1;
+        self.blocks
     }
 
-    pub(crate) fn script(&mut self, route: Route, fault: Fault) {
+    pub(crate) fn enqueue_fault(&mut self, route: Route, fault: Fault) {
         let script = self.scripts.entry(route).or_default();
         if script.len() < SCRIPTED {
             script.push_back(fault);
         }
     }
 
-    pub(crate) fn unscript(&mut self, route: Route) {
+    pub(crate) fn clear_faults(&mut self, route: Route) {
         self.scripts.remove(&route);
     }
 }
 
 /// What is settled when a call arrives.
-pub(crate) struct Fate {
+pub(crate) struct Decision {
     pub(crate) fault: Option<Fault>,
     pub(crate) latency: Duration,
-    /// The holds that were in force.
-    pub(crate) held_by: Vec<u64>,
+    /// The blocks that were in force.
+    pub(crate) blocked_by: Vec<u64>,
 }
 
 impl Inner {
@@ -84,20 +84,20 @@ impl Inner {
             account: Account::new(seed, options.credentials.clone()),
             tokens: Tokens::new(seed),
             answers: BTreeMap::new(),
-            was_told: false,
+            has_override: false,
             token_pointer: "/data/access_token".to_owned(),
             scheme: None,
-            ledger: Ledger::default(),
+            history: CallHistory::default(),
             scripts: BTreeMap::new(),
-            dice: Dice::new(seed),
-            holds: 0,
+            rng: Rng::new(seed),
+            blocks: 0,
         };
         Self {
             queues: queues::all(seed),
             options,
             state: Mutex::new(state),
             arrivals: watch::Sender::default(),
-            holds: watch::Sender::default(),
+            blocks: watch::Sender::default(),
             closing: watch::Sender::default(),
         }
     }
@@ -111,28 +111,29 @@ impl Inner {
         milliseconds((self.options.now)())
     }
 
-    /// Writes a call down, lets its fate be known, and tells those who wait for arrivals. A fault asked for by the
+    /// Writes a call down, lets its decision be known, and tells those who wait for arrivals. A fault asked for by the
     /// call itself goes before a scripted one, and that before chance.
-    pub(crate) fn arrive(&self, route: Route, call: Recorded, asked: Option<Fault>) -> Fate {
-        let held_by = self.holds.borrow().iter().filter(|(_, held)| **held == route).map(|(id, _)| *id).collect();
-        let fate = {
+    pub(crate) fn on_request(&self, route: Route, call: Recorded, asked: Option<Fault>) -> Decision {
+        let blocked_by =
+            self.blocks.borrow().iter().filter(|(_, blocked)| **blocked == route).map(|(id, _)| *id).collect();
+        let decision = {
             let mut state = self.state();
-            state.ledger.arrive(route, call);
+            state.history.arrive(route, call);
             let fault = asked
                 .or_else(|| state.scripts.get_mut(&route).and_then(VecDeque::pop_front))
-                .or_else(|| self.by_chance(&mut state.dice, route));
+                .or_else(|| self.random_fault(&mut state.rng, route));
             if let Some(fault) = fault {
-                state.ledger.fault(fault);
+                state.history.fault(fault);
             }
-            let latency = self.options.latency.at(state.dice.fraction());
-            Fate { fault, latency, held_by }
+            let latency = self.options.latency.at(state.rng.fraction());
+            Decision { fault, latency, blocked_by }
         };
         self.arrivals.send_modify(|arrivals| *arrivals.entry(route).or_default() += 1);
-        fate
+        decision
     }
 
-    fn by_chance(&self, dice: &mut Dice, route: Route) -> Option<Fault> {
+    fn random_fault(&self, rng: &mut Rng, route: Route) -> Option<Fault> {
         let mut rules = self.options.faults.iter().filter(|rule| rule.applies_to(route));
-        rules.find(|rule| dice.fraction() < rule.probability()).map(|rule| rule.fault())
+        rules.find(|rule| rng.fraction() < rule.probability()).map(|rule| rule.fault())
     }
 }

@@ -12,7 +12,7 @@ pub(crate) fn milliseconds(time: SystemTime) -> i64 {
 }
 
 /// `2023-10-18T11:28:23.027Z`
-pub(crate) fn stamp(milliseconds: i64) -> String {
+pub(crate) fn format(milliseconds: i64) -> String {
     let time = jiff::Timestamp::from_millisecond(milliseconds).unwrap_or_default();
     time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
@@ -36,8 +36,8 @@ mod tests {
     #[test]
     fn times_are_written_with_milliseconds_and_z() {
         let text = "2023-10-18T11:28:23.027Z";
-        assert_eq!(instant(text).map(stamp).as_deref(), Some(text));
-        assert_eq!(stamp(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(instant(text).map(format).as_deref(), Some(text));
+        assert_eq!(format(0), "1970-01-01T00:00:00.000Z");
     }
 
     #[test]

@@ -25,21 +25,21 @@ struct Live {
 pub(crate) struct Tokens {
     key: Vec<u8>,
     live: VecDeque<Live>,
-    minted: u64,
+    issued: u64,
 }
 
 impl Tokens {
     pub(crate) fn new(seed: u64) -> Self {
         let key = Sha256::digest(format!("wesal simulator {seed}")).to_vec();
-        Self { key, live: VecDeque::new(), minted: 0 }
+        Self { key, live: VecDeque::new(), issued: 0 }
     }
 
     /// A new token. `now` is in seconds since 1970.
-    pub(crate) fn mint(&mut self, subject: &str, now: i64, life: Option<Duration>) -> String {
-        self.minted += 1;
+    pub(crate) fn issue(&mut self, subject: &str, now: i64, life: Option<Duration>) -> String {
+        self.issued += 1;
         let expires = life.map(|life| now.saturating_add(i64::try_from(life.as_secs().max(1)).unwrap_or(i64::MAX)));
         let header = Object::new().text("alg", "HS256").text("typ", "JWT").close();
-        let mut payload = Object::new().text("sub", subject).raw("iat", now).raw("jti", self.minted);
+        let mut payload = Object::new().text("sub", subject).raw("iat", now).raw("jti", self.issued);
         if let Some(expires) = expires {
             payload = payload.raw("exp", expires);
         }
@@ -66,11 +66,11 @@ impl Tokens {
         self.live.iter().any(|live| live.token == token && live.expires.is_none_or(|expires| now < expires))
     }
 
-    pub(crate) fn kill(&mut self, token: &str) {
+    pub(crate) fn revoke(&mut self, token: &str) {
         self.live.retain(|live| live.token != token);
     }
 
-    pub(crate) fn kill_all(&mut self) {
+    pub(crate) fn revoke_all(&mut self) {
         self.live.clear();
     }
 }
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_token_looks_like_the_references() {
-        let token = Tokens::new(1).mint("me", 10, None);
+        let token = Tokens::new(1).issue("me", 10, None);
         assert!(token.starts_with("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXV"), "{token}");
         assert_eq!(payload(&token)["sub"], "me");
         assert!(payload(&token).get("exp").is_none());
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn the_signature_is_hmac_sha256() {
         // RFC 4231, test case 2.
-        let tokens = Tokens { key: b"Jefe".to_vec(), live: VecDeque::new(), minted: 0 };
+        let tokens = Tokens { key: b"Jefe".to_vec(), live: VecDeque::new(), issued: 0 };
         let hex: String =
             tokens.sign(b"what do ya want for nothing?").iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn a_token_lives_until_its_exp() {
         let mut tokens = Tokens::new(1);
-        let token = tokens.mint("me", 10, Some(Duration::from_secs(5)));
+        let token = tokens.issue("me", 10, Some(Duration::from_secs(5)));
         assert_eq!(payload(&token)["exp"], 15);
         assert!(tokens.is_live(&token, 14));
         assert!(!tokens.is_live(&token, 15));
@@ -113,21 +113,21 @@ mod tests {
     #[test]
     fn an_altered_or_ended_token_is_dead() {
         let mut tokens = Tokens::new(1);
-        let (one, two) = (tokens.mint("me", 10, None), tokens.mint("me", 10, None));
+        let (one, two) = (tokens.issue("me", 10, None), tokens.issue("me", 10, None));
         assert_ne!(one, two);
         assert!(!tokens.is_live(&format!("{one}A"), 10));
-        tokens.kill(&one);
+        tokens.revoke(&one);
         assert!(!tokens.is_live(&one, 10) && tokens.is_live(&two, 10));
-        tokens.kill_all();
+        tokens.revoke_all();
         assert!(!tokens.is_live(&two, 10));
     }
 
     #[test]
     fn only_so_many_tokens_are_kept() {
         let mut tokens = Tokens::new(1);
-        let first = tokens.mint("me", 10, None);
+        let first = tokens.issue("me", 10, None);
         for _ in 0..CAPACITY {
-            tokens.mint("me", 10, None);
+            tokens.issue("me", 10, None);
         }
         assert!(!tokens.is_live(&first, 10));
         assert_eq!(tokens.live.len(), CAPACITY);

@@ -1,6 +1,6 @@
 //! Made-up people: agents and callers. Any likeness is chance.
 
-use crate::random::{below, hash, mix, pick};
+use crate::rng::{below, hash, pick, splitmix64};
 
 const FIRST: [&str; 16] = [
     "Ahmed", "Sara", "Mohammed", "Noura", "Khalid", "Reem", "Faisal", "Huda", "Omar", "Layla", "Yousef", "Maha",
@@ -32,7 +32,7 @@ pub(crate) fn agent(seed: u64, company: u64, chance: u64) -> String {
         return "Ahmed Mohammed".to_owned();
     }
     let name = hash(&[seed, company, 0xa6e7, number]);
-    format!("{} {}", pick(name, &FIRST), pick(mix(name), &LAST))
+    format!("{} {}", pick(name, &FIRST), pick(splitmix64(name), &LAST))
 }
 
 /// A Saudi mobile number, as the telephone system writes it.
@@ -46,12 +46,12 @@ mod tests {
 
     #[test]
     fn callers_have_numbers_of_one_length() {
-        assert!((0..100).all(|n| caller(mix(n)).len() == "tel:+9665xxxxxxxx".len()));
+        assert!((0..100).all(|n| caller(splitmix64(n)).len() == "tel:+9665xxxxxxxx".len()));
     }
 
     #[test]
     fn a_company_keeps_its_agents() {
-        let mut names: Vec<_> = (0..500).map(|n| agent(1, 2, mix(n))).collect();
+        let mut names: Vec<_> = (0..500).map(|n| agent(1, 2, splitmix64(n))).collect();
         names.sort();
         names.dedup();
         assert!((5..=14).contains(&names.len()), "{names:?}");

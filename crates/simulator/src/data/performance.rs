@@ -3,8 +3,8 @@
 use super::queues::Queue;
 use super::{signed, unsigned};
 use crate::json::{Object, array, hundredths};
-use crate::random::{below, hash};
-use crate::time::{DAY, stamp};
+use crate::rng::{below, hash};
+use crate::time::{self, DAY};
 
 /// The length of a block, in milliseconds: half an hour.
 pub(crate) const BLOCK: i64 = 1_800_000;
@@ -92,7 +92,7 @@ impl Figures {
 
 /// The stretches that an answer has for an interval: one, or one for every half hour from its start on. A stretch
 /// that has not begun yet is left out.
-fn stretches(start: i64, end: i64, partial: bool, now: i64) -> Vec<(i64, i64)> {
+fn intervals(start: i64, end: i64, partial: bool, now: i64) -> Vec<(i64, i64)> {
     let step = if partial { BLOCK } else { end - start };
     let count = if partial { blocks(start, end) } else { 1 };
     (0..signed(count))
@@ -111,7 +111,7 @@ pub(crate) const LONGEST: i64 = 31 * DAY;
 
 /// What to tell about a queue.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct Request {
     pub(crate) start: i64,
     pub(crate) end: i64,
     pub(crate) partial: bool,
@@ -119,12 +119,12 @@ pub(crate) struct Wanted {
 }
 
 /// One row of the performance's `result`. What has happened is final; the figures of the running stretch grow.
-pub(crate) fn row(queue: &Queue, id: &str, wanted: Wanted, now: i64) -> String {
-    let data = stretches(wanted.start, wanted.end, wanted.partial, now).into_iter().map(|(start, end)| {
+pub(crate) fn row(queue: &Queue, id: &str, request: Request, now: i64) -> String {
+    let data = intervals(request.start, request.end, request.partial, now).into_iter().map(|(start, end)| {
         let figures = Figures::between(queue, start, end.min(now));
         Object::new()
-            .text("interval", &format!("{}/{}", stamp(start), stamp(end)))
-            .raw("metrics", figures.metrics(wanted.extended))
+            .text("interval", &format!("{}/{}", time::format(start), time::format(end)))
+            .raw("metrics", figures.metrics(request.extended))
             .close()
     });
     Object::new().text("queryId", id).raw("data", array(data)).close()
@@ -140,14 +140,14 @@ mod tests {
         instant(text).unwrap()
     }
 
-    fn wanted(partial: bool) -> Wanted {
+    fn request(partial: bool) -> Request {
         let (start, end) = (at("2024-01-28T09:00:00Z"), at("2024-01-28T10:10:00Z"));
-        Wanted { start, end, partial, extended: false }
+        Request { start, end, partial, extended: false }
     }
 
     fn tell(partial: bool, now: &str) -> serde_json::Value {
         let queues = all(1);
-        serde_json::from_str(&row(&queues[0], &queues[0].id, wanted(partial), at(now))).unwrap()
+        serde_json::from_str(&row(&queues[0], &queues[0].id, request(partial), at(now))).unwrap()
     }
 
     #[test]
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn met_and_over_make_up_the_answered() {
         for queue in all(2) {
-            let figures = Figures::between(&queue, wanted(false).start, wanted(false).end);
+            let figures = Figures::between(&queue, request(false).start, request(false).end);
             assert!(figures.in_time <= figures.answered);
         }
     }

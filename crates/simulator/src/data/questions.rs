@@ -2,7 +2,7 @@
 
 use super::organization::Company;
 use crate::json::{Object, array};
-use crate::random::{below, hash};
+use crate::rng::{below, hash};
 
 /// A question, with the id of its first answer; the ids of the others follow it.
 struct Template {

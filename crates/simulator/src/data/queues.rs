@@ -1,6 +1,6 @@
 //! The queues that exist.
 
-use crate::random::{below, hash, pick, uuid};
+use crate::rng::{below, hash, pick, uuid};
 
 /// How many queues there are.
 const COUNT: u64 = 100;

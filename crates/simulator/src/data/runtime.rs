@@ -3,11 +3,11 @@
 use super::queues::Queue;
 use super::unsigned;
 use crate::json::{Object, array, hundredths};
-use crate::random::{below, hash};
-use crate::time::stamp;
+use crate::rng::{below, hash};
+use crate::time;
 
 /// A figure from 0 to `top` that swings evenly, with a period of its own between one and six minutes.
-fn swing(queue: &Queue, figure: u64, top: u64, second: u64) -> u64 {
+fn oscillate(queue: &Queue, figure: u64, top: u64, second: u64) -> u64 {
     let chance = hash(&[queue.seed, figure]);
     let half = 30 + below(chance, 150);
     let place = (second + below(chance.rotate_left(23), half * 2)) % (half * 2);
@@ -19,9 +19,9 @@ fn swing(queue: &Queue, figure: u64, top: u64, second: u64) -> u64 {
 /// and rewrites them as floating-point numbers changes them.
 pub(crate) fn summary(queue: &Queue, id: &str, now: i64, extended: bool) -> String {
     let second = unsigned(now / 1000);
-    let working = swing(queue, 1, queue.members, second);
-    let talking = swing(queue, 2, working, second);
-    let waiting = swing(queue, 3, 9, second);
+    let working = oscillate(queue, 1, queue.members, second);
+    let talking = oscillate(queue, 2, working, second);
+    let waiting = oscillate(queue, 3, 9, second);
     let longest = if waiting == 0 { 0 } else { 5 + (second + queue.seed % 97) % 180 };
     let mut row = Object::new()
         .raw("success", true)
@@ -34,16 +34,16 @@ pub(crate) fn summary(queue: &Queue, id: &str, now: i64, extended: bool) -> Stri
         .raw("idle", working - talking)
         .raw("waiting", waiting)
         .raw("longestWaitSeconds", longest)
-        .raw("callbacksWaiting", swing(queue, 4, 3, second))
-        .raw("serviceLevel", hundredths(60 + swing(queue, 5, 40, second)))
-        .raw("averageWait", hundredths(500 + swing(queue, 6, 9000, second)))
+        .raw("callbacksWaiting", oscillate(queue, 4, 3, second))
+        .raw("serviceLevel", hundredths(60 + oscillate(queue, 5, 40, second)))
+        .raw("averageWait", hundredths(500 + oscillate(queue, 6, 9000, second)))
         .raw("alert", "null")
         .raw("weight", "1.0")
         .raw("scale", "1e2")
         .raw("fingerprint", "12345678901234567890")
         .raw("label", r#""Queue \u2013 \/main""#)
         .raw("flags", "[ ]")
-        .text("updatedAt", &stamp(now - now.rem_euclid(1000)));
+        .text("updatedAt", &time::format(now - now.rem_euclid(1000)));
     if extended {
         let division = Object::new().raw("id", 7).text("name", "Home").close();
         row = row.text("description", "Simulated queue").raw("division", division).raw("skills", "[]");
@@ -59,10 +59,10 @@ pub(crate) fn unknown(id: &str) -> String {
 /// One row of the activity's `result`.
 pub(crate) fn activity(queue: &Queue, id: &str, now: i64, extended: bool) -> String {
     let second = unsigned(now / 1000);
-    let working = swing(queue, 1, queue.members, second);
-    let talking = swing(queue, 2, working, second);
+    let working = oscillate(queue, 1, queue.members, second);
+    let talking = oscillate(queue, 2, working, second);
     let away = queue.members - working;
-    let meeting = swing(queue, 7, away, second);
+    let meeting = oscillate(queue, 7, away, second);
     let counts = [
         ("IDLE", working - talking),
         ("INTERACTING", talking),
@@ -70,8 +70,8 @@ pub(crate) fn activity(queue: &Queue, id: &str, now: i64, extended: bool) -> Str
         ("OFF_QUEUE", away),
         ("MEETING", meeting),
         ("BREAK", away - meeting),
-        ("COMMUNICATING", swing(queue, 8, talking, second)),
-        ("NOT_RESPONDING", swing(queue, 9, 2, second)),
+        ("COMMUNICATING", oscillate(queue, 8, talking, second)),
+        ("NOT_RESPONDING", oscillate(queue, 9, 2, second)),
     ];
     let data = counts.into_iter().map(|(qualifier, count)| {
         let row = Object::new().text("qualifier", qualifier).raw("count", count);

@@ -4,8 +4,8 @@ use super::organization::{Company, profile};
 use super::questions::{self, Question};
 use super::{people, signed, unsigned};
 use crate::json::{Object, array};
-use crate::random::{below, hash, mix, pick, uuid};
-use crate::time::{DAY, stamp};
+use crate::rng::{below, hash, pick, splitmix64, uuid};
+use crate::time::{self, DAY};
 
 /// 2023-01-01, in days since 1970.
 const FIRST_DAY: i64 = 19_358;
@@ -15,7 +15,7 @@ const MEDIA: [&str; 5] = ["Voice", "Voice", "Voice", "Chat", "Email"];
 
 /// Which surveys to tell, and how many of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct Filter {
     /// The conversation began at or after this time, and before that one, in milliseconds since 1970.
     pub(crate) time: Option<(i64, i64)>,
     pub(crate) queue: Option<String>,
@@ -49,11 +49,11 @@ impl Survey {
         people::agent(seed, company, hash(&[self.chance, 3]))
     }
 
-    fn matches(&self, wanted: &Wanted, seed: u64, company: u64) -> bool {
-        wanted.time.is_none_or(|(start, end)| (start..end).contains(&self.began))
-            && wanted.queue.as_ref().is_none_or(|queue| queue == self.queue())
-            && wanted.media.as_ref().is_none_or(|media| media == self.media())
-            && wanted.agent.as_ref().is_none_or(|agent| *agent == self.agent(seed, company))
+    fn matches(&self, filter: &Filter, seed: u64, company: u64) -> bool {
+        filter.time.is_none_or(|(start, end)| (start..end).contains(&self.began))
+            && filter.queue.as_ref().is_none_or(|queue| queue == self.queue())
+            && filter.media.as_ref().is_none_or(|media| media == self.media())
+            && filter.agent.as_ref().is_none_or(|agent| *agent == self.agent(seed, company))
     }
 
     fn row(&self, seed: u64, company: u64, questions: &[Question], extended: bool) -> String {
@@ -65,9 +65,9 @@ impl Survey {
             .text("url", &format!("https://apps.mypurecloud.ie/directory/#/interactions/{conversation_id}"))
             .text("callerId", &people::caller(hash(&[self.chance, 5])))
             .text("mediaType", self.media())
-            .text("createdAt", &stamp(self.began));
+            .text("createdAt", &time::format(self.began));
         if extended {
-            conversation = conversation.raw("durationSeconds", 30 + below(mix(self.chance), 600));
+            conversation = conversation.raw("durationSeconds", 30 + below(splitmix64(self.chance), 600));
             conversation = conversation.text("direction", "inbound").raw("wrapUpCode", "null");
         }
         let answers = (302_u64..).zip(questions).map(|(place, question)| {
@@ -78,7 +78,7 @@ impl Survey {
                 .text("questionName", question.name)
                 .text("answerTitle", title)
                 .raw("answerValue", value)
-                .text("createdAt", &stamp(self.answered))
+                .text("createdAt", &time::format(self.answered))
                 .close()
         });
         Object::new()
@@ -95,43 +95,43 @@ fn of_day(seed: u64, company: u64, day: i64) -> impl Iterator<Item = Survey> {
     let count = 20 + below(chance, 41);
     let slot = unsigned(DAY) / count;
     (0..count).map(move |index| {
-        let chance = mix(chance ^ mix(index));
+        let chance = splitmix64(chance ^ splitmix64(index));
         let answered = day * DAY + signed(index * slot + below(chance, slot));
-        let began = answered - 60_000 - signed(below(mix(chance), 3_000_000));
+        let began = answered - 60_000 - signed(below(splitmix64(chance), 3_000_000));
         Survey { chance, number: unsigned(day - FIRST_DAY) * 60 + index, began, answered }
     })
 }
 
-/// Every survey that can be seen and is wanted, in the order in which they were answered: new ones come last, so
+/// Every survey that can be seen and is filter, in the order in which they were answered: new ones come last, so
 /// what stands at an offset stays there.
-fn matching<'a>(seed: u64, company: u64, wanted: &'a Wanted, now: i64) -> impl Iterator<Item = Survey> + 'a {
+fn matching<'a>(seed: u64, company: u64, filter: &'a Filter, now: i64) -> impl Iterator<Item = Survey> + 'a {
     let today = now.div_euclid(DAY);
     // A survey may be answered on the day after its conversation.
-    let (from, to) = wanted.time.map_or((FIRST_DAY, today), |(start, end)| {
+    let (from, to) = filter.time.map_or((FIRST_DAY, today), |(start, end)| {
         (start.div_euclid(DAY).max(FIRST_DAY), (end.div_euclid(DAY) + 1).min(today))
     });
     (from..=to)
         .flat_map(move |day| of_day(seed, company, day))
         .take_while(move |survey| survey.answered <= now)
-        .filter(move |survey| survey.matches(wanted, seed, company))
+        .filter(move |survey| survey.matches(filter, seed, company))
 }
 
 /// `data` of the surveys' answer.
-pub(crate) fn data(seed: u64, company: &Company, wanted: &Wanted, now: i64) -> String {
+pub(crate) fn data(seed: u64, company: &Company, filter: &Filter, now: i64) -> String {
     let questions = questions::of(seed, company);
-    let page = wanted.offset..wanted.offset.saturating_add(wanted.limit);
+    let page = filter.offset..filter.offset.saturating_add(filter.limit);
     let mut total = 0;
     let mut rows = Vec::new();
-    for survey in matching(seed, company.id, wanted, now) {
+    for survey in matching(seed, company.id, filter, now) {
         if page.contains(&total) {
-            rows.push(survey.row(seed, company.id, &questions, wanted.extended));
+            rows.push(survey.row(seed, company.id, &questions, filter.extended));
         }
         total += 1;
     }
     Object::new()
         .raw("profile", profile(company))
         .raw("surveys", array(rows))
-        .raw("pagination", pagination(wanted.offset, wanted.limit, total))
+        .raw("pagination", pagination(filter.offset, filter.limit, total))
         .close()
 }
 

@@ -2,24 +2,24 @@
 
 use super::params::{Params, invalid};
 use crate::accounts::Channel;
-use crate::answer::{Refusal, done};
-use crate::call::Call;
+use crate::envelope::{Refusal, empty_success};
 use crate::faults::Fault;
+use crate::handler::SimRequest;
 use crate::json::{Object, text};
 use crate::state::Inner;
 
 /// A wrong email or password is X001, as is a wrong client id: the reference has no code of its own for it.
-pub(crate) fn login(inner: &Inner, call: &Call) -> Result<String, Refusal> {
+pub(crate) fn login(inner: &Inner, call: &SimRequest) -> Result<String, Refusal> {
     let params = Params::read(&call.body)?;
     let (email, password) = (params.text("email")?, params.text("password")?);
     let now = inner.now() / 1000;
     let mut state = inner.state();
-    if !state.account.opens_with(email, password) {
-        state.ledger.logins_refused += 1;
+    if !state.account.verify_password(email, password) {
+        state.history.logins_refused += 1;
         return Err(Refusal::Key);
     }
-    state.ledger.logins_ok += 1;
-    let token = state.tokens.mint(email, now, inner.options.token_ttl);
+    state.history.logins_ok += 1;
+    let token = state.tokens.issue(email, now, inner.options.token_ttl);
     let token = (call.fault != Some(Fault::LoginNoToken)).then_some(token.as_str());
     Ok(login_body(&state.account.user(), &state.token_pointer, token))
 }
@@ -56,18 +56,18 @@ fn channel(params: &Params) -> Result<Channel, Refusal> {
     }
 }
 
-pub(crate) fn reset(inner: &Inner, call: &Call) -> Result<String, Refusal> {
+pub(crate) fn reset(inner: &Inner, call: &SimRequest) -> Result<String, Refusal> {
     let params = Params::read(&call.body)?;
     let channel = channel(&params)?;
     if channel == Channel::Phone {
         params.text("phone")?;
     }
     inner.state().account.reset(channel, params.text("email")?)?;
-    Ok(done())
+    Ok(empty_success())
 }
 
 /// An email's code comes as `verifyCode`, a phone's as `otp`.
-pub(crate) fn verify(inner: &Inner, call: &Call) -> Result<String, Refusal> {
+pub(crate) fn verify(inner: &Inner, call: &SimRequest) -> Result<String, Refusal> {
     let params = Params::read(&call.body)?;
     let channel = channel(&params)?;
     let code = match channel {
@@ -76,14 +76,14 @@ pub(crate) fn verify(inner: &Inner, call: &Call) -> Result<String, Refusal> {
     };
     let (email, password) = (params.text("email")?, params.text("password")?);
     inner.state().account.verify(channel, email, code, password)?;
-    Ok(done())
+    Ok(empty_success())
 }
 
-pub(crate) fn logout(inner: &Inner, call: &Call) -> Result<String, Refusal> {
+pub(crate) fn logout(inner: &Inner, call: &SimRequest) -> Result<String, Refusal> {
     let mut state = inner.state();
     let token = call.token(state.scheme.as_deref()).ok_or(Refusal::Token)?;
-    state.tokens.kill(token);
-    Ok(done())
+    state.tokens.revoke(token);
+    Ok(empty_success())
 }
 
 #[cfg(test)]

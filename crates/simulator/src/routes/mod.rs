@@ -1,17 +1,17 @@
 //! What each route answers to a call with good credentials: the body of a success, or the refusal.
 
 mod auth;
-mod further;
+mod echo;
 mod params;
 mod queries;
 mod queues;
 
-use super::answer::Refusal;
-use super::call::Call;
+use super::envelope::Refusal;
+use super::handler::SimRequest;
 use super::route::Route;
 use super::state::Inner;
 
-pub(crate) fn answer(inner: &Inner, call: &Call) -> Result<String, Refusal> {
+pub(crate) fn answer(inner: &Inner, call: &SimRequest) -> Result<String, Refusal> {
     match call.route {
         Route::Login => auth::login(inner, call),
         Route::Reset => auth::reset(inner, call),
@@ -23,6 +23,6 @@ pub(crate) fn answer(inner: &Inner, call: &Call) -> Result<String, Refusal> {
         Route::Summary => queues::summary(inner, call),
         Route::Activity => queues::activity(inner, call),
         Route::Performance => queues::performance(inner, call),
-        Route::Further => further::echo(inner, call),
+        Route::Further => echo::echo(inner, call),
     }
 }

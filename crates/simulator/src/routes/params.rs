@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::answer::Refusal;
+use crate::envelope::Refusal;
 
 /// A call's body: a JSON object.
 pub(crate) struct Params(Map<String, Value>);
@@ -17,12 +17,12 @@ impl Params {
         }
     }
 
-    pub(crate) fn given(&self, name: &str) -> Option<&Value> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
     pub(crate) fn mandatory(&self, name: &'static str) -> Result<&Value, Refusal> {
-        self.given(name).ok_or(Refusal::Missing(name))
+        self.get(name).ok_or(Refusal::Missing(name))
     }
 
     /// A text that must be there and must say something.
@@ -35,8 +35,8 @@ impl Params {
     }
 
     /// A truth value, false if left out.
-    pub(crate) fn flag(&self, name: &str) -> Result<bool, Refusal> {
-        match self.given(name) {
+    pub(crate) fn boolean(&self, name: &str) -> Result<bool, Refusal> {
+        match self.get(name) {
             None => Ok(false),
             Some(value) => value.as_bool().ok_or_else(|| invalid(format!("{name} is not a boolean"))),
         }
@@ -49,7 +49,7 @@ impl Params {
         default: u64,
         range: std::ops::RangeInclusive<u64>,
     ) -> Result<u64, Refusal> {
-        let Some(value) = self.given(name) else { return Ok(default) };
+        let Some(value) = self.get(name) else { return Ok(default) };
         value
             .as_u64()
             .filter(|number| range.contains(number))

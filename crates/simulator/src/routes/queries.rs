@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use super::params::{Params, invalid};
-use crate::answer::{Refusal, success};
-use crate::call::Call;
 use crate::data::organization::{self, Company};
-use crate::data::surveys::Wanted;
+use crate::data::surveys::Filter;
 use crate::data::{questions, surveys};
+use crate::envelope::{Refusal, success};
+use crate::handler::SimRequest;
 use crate::state::Inner;
 use crate::time::local;
 
@@ -19,42 +19,42 @@ fn company(id: Option<u64>) -> Result<&'static Company, Refusal> {
     id.and_then(organization::company).ok_or_else(|| invalid("unknown companyId"))
 }
 
-pub(crate) fn questions(inner: &Inner, call: &Call) -> Result<String, Refusal> {
+pub(crate) fn questions(inner: &Inner, call: &SimRequest) -> Result<String, Refusal> {
     let id = call.path.rsplit('/').next().and_then(|id| id.parse().ok());
     Ok(success(&questions::data(inner.options.seed, company(id)?)))
 }
 
-pub(crate) fn surveys(inner: &Inner, call: &Call) -> Result<String, Refusal> {
+pub(crate) fn surveys(inner: &Inner, call: &SimRequest) -> Result<String, Refusal> {
     let params = Params::read(&call.body)?;
     let company = company(params.mandatory("companyId")?.as_u64())?;
-    let wanted = filters(
-        params.given("filters"),
-        Wanted {
+    let filter = filters(
+        params.get("filters"),
+        Filter {
             offset: params.number("offset", 0, 0..=u64::from(u32::MAX))?,
             limit: params.number("limit", 10, 1..=100)?,
-            extended: params.flag("extended")?,
-            ..Wanted::default()
+            extended: params.boolean("extended")?,
+            ..Filter::default()
         },
     )?;
-    Ok(success(&surveys::data(inner.options.seed, company, &wanted, inner.now())))
+    Ok(success(&surveys::data(inner.options.seed, company, &filter, inner.now())))
 }
 
 /// Adds what the filters say. Of two filters of one dimension the last counts.
-fn filters(given: Option<&Value>, mut wanted: Wanted) -> Result<Wanted, Refusal> {
-    let Some(given) = given else { return Ok(wanted) };
-    for filter in given.as_array().ok_or_else(|| invalid("filters is not an array"))? {
-        let dimension = filter.get("dimension").and_then(Value::as_str);
+fn filters(given: Option<&Value>, mut filter: Filter) -> Result<Filter, Refusal> {
+    let Some(given) = given else { return Ok(filter) };
+    for rule in given.as_array().ok_or_else(|| invalid("filters is not an array"))? {
+        let dimension = rule.get("dimension").and_then(Value::as_str);
         let dimension = dimension.ok_or(Refusal::Missing("filters.dimension"))?;
-        let value = filter.get("value").ok_or(Refusal::Missing("filters.value"))?;
+        let value = rule.get("value").ok_or(Refusal::Missing("filters.value"))?;
         match dimension {
-            "dateTime" => wanted.time = Some((bound(value, "startTime")?, bound(value, "endTime")?)),
-            "queueName" => wanted.queue = Some(word(value)?),
-            "agentName" => wanted.agent = Some(word(value)?),
-            "mediaType" => wanted.media = Some(word(value)?),
+            "dateTime" => filter.time = Some((bound(value, "startTime")?, bound(value, "endTime")?)),
+            "queueName" => filter.queue = Some(word(value)?),
+            "agentName" => filter.agent = Some(word(value)?),
+            "mediaType" => filter.media = Some(word(value)?),
             other => return Err(invalid(format!("unknown dimension {other}"))),
         }
     }
-    Ok(wanted)
+    Ok(filter)
 }
 
 fn bound(value: &Value, name: &'static str) -> Result<i64, Refusal> {

@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::params::{Params, invalid};
-use crate::answer::{Refusal, success};
-use crate::call::Call;
-use crate::data::performance::{self, LONGEST, Wanted, blocks};
+use crate::data::performance::{self, LONGEST, Request, blocks};
 use crate::data::queues::{Queue, well_formed};
 use crate::data::runtime;
+use crate::envelope::{Refusal, success};
 use crate::faults::Fault;
+use crate::handler::SimRequest;
 use crate::json::{Object, array};
 use crate::state::Inner;
 use crate::time::instant;
@@ -23,9 +23,9 @@ struct Row<'a> {
     id: String,
 }
 
-pub(crate) fn summary(inner: &Inner, call: &Call) -> Result<String, Refusal> {
+pub(crate) fn summary(inner: &Inner, call: &SimRequest) -> Result<String, Refusal> {
     let params = Params::read(&call.body)?;
-    let (extended, now) = (params.flag("extended")?, inner.now());
+    let (extended, now) = (params.boolean("extended")?, inner.now());
     let rows = rows(inner, &params, call.fault)?;
     Ok(envelope(rows.iter().map(|row| match row.queue {
         Some(queue) => runtime::summary(queue, &row.id, now, extended),
@@ -33,25 +33,25 @@ pub(crate) fn summary(inner: &Inner, call: &Call) -> Result<String, Refusal> {
     })))
 }
 
-pub(crate) fn activity(inner: &Inner, call: &Call) -> Result<String, Refusal> {
+pub(crate) fn activity(inner: &Inner, call: &SimRequest) -> Result<String, Refusal> {
     let params = Params::read(&call.body)?;
-    let (extended, now) = (params.flag("extended")?, inner.now());
+    let (extended, now) = (params.boolean("extended")?, inner.now());
     let rows = rows(inner, &params, call.fault)?;
     let known = rows.iter().filter_map(|row| Some((row.queue?, &row.id)));
     Ok(envelope(known.map(|(queue, id)| runtime::activity(queue, id, now, extended))))
 }
 
-pub(crate) fn performance(inner: &Inner, call: &Call) -> Result<String, Refusal> {
+pub(crate) fn performance(inner: &Inner, call: &SimRequest) -> Result<String, Refusal> {
     let params = Params::read(&call.body)?;
     let rows = rows(inner, &params, call.fault)?;
     let (start, end) = interval(params.text("interval")?)?;
-    let wanted = Wanted { start, end, partial: params.flag("partial")?, extended: params.flag("extended")? };
+    let request = Request { start, end, partial: params.boolean("partial")?, extended: params.boolean("extended")? };
     if blocks(start, end).saturating_mul(rows.len() as u64) > MOST_BLOCKS {
         return Err(invalid("interval is too long for so many queues"));
     }
     let now = inner.now();
     let known = rows.iter().filter_map(|row| Some((row.queue?, &row.id)));
-    Ok(envelope(known.map(|(queue, id)| performance::row(queue, id, wanted, now))))
+    Ok(envelope(known.map(|(queue, id)| performance::row(queue, id, request, now))))
 }
 
 /// `data` of the queue routes has a `success` of its own.
@@ -70,7 +70,7 @@ fn rows<'a>(inner: &'a Inner, params: &Params, fault: Option<Fault>) -> Result<V
         return Err(invalid("too many queues"));
     }
     let rows = ids.iter().map(|id| row(inner, id)).collect::<Result<Vec<_>, _>>()?;
-    Ok(disturb(inner, rows, fault))
+    Ok(apply_row_fault(inner, rows, fault))
 }
 
 fn row<'a>(inner: &'a Inner, id: &Value) -> Result<Row<'a>, Refusal> {
@@ -82,7 +82,7 @@ fn row<'a>(inner: &'a Inner, id: &Value) -> Result<Row<'a>, Refusal> {
     Ok(Row { queue: inner.queues.iter().find(|queue| queue.id == id), id })
 }
 
-fn disturb<'a>(inner: &'a Inner, mut rows: Vec<Row<'a>>, fault: Option<Fault>) -> Vec<Row<'a>> {
+fn apply_row_fault<'a>(inner: &'a Inner, mut rows: Vec<Row<'a>>, fault: Option<Fault>) -> Vec<Row<'a>> {
     match fault {
         Some(Fault::MissingIds) => {
             rows.remove(0);

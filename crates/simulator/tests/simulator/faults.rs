@@ -103,10 +103,10 @@ async fn huge_is_more_than_twenty_mebibytes() {
 #[tokio::test]
 async fn a_cut_or_truncated_body_ends_too_soon() {
     let vendor = Vendor::start(Options::default()).await;
-    vendor.simulator.script("login", Fault::Cut);
+    vendor.simulator.enqueue_fault("login", Fault::Cut);
     let cut = String::from_utf8(vendor.login("").await).unwrap();
     assert!(cut.contains("transfer-encoding: chunked") && !cut.ends_with("0\r\n\r\n"), "{cut}");
-    vendor.simulator.script("login", Fault::Truncated);
+    vendor.simulator.enqueue_fault("login", Fault::Truncated);
     let short = String::from_utf8(vendor.login("").await).unwrap();
     let (head, body) = short.split_once("\r\n\r\n").unwrap();
     let promised = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
@@ -116,8 +116,8 @@ async fn a_cut_or_truncated_body_ends_too_soon() {
 #[tokio::test]
 async fn scripted_faults_wait_in_line() {
     let vendor = Vendor::start(Options::default()).await;
-    vendor.simulator.script("login", Fault::Error);
-    vendor.simulator.script("login", Fault::Unavailable);
+    vendor.simulator.enqueue_fault("login", Fault::Error);
+    vendor.simulator.enqueue_fault("login", Fault::Unavailable);
     for status in ["500", "503", "200"] {
         assert_eq!(&vendor.login("").await[9..12], status.as_bytes());
     }
@@ -133,9 +133,9 @@ async fn chance_alone_can_be_certain() {
 #[tokio::test]
 async fn held_calls_arrive_and_wait() {
     let vendor = Vendor::start(Options::default()).await;
-    let hold = vendor.simulator.hold("login");
+    let hold = vendor.simulator.block_requests("login");
     let calls = [vendor.begin_login("").await, vendor.begin_login("").await];
-    vendor.simulator.arrived("login", 2).await;
+    vendor.simulator.wait_for_requests("login", 2).await;
     assert_eq!(vendor.simulator.stats().in_flight, 2);
     assert_eq!(vendor.simulator.stats().logins_ok, 0);
     hold.release();
@@ -149,9 +149,9 @@ async fn held_calls_arrive_and_wait() {
 #[tokio::test]
 async fn closing_ends_what_hangs() {
     let vendor = Vendor::start(Options::default()).await;
-    vendor.simulator.script("login", Fault::Hang);
+    vendor.simulator.enqueue_fault("login", Fault::Hang);
     let call = vendor.begin_login("").await;
-    vendor.simulator.arrived("login", 1).await;
+    vendor.simulator.wait_for_requests("login", 1).await;
     vendor.stop.send(()).unwrap();
     assert!(read(call).await.starts_with(b"HTTP/1.1 503 "));
     vendor.server.await.unwrap().unwrap();

@@ -281,14 +281,14 @@ async fn rows_are_disturbed_on_demand() {
         (Fault::DoubledIds, vec![SALES, SALES, SUPPORT, SUPPORT]),
         (Fault::ReorderedIds, vec![SUPPORT, SALES]),
     ] {
-        vendor.simulator.script("summary", fault);
+        vendor.simulator.enqueue_fault("summary", fault);
         let rows = vendor.summary(json!([SALES, SUPPORT])).await;
         let ids: Vec<_> = rows.as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap()).collect();
         assert_eq!(ids, expected, "{fault}");
     }
-    vendor.simulator.script("summary", Fault::UpperIds);
+    vendor.simulator.enqueue_fault("summary", Fault::UpperIds);
     assert_eq!(vendor.summary(json!([SALES])).await[0]["id"], SALES.to_ascii_uppercase());
-    vendor.simulator.script("summary", Fault::ExtraIds);
+    vendor.simulator.enqueue_fault("summary", Fault::ExtraIds);
     let rows = vendor.summary(json!([SALES])).await;
     assert_eq!((rows.as_array().unwrap().len(), &rows[0]["id"]), (2, &json!(SUPPORT)));
     assert_eq!(vendor.simulator.stats().faults.values().sum::<u64>(), 5);

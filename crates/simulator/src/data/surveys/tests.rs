@@ -4,17 +4,17 @@ use super::*;
 use crate::data::organization::company;
 use crate::time::{instant, local};
 
-fn wanted() -> Wanted {
-    Wanted { limit: 50, ..Wanted::default() }
+fn filter() -> Filter {
+    Filter { limit: 50, ..Filter::default() }
 }
 
-fn ask(wanted: &Wanted, now: &str) -> Value {
-    serde_json::from_str(&data(1, company(1).unwrap(), wanted, instant(now).unwrap())).unwrap()
+fn ask(filter: &Filter, now: &str) -> Value {
+    serde_json::from_str(&data(1, company(1).unwrap(), filter, instant(now).unwrap())).unwrap()
 }
 
 #[test]
 fn a_row_has_the_references_fields() {
-    let answer = ask(&wanted(), "2024-01-01T00:00:00Z");
+    let answer = ask(&filter(), "2024-01-01T00:00:00Z");
     let keys = |value: &Value| {
         let mut keys: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
         keys.sort();
@@ -30,13 +30,13 @@ fn a_row_has_the_references_fields() {
 
 #[test]
 fn there_are_thousands_and_pages_fit_together() {
-    let answer = ask(&wanted(), "2024-01-01T00:00:00Z");
+    let answer = ask(&filter(), "2024-01-01T00:00:00Z");
     let total = answer["pagination"]["totalItems"].as_u64().unwrap();
     assert!((8_000..25_000).contains(&total), "{total}");
     let first: Vec<_> = answer["surveys"].as_array().unwrap().clone();
-    let second = ask(&Wanted { offset: 25, ..wanted() }, "2024-01-01T00:00:00Z");
+    let second = ask(&Filter { offset: 25, ..filter() }, "2024-01-01T00:00:00Z");
     assert_eq!(second["surveys"][0], first[25]);
-    let last = ask(&Wanted { offset: total - 3, ..wanted() }, "2024-01-01T00:00:00Z");
+    let last = ask(&Filter { offset: total - 3, ..filter() }, "2024-01-01T00:00:00Z");
     assert_eq!(last["surveys"].as_array().unwrap().len(), 3);
     assert_eq!(last["pagination"]["nextPage"], Value::Null);
 }
@@ -58,7 +58,7 @@ fn pages_are_counted_as_the_reference_counts_them() {
 #[test]
 fn time_brings_new_rows_after_the_old() {
     let day = (local("2024-03-01T00:00:00").unwrap(), local("2024-03-02T00:00:00").unwrap());
-    let day = Wanted { time: Some(day), ..wanted() };
+    let day = Filter { time: Some(day), ..filter() };
     let (morning, evening) = (ask(&day, "2024-03-01T08:00:00Z"), ask(&day, "2024-03-01T20:00:00Z"));
     let (morning, evening) = (morning["surveys"].as_array().unwrap(), evening["surveys"].as_array().unwrap());
     assert!(morning.len() < evening.len());
@@ -69,17 +69,17 @@ fn time_brings_new_rows_after_the_old() {
 #[test]
 fn filters_by_text_are_exact() {
     let now = "2023-03-01T00:00:00Z";
-    let sales = ask(&Wanted { queue: Some("SALES-01".to_owned()), limit: 100, ..wanted() }, now);
+    let sales = ask(&Filter { queue: Some("SALES-01".to_owned()), limit: 100, ..filter() }, now);
     let rows = sales["surveys"].as_array().unwrap();
     assert_eq!(rows.len(), 100);
     assert!(rows.iter().all(|row| row["conversation"]["queueName"] == "SALES-01"));
-    let none = ask(&Wanted { queue: Some("sales-01".to_owned()), ..wanted() }, now);
+    let none = ask(&Filter { queue: Some("sales-01".to_owned()), ..filter() }, now);
     assert_eq!(none["surveys"], json!([]));
-    let ahmed = ask(&Wanted { agent: Some("Ahmed Mohammed".to_owned()), ..wanted() }, now);
+    let ahmed = ask(&Filter { agent: Some("Ahmed Mohammed".to_owned()), ..filter() }, now);
     assert!(ahmed["pagination"]["totalItems"].as_u64().unwrap() > 50);
 }
 
 #[test]
 fn before_2023_there_is_nothing() {
-    assert_eq!(ask(&wanted(), "2022-06-01T00:00:00Z")["pagination"]["totalItems"], 0);
+    assert_eq!(ask(&filter(), "2022-06-01T00:00:00Z")["pagination"]["totalItems"], 0);
 }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use tokio::sync::watch;
 
-use super::answer::{Answer, Refusal, codeless, json, page};
+use super::envelope::{Refusal, SimResponse, codeless, json, page};
 use super::faults::Fault;
 use super::route::Route;
 
@@ -26,7 +26,7 @@ const PIECES: usize = 40;
 const HUGE: usize = 20 * 1024 * 1024;
 
 /// The answer of a fault that leaves the vendor's data alone, or nothing if the fault needs the right answer.
-pub(crate) fn instead(fault: Fault, route: Route) -> Option<Response> {
+pub(crate) fn replace_response(fault: Fault, route: Route) -> Option<Response> {
     let refused = |refusal: Refusal, status: StatusCode| json(status, refusal.body(route));
     let response = match fault {
         Fault::Unavailable | Fault::Hang => page(StatusCode::SERVICE_UNAVAILABLE),
@@ -57,13 +57,13 @@ pub(crate) fn instead(fault: Fault, route: Route) -> Option<Response> {
 }
 
 /// The right answer, or what a fault on its way makes of it.
-pub(crate) fn after(fault: Option<Fault>, answer: Answer, closing: watch::Receiver<u64>) -> Response {
-    let Answer { status, body } = answer;
+pub(crate) fn corrupt_response(fault: Option<Fault>, answer: SimResponse, closing: watch::Receiver<u64>) -> Response {
+    let SimResponse { status, body } = answer;
     match fault {
-        Some(Fault::Slow) => json(status, drip(body, closing)),
-        Some(Fault::Cut) => json(status, half(&body, true)),
+        Some(Fault::Slow) => json(status, slow_body(body, closing)),
+        Some(Fault::Cut) => json(status, truncate(&body, true)),
         Some(Fault::Truncated) => {
-            let mut response = json(status, half(&body, false));
+            let mut response = json(status, truncate(&body, false));
             response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
             response
         }
@@ -82,7 +82,7 @@ fn too_many() -> Response {
 
 /// The first half of a body; then, if it is to be cut, an error that breaks the connection. The pause in between
 /// lets the server send the first half before it learns of the end.
-fn half(body: &Bytes, cut: bool) -> Body {
+fn truncate(body: &Bytes, cut: bool) -> Body {
     let start = body.slice(..body.len() / 2);
     Body::from_stream(stream::unfold(Some(start), move |start| async move {
         if let Some(start) = start {
@@ -93,7 +93,7 @@ fn half(body: &Bytes, cut: bool) -> Body {
     }))
 }
 
-fn drip(body: Bytes, closing: watch::Receiver<u64>) -> Body {
+fn slow_body(body: Bytes, closing: watch::Receiver<u64>) -> Body {
     let piece = body.len().div_ceil(PIECES).max(1);
     Body::from_stream(stream::unfold((body, closing), move |(mut rest, mut closing)| async move {
         if rest.is_empty() {

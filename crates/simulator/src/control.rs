@@ -5,14 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Simulator;
+use super::call_history::{Recorded, Stats};
 use super::faults::Fault;
 use super::options::Credentials;
 use super::route::Route;
 use super::state::Inner;
-use super::stats::{Recorded, Stats};
 
 #[allow(clippy::panic, reason = "a lever with a mistyped route would do nothing, and a test would pass for nothing")]
-fn known(name: &str) -> Route {
+fn route_named(name: &str) -> Route {
     Route::named(name).unwrap_or_else(|| panic!("there is no route `{name}`; there are: {}", Route::names()))
 }
 
@@ -28,7 +28,7 @@ impl Simulator {
     /// What has been asked so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.inner.state().ledger.stats()
+        self.inner.state().history.stats()
     }
 
     /// All 100 queues, the reference's two first.
@@ -38,29 +38,29 @@ impl Simulator {
     }
 
     /// The next call of this route goes wrong in this way, once; several for one route wait in line.
-    pub fn script(&self, route: &str, fault: Fault) {
-        self.inner.state().script(known(route), fault);
+    pub fn enqueue_fault(&self, route: &str, fault: Fault) {
+        self.inner.state().enqueue_fault(route_named(route), fault);
     }
 
     /// Forgets what is scripted for this route.
-    pub fn unscript(&self, route: &str) {
-        self.inner.state().unscript(known(route));
+    pub fn clear_faults(&self, route: &str) {
+        self.inner.state().clear_faults(route_named(route));
     }
 
-    /// Calls of this route that arrive from now on wait until the hold is released or dropped.
-    #[must_use = "a dropped hold holds nothing"]
-    pub fn hold(&self, route: &str) -> Hold {
-        let route = known(route);
-        let number = self.inner.state().next_hold();
-        self.inner.holds.send_modify(|holds| {
-            holds.insert(number, route);
+    /// Calls of this route that arrive from now on wait until the guard is released or dropped.
+    #[must_use = "a dropped guard blocks nothing"]
+    pub fn block_requests(&self, route: &str) -> BlockGuard {
+        let route = route_named(route);
+        let number = self.inner.state().next_block();
+        self.inner.blocks.send_modify(|blocks| {
+            blocks.insert(number, route);
         });
-        Hold { inner: Arc::clone(&self.inner), number }
+        BlockGuard { inner: Arc::clone(&self.inner), number }
     }
 
     /// Waits until this many calls of the route have arrived, counted from the simulator's beginning.
-    pub async fn arrived(&self, route: &str, count: u64) {
-        let route = known(route);
+    pub async fn wait_for_requests(&self, route: &str, count: u64) {
+        let route = route_named(route);
         let mut arrivals = self.inner.arrivals.subscribe();
         // The sender lives as long as `self`, so this cannot fail.
         let _ = arrivals.wait_for(|arrivals| arrivals.get(&route).copied().unwrap_or_default() >= count).await;
@@ -68,7 +68,7 @@ impl Simulator {
 
     /// Every token given out so far is dead.
     pub fn expire_tokens(&self) {
-        self.inner.state().tokens.kill_all();
+        self.inner.state().tokens.revoke_all();
     }
 
     /// Changes the account's password. Tokens stay alive.
@@ -85,19 +85,19 @@ impl Simulator {
     /// Until cleared, whenever this route would answer with success its body is exactly these bytes.
     pub fn set_answer(&self, route: &str, body: impl Into<Bytes>) {
         let mut state = self.inner.state();
-        state.answers.insert(known(route), body.into());
-        state.was_told = true;
+        state.answers.insert(route_named(route), body.into());
+        state.has_override = true;
     }
 
     /// Whether all that it has ever said was its own.
     #[must_use]
-    pub fn spoke_for_itself(&self) -> bool {
-        !self.inner.state().was_told
+    pub fn is_unmodified(&self) -> bool {
+        !self.inner.state().has_override
     }
 
     /// The route answers for itself again.
     pub fn clear_answer(&self, route: &str) {
-        self.inner.state().answers.remove(&known(route));
+        self.inner.state().answers.remove(&route_named(route));
     }
 
     /// Where the token stands in the answer to a login, as a JSON pointer: `/data/access_token`, `/token`.
@@ -113,31 +113,31 @@ impl Simulator {
     /// The latest call of a route.
     #[must_use]
     pub fn last_request(&self, route: &str) -> Option<Recorded> {
-        self.inner.state().ledger.last(known(route))
+        self.inner.state().history.last(route_named(route))
     }
 
     /// The latest calls of a route, oldest first: at most 1000, and 8 MiB of bodies.
     #[must_use]
     pub fn requests(&self, route: &str) -> Vec<Recorded> {
-        self.inner.state().ledger.requests(known(route))
+        self.inner.state().history.requests(route_named(route))
     }
 }
 
-/// Holds the calls of one route back.
-pub struct Hold {
+/// Blocks the calls of one route while it lives.
+pub struct BlockGuard {
     inner: Arc<Inner>,
     number: u64,
 }
 
-impl Hold {
-    /// Lets the calls go on. Dropping the hold does the same.
+impl BlockGuard {
+    /// Lets the calls go on. Dropping the guard does the same.
     pub fn release(self) {}
 }
 
-impl Drop for Hold {
+impl Drop for BlockGuard {
     fn drop(&mut self) {
-        self.inner.holds.send_modify(|holds| {
-            holds.remove(&self.number);
+        self.inner.blocks.send_modify(|blocks| {
+            blocks.remove(&self.number);
         });
     }
 }

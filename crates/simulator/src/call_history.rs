@@ -115,7 +115,7 @@ impl Stats {
 
 /// The latest calls of one route, and how many there were in all.
 #[derive(Default)]
-struct Calls {
+struct RouteCounters {
     count: u64,
     ids: u64,
     bytes: usize,
@@ -124,8 +124,8 @@ struct Calls {
 
 /// Where everything is written down as it happens.
 #[derive(Default)]
-pub(crate) struct Ledger {
-    calls: BTreeMap<Route, Calls>,
+pub(crate) struct CallHistory {
+    calls: BTreeMap<Route, RouteCounters>,
     pub(crate) unknown: u64,
     pub(crate) logins_ok: u64,
     pub(crate) logins_refused: u64,
@@ -134,7 +134,7 @@ pub(crate) struct Ledger {
     faults: BTreeMap<Fault, u64>,
 }
 
-impl Ledger {
+impl CallHistory {
     /// A call arrives. The latest is always kept, however large.
     pub(crate) fn arrive(&mut self, route: Route, call: Recorded) {
         self.in_flight += 1;
@@ -199,24 +199,24 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded_in_number_and_in_bytes() {
-        let mut ledger = Ledger::default();
+        let mut history = CallHistory::default();
         for _ in 0..1500 {
-            ledger.arrive(Route::Summary, call(br#"{"queues":["a","b"]}"#.to_vec()));
+            history.arrive(Route::Summary, call(br#"{"queues":["a","b"]}"#.to_vec()));
         }
-        assert_eq!(ledger.requests(Route::Summary).len(), KEPT);
-        assert_eq!(ledger.stats().calls("summary"), 1500);
-        assert_eq!(ledger.stats().routes["summary"].ids, 3000);
-        ledger.arrive(Route::Summary, call(vec![b' '; KEPT_BYTES + 1]));
-        assert_eq!(ledger.requests(Route::Summary).len(), 1);
+        assert_eq!(history.requests(Route::Summary).len(), KEPT);
+        assert_eq!(history.stats().calls("summary"), 1500);
+        assert_eq!(history.stats().routes["summary"].ids, 3000);
+        history.arrive(Route::Summary, call(vec![b' '; KEPT_BYTES + 1]));
+        assert_eq!(history.requests(Route::Summary).len(), 1);
     }
 
     #[test]
     fn the_peak_outlives_the_calls() {
-        let mut ledger = Ledger::default();
-        ledger.arrive(Route::Login, call(Vec::new()));
-        ledger.arrive(Route::Reset, call(Vec::new()));
-        ledger.leave();
-        ledger.leave();
-        assert_eq!((ledger.stats().in_flight, ledger.stats().peak), (0, 2));
+        let mut history = CallHistory::default();
+        history.arrive(Route::Login, call(Vec::new()));
+        history.arrive(Route::Reset, call(Vec::new()));
+        history.leave();
+        history.leave();
+        assert_eq!((history.stats().in_flight, history.stats().peak), (0, 2));
     }
 }

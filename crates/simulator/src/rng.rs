@@ -1,7 +1,7 @@
 //! Chance that repeats: everything the simulator invents comes from its seed by way of these functions.
 
 /// SplitMix64's finalizer: spreads one number over all 64 bits.
-pub(crate) fn mix(number: u64) -> u64 {
+pub(crate) fn splitmix64(number: u64) -> u64 {
     let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -10,7 +10,7 @@ pub(crate) fn mix(number: u64) -> u64 {
 
 /// One number out of several; their order matters.
 pub(crate) fn hash(parts: &[u64]) -> u64 {
-    parts.iter().fold(0x5745_5341_4c00_0000, |state, part| mix(state ^ mix(*part)))
+    parts.iter().fold(0x5745_5341_4c00_0000, |state, part| splitmix64(state ^ splitmix64(*part)))
 }
 
 /// A number below `bound` (0 if `bound` is 0), evenly spread when `hash` is.
@@ -27,7 +27,7 @@ pub(crate) fn pick(hash: u64, words: &[&'static str]) -> &'static str {
 
 /// A text in the shape of a version 4 UUID, lower case.
 pub(crate) fn uuid(hash: u64) -> String {
-    let (high, low) = (mix(hash), mix(!hash));
+    let (high, low) = (splitmix64(hash), splitmix64(!hash));
     format!(
         "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
         high >> 32,
@@ -43,23 +43,23 @@ pub(crate) fn letters(hash: u64, length: u64) -> String {
     const ALPHABET: &[u8] = b"abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
     let size = ALPHABET.len() as u64;
     (0..length)
-        .filter_map(|place| ALPHABET.get(usize::try_from(below(mix(hash ^ mix(place)), size)).ok()?))
+        .filter_map(|place| ALPHABET.get(usize::try_from(below(splitmix64(hash ^ splitmix64(place)), size)).ok()?))
         .map(|letter| char::from(*letter))
         .collect()
 }
 
 /// Chance that depends on how often it was asked before: for latency and for faults by probability.
-pub(crate) struct Dice(u64);
+pub(crate) struct Rng(u64);
 
-impl Dice {
+impl Rng {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(mix(seed ^ 0xd1ce))
+        Self(splitmix64(seed ^ 0xd1ce))
     }
 
     /// Evenly spread in 0 ≤ x < 1.
     pub(crate) fn fraction(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        (mix(self.0) >> 11) as f64 / (1_u64 << 53) as f64
+        (splitmix64(self.0) >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 
@@ -78,9 +78,9 @@ mod tests {
 
     #[test]
     fn numbers_stay_below_their_bound() {
-        assert!((0..1000).all(|n| below(mix(n), 7) < 7));
-        assert_eq!(below(mix(1), 0), 0);
-        let mut dice = Dice::new(1);
-        assert!((0..1000).all(|_| (0.0..1.0).contains(&dice.fraction())));
+        assert!((0..1000).all(|n| below(splitmix64(n), 7) < 7));
+        assert_eq!(below(splitmix64(1), 0), 0);
+        let mut rng = Rng::new(1);
+        assert!((0..1000).all(|_| (0.0..1.0).contains(&rng.fraction())));
     }
 }

@@ -8,12 +8,12 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 
-use super::answer::{Answer, Refusal, codeless, respond};
+use super::call_history::Recorded;
+use super::envelope::{Refusal, SimResponse, codeless, respond};
 use super::faults::Fault;
 use super::route::Route;
-use super::state::{Fate, Inner};
-use super::stats::Recorded;
-use super::{routes, spoil};
+use super::state::{Decision, Inner};
+use super::{fault_injection, routes};
 
 /// The largest body that is read: 1 MiB.
 const LARGEST: usize = 1024 * 1024;
@@ -22,7 +22,7 @@ const LARGEST: usize = 1024 * 1024;
 const FAULT_HEADER: &str = "x-simulate-fault";
 
 /// What a route's answer is made from.
-pub(crate) struct Call {
+pub(crate) struct SimRequest {
     pub(crate) route: Route,
     /// The path, without the query.
     pub(crate) path: String,
@@ -32,7 +32,7 @@ pub(crate) struct Call {
     pub(crate) fault: Option<Fault>,
 }
 
-impl Call {
+impl SimRequest {
     /// A header's value, if it is there and is text.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
@@ -53,12 +53,12 @@ struct InFlight(Arc<Inner>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.state().ledger.leave();
+        self.0.state().history.leave();
     }
 }
 
-/// Takes a call: record, hold, latency, answer, fault.
-pub(crate) async fn take(inner: Arc<Inner>, route: Route, request: Request) -> Response {
+/// Takes a call: record, block, latency, answer, fault.
+pub(crate) async fn handle(inner: Arc<Inner>, route: Route, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let Ok(body) = to_bytes(body, LARGEST).await else {
         return codeless(StatusCode::PAYLOAD_TOO_LARGE, "request entity too large");
@@ -68,20 +68,20 @@ pub(crate) async fn take(inner: Arc<Inner>, route: Route, request: Request) -> R
         Err(why) => return respond(StatusCode::BAD_REQUEST, "text/plain; charset=utf-8", why),
     };
     let recorded = Recorded::new(head.method, head.uri.to_string(), &head.headers, body.clone());
-    let fate = inner.arrive(route, recorded, asked);
+    let decision = inner.on_request(route, recorded, asked);
     let _in_flight = InFlight(Arc::clone(&inner));
-    wait(&inner, &fate).await;
+    wait(&inner, &decision).await;
     let path = head.uri.path().to_owned();
     let query = head.uri.query().map(str::to_owned);
-    let call = Call { route, path, query, headers: head.headers, body, fault: fate.fault };
-    match fate.fault.and_then(|fault| spoil::instead(fault, route)) {
+    let call = SimRequest { route, path, query, headers: head.headers, body, fault: decision.fault };
+    match decision.fault.and_then(|fault| fault_injection::replace_response(fault, route)) {
         Some(response) => {
-            if fate.fault == Some(Fault::TokenDead) {
-                end_token(&inner, &call);
+            if decision.fault == Some(Fault::TokenDead) {
+                invalidate_token(&inner, &call);
             }
             response
         }
-        None => spoil::after(fate.fault, answer(&inner, &call), inner.closing.subscribe()),
+        None => fault_injection::corrupt_response(decision.fault, answer(&inner, &call), inner.closing.subscribe()),
     }
 }
 
@@ -91,45 +91,45 @@ fn asked_fault(headers: &HeaderMap) -> Result<Option<Fault>, String> {
     name.parse().map(Some).map_err(|error: super::faults::FaultError| error.to_string())
 }
 
-/// Waits for holds and for the latency, and for ever if the call is to hang; a closing server ends it all.
-async fn wait(inner: &Inner, fate: &Fate) {
+/// Waits for blocks and for the latency, and for ever if the call is to hang; a closing server ends it all.
+async fn wait(inner: &Inner, decision: &Decision) {
     let mut closing = inner.closing.subscribe();
-    let mut holds = inner.holds.subscribe();
-    let held = async {
+    let mut blocks = inner.blocks.subscribe();
+    let waiting = async {
         // The sender lives in `inner`, so this cannot fail.
-        let _ = holds.wait_for(|holds| !fate.held_by.iter().any(|hold| holds.contains_key(hold))).await;
-        if !fate.latency.is_zero() {
-            tokio::time::sleep(fate.latency).await;
+        let _ = blocks.wait_for(|blocks| !decision.blocked_by.iter().any(|block| blocks.contains_key(block))).await;
+        if !decision.latency.is_zero() {
+            tokio::time::sleep(decision.latency).await;
         }
-        if fate.fault == Some(Fault::Hang) {
+        if decision.fault == Some(Fault::Hang) {
             std::future::pending::<()>().await;
         }
     };
     tokio::select! {
-        () = held => {}
+        () = waiting => {}
         _ = closing.changed() => {}
     }
 }
 
-fn end_token(inner: &Inner, call: &Call) {
+fn invalidate_token(inner: &Inner, call: &SimRequest) {
     let mut state = inner.state();
     if let Some(token) = call.token(state.scheme.as_deref()) {
-        state.tokens.kill(token);
+        state.tokens.revoke(token);
     }
 }
 
-fn answer(inner: &Inner, call: &Call) -> Answer {
-    match admit(inner, call).and_then(|()| routes::answer(inner, call)) {
+fn answer(inner: &Inner, call: &SimRequest) -> SimResponse {
+    match authenticate(inner, call).and_then(|()| routes::answer(inner, call)) {
         Ok(body) => {
             let own = inner.state().answers.get(&call.route).cloned();
-            Answer { status: StatusCode::OK, body: own.unwrap_or_else(|| body.into()) }
+            SimResponse { status: StatusCode::OK, body: own.unwrap_or_else(|| body.into()) }
         }
         Err(refusal) => refusal.answer(call.route),
     }
 }
 
 /// Credentials come before anything in the body.
-fn admit(inner: &Inner, call: &Call) -> Result<(), Refusal> {
+fn authenticate(inner: &Inner, call: &SimRequest) -> Result<(), Refusal> {
     let now = inner.now() / 1000;
     let mut state = inner.state();
     if call.route.takes_client_id() {
@@ -137,7 +137,7 @@ fn admit(inner: &Inner, call: &Call) -> Result<(), Refusal> {
             return Ok(());
         }
         if call.route == Route::Login {
-            state.ledger.logins_refused += 1;
+            state.history.logins_refused += 1;
         }
         return Err(Refusal::Key);
     }

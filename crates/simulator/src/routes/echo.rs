@@ -1,13 +1,13 @@
 //! A route that the reference does not know: it says what it was asked, and when.
 
-use crate::answer::{Refusal, success};
-use crate::call::Call;
+use crate::envelope::{Refusal, success};
+use crate::handler::SimRequest;
 use crate::json::Object;
 use crate::routes::params::{Params, invalid};
 use crate::state::Inner;
-use crate::time::stamp;
+use crate::time;
 
-pub(crate) fn echo(inner: &Inner, call: &Call) -> Result<String, Refusal> {
+pub(crate) fn echo(inner: &Inner, call: &SimRequest) -> Result<String, Refusal> {
     if call.path.ends_with("/unknown") {
         return Err(invalid("there is nothing of that name"));
     }
@@ -18,6 +18,6 @@ pub(crate) fn echo(inner: &Inner, call: &Call) -> Result<String, Refusal> {
         .text("path", &call.path)
         .text("query", call.query.as_deref().unwrap_or_default())
         .raw("body", if call.body.is_empty() { "null".into() } else { String::from_utf8_lossy(&call.body) })
-        .text("time", &stamp(inner.now()));
+        .text("time", &time::format(inner.now()));
     Ok(success(&asked.close()))
 }

@@ -9,7 +9,7 @@ use super::json::{Object, array, text};
 use super::route::Route;
 
 /// A whole answer, before any fault gets at it.
-pub(crate) struct Answer {
+pub(crate) struct SimResponse {
     pub(crate) status: StatusCode,
     pub(crate) body: Bytes,
 }
@@ -75,8 +75,8 @@ impl Refusal {
         body.close()
     }
 
-    pub(crate) fn answer(&self, route: Route) -> Answer {
-        Answer { status: self.status(), body: self.body(route).into() }
+    pub(crate) fn answer(&self, route: Route) -> SimResponse {
+        SimResponse { status: self.status(), body: self.body(route).into() }
     }
 }
 
@@ -86,7 +86,7 @@ pub(crate) fn success(data: &str) -> String {
 }
 
 /// What reset, verify and logout say.
-pub(crate) fn done() -> String {
+pub(crate) fn empty_success() -> String {
     Object::new().raw("success", true).close()
 }
 
