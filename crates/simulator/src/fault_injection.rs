@@ -1,9 +1,8 @@
 //! Faults in the answer.
 
-mod gzip;
-
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, Write as _};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -11,6 +10,8 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, LOCATION, RETRY_AFTER
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use futures_util::stream;
 use tokio::sync::watch;
 
@@ -45,8 +46,8 @@ pub(crate) fn replace_response(fault: Fault, route: Route) -> Option<Response> {
         Fault::BadJson => json(StatusCode::OK, r#"{"data":{"success":true,"result":[{"id":"0175"#),
         Fault::BadUtf8 => json(StatusCode::OK, &b"{\"data\":{\"name\":\"\xff\xfe\"},\"success\":true}"[..]),
         Fault::WrongShape => json(StatusCode::OK, r#"{"data":["not","what","was","promised"],"success":true}"#),
-        Fault::Huge => huge(),
-        Fault::GzipBomb => with(json(StatusCode::OK, gzip::bomb(HUGE)), CONTENT_ENCODING, "gzip"),
+        Fault::Huge => json(StatusCode::OK, Body::from_stream(stream::iter(huge().map(Ok::<_, Infallible>)))),
+        Fault::GzipBomb => with(json(StatusCode::OK, GZIP_BOMB.clone()), CONTENT_ENCODING, "gzip"),
         Fault::Redirect => {
             let moved = codeless(StatusCode::FOUND, "Moved");
             with(moved, LOCATION, "http://127.0.0.1:1/")
@@ -108,11 +109,36 @@ fn slow_body(body: Bytes, closing: watch::Receiver<u64>) -> Body {
     }))
 }
 
-fn huge() -> Response {
+/// A JSON text with 20 MiB of filler, in pieces.
+fn huge() -> impl Iterator<Item = Bytes> {
     const PIECE: &[u8] = &[b'x'; 64 * 1024];
-    let middle = std::iter::repeat_n(Bytes::from_static(PIECE), HUGE / PIECE.len());
-    let whole = std::iter::once(Bytes::from_static(br#"{"data":{"filler":""#))
-        .chain(middle)
-        .chain(std::iter::once(Bytes::from_static(br#""},"success":true}"#)));
-    json(StatusCode::OK, Body::from_stream(stream::iter(whole.map(Ok::<_, Infallible>))))
+    let filler = std::iter::repeat_n(Bytes::from_static(PIECE), HUGE / PIECE.len());
+    let head = Bytes::from_static(br#"{"data":{"filler":""#);
+    let tail = Bytes::from_static(br#""},"success":true}"#);
+    std::iter::once(head).chain(filler).chain(std::iter::once(tail))
+}
+
+/// The huge text as gzip, compressed once.
+static GZIP_BOMB: LazyLock<Bytes> = LazyLock::new(|| {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let written = huge().try_for_each(|piece| encoder.write_all(&piece));
+    // Writing into a Vec cannot fail.
+    written.and_then(|()| encoder.finish()).unwrap_or_default().into()
+});
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use flate2::read::GzDecoder;
+
+    use super::*;
+
+    #[test]
+    fn gzip_bomb_is_small_and_unpacks_to_20_mib() {
+        let mut text = String::new();
+        GzDecoder::new(&GZIP_BOMB[..]).read_to_string(&mut text).unwrap();
+        assert!(GZIP_BOMB.len() < 200 * 1024, "{}", GZIP_BOMB.len());
+        assert!(text.len() > HUGE && text.starts_with(r#"{"data""#) && text.ends_with("true}"), "{}", text.len());
+    }
 }

@@ -71,7 +71,7 @@ faults! {
     WrongShape = "wrong_shape",
     /// 200 with 20 MiB of JSON.
     Huge = "huge",
-    /// 200 with some 130 KiB of gzip that unpack to 20 MiB of JSON.
+    /// 200 with less than 200 KiB of gzip that unpacks to 20 MiB of JSON.
     GzipBomb = "gzip_bomb",
     /// 302 to another host.
     Redirect = "redirect",
