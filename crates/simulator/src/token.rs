@@ -3,65 +3,62 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest as _, Sha256};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde::Serialize;
 
-use super::json::Object;
+/// The number of tokens that live at the same time. A further one ends the oldest.
+const MAX_TOKENS: usize = 1000;
 
-/// How many tokens live at once; the oldest dies of a further one.
-const CAPACITY: usize = 1000;
-
-/// Bytes in a block of SHA-256.
-const BLOCK: usize = 64;
+/// Times are in seconds since 1970.
+#[derive(Serialize)]
+struct Claims<'a> {
+    sub: &'a str,
+    iat: i64,
+    jti: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exp: Option<i64>,
+}
 
 struct Live {
     token: String,
-    /// Seconds since 1970.
     expires: Option<i64>,
 }
 
-/// The tokens given out and still alive.
+/// The tokens that were issued and are still alive.
 pub(crate) struct Tokens {
-    key: Vec<u8>,
+    key: String,
     live: VecDeque<Live>,
     issued: u64,
 }
 
 impl Tokens {
     pub(crate) fn new(seed: u64) -> Self {
-        let key = Sha256::digest(format!("wesal simulator {seed}")).to_vec();
-        Self { key, live: VecDeque::new(), issued: 0 }
+        Self { key: format!("wesal simulator {seed}"), live: VecDeque::new(), issued: 0 }
     }
 
-    /// A new token. `now` is in seconds since 1970.
-    pub(crate) fn issue(&mut self, subject: &str, now: i64, life: Option<Duration>) -> String {
+    /// Issues a token. `now` is in seconds since 1970.
+    pub(crate) fn issue(
+        &mut self,
+        subject: &str,
+        now: i64,
+        life: Option<Duration>,
+    ) -> jsonwebtoken::errors::Result<String> {
         self.issued += 1;
         let expires = life.map(|life| now.saturating_add(i64::try_from(life.as_secs().max(1)).unwrap_or(i64::MAX)));
-        let header = Object::new().text("alg", "HS256").text("typ", "JWT").close();
-        let mut payload = Object::new().text("sub", subject).raw("iat", now).raw("jti", self.issued);
-        if let Some(expires) = expires {
-            payload = payload.raw("exp", expires);
-        }
-        let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload.close()));
-        let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(self.sign(signed.as_bytes())));
-        if self.live.len() >= CAPACITY {
+        let mut header = Header::new(Algorithm::HS256);
+        // As an extra field `typ` comes after `alg`, as in the reference's tokens.
+        header.typ = None;
+        header.extras.insert("typ", "JWT");
+        let claims = Claims { sub: subject, iat: now, jti: self.issued, exp: expires };
+        let token = jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(self.key.as_bytes())?)?;
+        if self.live.len() >= MAX_TOKENS {
             self.live.pop_front();
         }
         self.live.push_back(Live { token: token.clone(), expires });
-        token
+        Ok(token)
     }
 
-    /// HMAC-SHA256 (RFC 2104).
-    fn sign(&self, message: &[u8]) -> Vec<u8> {
-        let pad = |byte: u8| -> Vec<u8> {
-            self.key.iter().copied().chain(std::iter::repeat(0)).take(BLOCK).map(|part| part ^ byte).collect()
-        };
-        let inner = Sha256::new().chain_update(pad(0x36)).chain_update(message).finalize();
-        Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize().to_vec()
-    }
-
-    /// Whether this very text, signature included, was given out and has neither ended nor expired.
+    /// Whether this text, signature included, was issued and has neither been revoked nor expired.
     pub(crate) fn is_live(&self, token: &str, now: i64) -> bool {
         self.live.iter().any(|live| live.token == token && live.expires.is_none_or(|expires| now < expires))
     }
@@ -77,43 +74,41 @@ impl Tokens {
 
 #[cfg(test)]
 mod tests {
+    use jsonwebtoken::{DecodingKey, Validation};
+    use serde_json::Value;
+
     use super::*;
 
-    fn payload(token: &str) -> serde_json::Value {
-        let part = token.split('.').nth(1).unwrap();
-        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+    /// The claims, once the signature is verified.
+    fn claims(tokens: &Tokens, token: &str) -> Value {
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.required_spec_claims.clear();
+        validation.validate_exp = false;
+        let key = DecodingKey::from_secret(tokens.key.as_bytes()).unwrap();
+        jsonwebtoken::decode::<Value>(token, &key, &validation).unwrap().claims
     }
 
     #[test]
-    fn a_token_looks_like_the_references() {
-        let token = Tokens::new(1).issue("me", 10, None);
-        assert!(token.starts_with("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXV"), "{token}");
-        assert_eq!(payload(&token)["sub"], "me");
-        assert!(payload(&token).get("exp").is_none());
-    }
-
-    #[test]
-    fn the_signature_is_hmac_sha256() {
-        // RFC 4231, test case 2.
-        let tokens = Tokens { key: b"Jefe".to_vec(), live: VecDeque::new(), issued: 0 };
-        let hex: String =
-            tokens.sign(b"what do ya want for nothing?").iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
-    }
-
-    #[test]
-    fn a_token_lives_until_its_exp() {
+    fn token_is_signed_and_begins_as_the_reference_shows() {
         let mut tokens = Tokens::new(1);
-        let token = tokens.issue("me", 10, Some(Duration::from_secs(5)));
-        assert_eq!(payload(&token)["exp"], 15);
+        let token = tokens.issue("me", 10, None).unwrap();
+        assert!(token.starts_with("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXV"), "{token}");
+        assert_eq!(claims(&tokens, &token), serde_json::json!({"sub": "me", "iat": 10, "jti": 1}));
+    }
+
+    #[test]
+    fn token_lives_until_its_exp() {
+        let mut tokens = Tokens::new(1);
+        let token = tokens.issue("me", 10, Some(Duration::from_secs(5))).unwrap();
+        assert_eq!(claims(&tokens, &token)["exp"], 15);
         assert!(tokens.is_live(&token, 14));
         assert!(!tokens.is_live(&token, 15));
     }
 
     #[test]
-    fn an_altered_or_ended_token_is_dead() {
+    fn altered_or_revoked_token_is_dead() {
         let mut tokens = Tokens::new(1);
-        let (one, two) = (tokens.issue("me", 10, None), tokens.issue("me", 10, None));
+        let (one, two) = (tokens.issue("me", 10, None).unwrap(), tokens.issue("me", 10, None).unwrap());
         assert_ne!(one, two);
         assert!(!tokens.is_live(&format!("{one}A"), 10));
         tokens.revoke(&one);
@@ -123,13 +118,13 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_tokens_are_kept() {
+    fn number_of_live_tokens_is_bounded() {
         let mut tokens = Tokens::new(1);
-        let first = tokens.issue("me", 10, None);
-        for _ in 0..CAPACITY {
-            tokens.issue("me", 10, None);
+        let first = tokens.issue("me", 10, None).unwrap();
+        for _ in 0..MAX_TOKENS {
+            tokens.issue("me", 10, None).unwrap();
         }
         assert!(!tokens.is_live(&first, 10));
-        assert_eq!(tokens.live.len(), CAPACITY);
+        assert_eq!(tokens.live.len(), MAX_TOKENS);
     }
 }

@@ -19,9 +19,10 @@ pub(crate) fn login(inner: &Inner, call: &SimRequest) -> Result<String, Refusal>
         return Err(Refusal::Key);
     }
     state.history.logins_ok += 1;
-    let token = state.tokens.issue(email, now, inner.options.token_ttl);
-    let token = (call.fault != Some(Fault::LoginNoToken)).then_some(token.as_str());
-    Ok(login_body(&state.account.user(), &state.token_pointer, token))
+    // A token that cannot be signed is left out, as with the fault `login_no_token`.
+    let token = state.tokens.issue(email, now, inner.options.token_ttl).ok();
+    let token = token.filter(|_| call.fault != Some(Fault::LoginNoToken));
+    Ok(login_body(&state.account.user(), &state.token_pointer, token.as_deref()))
 }
 
 /// `{"data": {"user": …, "access_token": …}, "success": true}`, the token where the pointer says, which is inside
