@@ -1,9 +1,13 @@
 //! The one account, and how its password is reset.
 
+use rand::RngExt as _;
+use rand::distr::{Alphanumeric, SampleString as _};
+use rand::rngs::SmallRng;
+
 use super::envelope::Refusal;
 use super::json::Object;
 use super::options::Credentials;
-use super::rng::{below, hash, letters};
+use super::rng::rng;
 
 /// The code that the reference shows. The first code sent by email is this one, so that the reference's two steps
 /// work as they stand.
@@ -18,15 +22,15 @@ pub(crate) enum Channel {
 
 /// The account, and the code that was last "sent".
 pub(crate) struct Account {
-    seed: u64,
     credentials: Credentials,
+    rng: SmallRng,
     sent: u64,
     code: Option<(Channel, String)>,
 }
 
 impl Account {
     pub(crate) fn new(seed: u64, credentials: Credentials) -> Self {
-        Self { seed, credentials, sent: 0, code: None }
+        Self { credentials, rng: rng(("codes", seed)), sent: 0, code: None }
     }
 
     pub(crate) fn credentials(&self) -> &Credentials {
@@ -55,11 +59,10 @@ impl Account {
             return Err(Refusal::Invalid("unknown account".to_owned()));
         }
         self.sent += 1;
-        let chance = hash(&[self.seed, 0xc0de, self.sent]);
         let code = match channel {
             Channel::Email if self.sent == 1 => REFERENCE_CODE.to_owned(),
-            Channel::Email => letters(chance, 20),
-            Channel::Phone => format!("{:06}", below(chance, 1_000_000)),
+            Channel::Email => Alphanumeric.sample_string(&mut self.rng, 20),
+            Channel::Phone => format!("{:06}", self.rng.random_range(0..1_000_000)),
         };
         self.code = Some((channel, code));
         Ok(())

@@ -43,7 +43,7 @@ pub(crate) fn text(value: &str) -> String {
 }
 
 /// Hundredths as a decimal that keeps its last zero, as the vendor writes it: 80 is `0.80`.
-pub(crate) fn hundredths(value: u64) -> String {
+pub(crate) fn hundredths(value: i64) -> String {
     format!("{}.{:02}", value / 100, value % 100)
 }
 

@@ -5,6 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use rand::RngExt as _;
+use rand::rngs::SmallRng;
 use tokio::sync::watch;
 
 use super::accounts::Account;
@@ -12,7 +14,7 @@ use super::call_history::{CallHistory, Recorded};
 use super::data::queues::{self, Queue};
 use super::faults::Fault;
 use super::options::Options;
-use super::rng::Rng;
+use super::rng::rng;
 use super::route::Route;
 use super::time::milliseconds;
 use super::token::Tokens;
@@ -46,7 +48,7 @@ pub(crate) struct State {
     pub(crate) scheme: Option<String>,
     pub(crate) history: CallHistory,
     scripts: BTreeMap<Route, VecDeque<Fault>>,
-    rng: Rng,
+    rng: SmallRng,
     blocks: u64,
 }
 
@@ -89,7 +91,7 @@ impl Inner {
             scheme: None,
             history: CallHistory::default(),
             scripts: BTreeMap::new(),
-            rng: Rng::new(seed),
+            rng: rng(("faults", seed)),
             blocks: 0,
         };
         Self {
@@ -125,15 +127,15 @@ impl Inner {
             if let Some(fault) = fault {
                 state.history.fault(fault);
             }
-            let latency = self.options.latency.at(state.rng.fraction());
+            let latency = self.options.latency.at(state.rng.random());
             Decision { fault, latency, blocked_by }
         };
         self.arrivals.send_modify(|arrivals| *arrivals.entry(route).or_default() += 1);
         decision
     }
 
-    fn random_fault(&self, rng: &mut Rng, route: Route) -> Option<Fault> {
+    fn random_fault(&self, rng: &mut SmallRng, route: Route) -> Option<Fault> {
         let mut rules = self.options.faults.iter().filter(|rule| rule.applies_to(route));
-        rules.find(|rule| rng.fraction() < rule.probability()).map(|rule| rule.fault())
+        rules.find(|rule| rng.random::<f64>() < rule.probability()).map(|rule| rule.fault())
     }
 }

@@ -1,8 +1,12 @@
 //! The questions that a company asks its callers.
 
+use rand::RngExt as _;
+use rand::rngs::SmallRng;
+use rand::seq::IteratorRandom as _;
+
 use super::organization::Company;
 use crate::json::{Object, array};
-use crate::rng::{below, hash};
+use crate::rng::rng;
 
 /// A question, with the id of its first answer; the ids of the others follow it.
 struct Template {
@@ -32,22 +36,20 @@ pub(crate) struct Question {
 }
 
 impl Question {
-    /// The title and the value of an answer by chance; values count from 1.
-    pub(crate) fn answer(&self, chance: u64) -> (&'static str, u64) {
-        let index = below(chance, self.answers.len() as u64);
-        let title = usize::try_from(index).ok().and_then(|index| self.answers.get(index)).copied();
-        (title.unwrap_or_default(), index + 1)
+    /// Returns the title and the value of a random answer. Values count from 1.
+    pub(crate) fn answer(&self, rng: &mut SmallRng) -> (&'static str, u64) {
+        (1..).zip(self.answers).choose(rng).map_or(("", 0), |(value, title)| (*title, value))
     }
 }
 
-/// Two to six questions, the same in every year.
+/// Returns a company's two to six questions, which never change.
 pub(crate) fn of(seed: u64, company: &Company) -> Vec<Question> {
-    let count = 2 + below(hash(&[seed, company.id, 0x9e57]), 5);
+    let count = rng(("questions", seed, company.id)).random_range(2..=6);
     let base = if company.id == 1 { 0 } else { (company.id % 1000) * 100 };
-    (1..=count)
+    (base + 1..=base + count)
         .zip(&TEMPLATES)
-        .map(|(number, template)| Question {
-            id: base + number,
+        .map(|(id, template)| Question {
+            id,
             name: template.name,
             first_answer: base + template.first_answer,
             answers: template.answers,
@@ -55,7 +57,7 @@ pub(crate) fn of(seed: u64, company: &Company) -> Vec<Question> {
         .collect()
 }
 
-/// `data` of the questions' answer: here an answer's value is a text.
+/// Returns `data` of the questions' answer. An answer's value is a text here.
 pub(crate) fn data(seed: u64, company: &Company) -> String {
     let questions = of(seed, company).into_iter().map(|question| {
         let answers = (1_u64..).zip(question.answers).map(|(value, title)| {
@@ -76,7 +78,7 @@ mod tests {
     use crate::data::organization::company;
 
     #[test]
-    fn company_one_asks_the_references_questions_first() {
+    fn company_1_asks_the_questions_of_the_reference_first() {
         let data: serde_json::Value = serde_json::from_str(&data(1, company(1).unwrap())).unwrap();
         let first = &data["questions"][0];
         assert_eq!(first["id"], 1);
@@ -86,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn every_company_asks_two_to_six() {
+    fn every_company_asks_two_to_six_questions() {
         for seed in 0..50 {
             assert!((2..=6).contains(&of(seed, company(100_301).unwrap()).len()));
         }

@@ -1,28 +1,28 @@
 //! The live figures of a queue: summary and activity. They move in steps of a second.
 
+use rand::RngExt as _;
+
 use super::queues::Queue;
-use super::unsigned;
 use crate::json::{Object, array, hundredths};
-use crate::rng::{below, hash};
+use crate::rng::rng;
 use crate::time;
 
-/// A figure from 0 to `top` that swings evenly, with a period of its own between one and six minutes.
-fn oscillate(queue: &Queue, figure: u64, top: u64, second: u64) -> u64 {
-    let chance = hash(&[queue.seed, figure]);
-    let half = 30 + below(chance, 150);
-    let place = (second + below(chance.rotate_left(23), half * 2)) % (half * 2);
-    let height = if place < half { place } else { half * 2 - place };
-    height * top / half
+/// Returns a figure that moves evenly between 0 and `top`, with a period of its own of one to six minutes.
+fn oscillate(queue: &Queue, figure: &str, top: i64, second: i64) -> i64 {
+    let mut rng = rng((figure, queue.seed));
+    let half = rng.random_range(30..180);
+    let place = (second + rng.random_range(0..half * 2)) % (half * 2);
+    (half - (half - place).abs()) * top / half
 }
 
-/// One row of the summary's `result`. Its last fields are spelled as few programs would spell them: whoever reads
-/// and rewrites them as floating-point numbers changes them.
+/// Returns one row of the summary's `result`. Its last fields have unusual spellings, which a program that parses and
+/// rewrites them as floating-point numbers would change.
 pub(crate) fn summary(queue: &Queue, id: &str, now: i64, extended: bool) -> String {
-    let second = unsigned(now / 1000);
-    let working = oscillate(queue, 1, queue.members, second);
-    let talking = oscillate(queue, 2, working, second);
-    let waiting = oscillate(queue, 3, 9, second);
-    let longest = if waiting == 0 { 0 } else { 5 + (second + queue.seed % 97) % 180 };
+    let second = now / 1000;
+    let working = oscillate(queue, "working", queue.members, second);
+    let talking = oscillate(queue, "talking", working, second);
+    let waiting = oscillate(queue, "waiting", 9, second);
+    let longest = if waiting == 0 { 0 } else { 5 + oscillate(queue, "longest", 180, second) };
     let mut row = Object::new()
         .raw("success", true)
         .text("id", id)
@@ -34,9 +34,9 @@ pub(crate) fn summary(queue: &Queue, id: &str, now: i64, extended: bool) -> Stri
         .raw("idle", working - talking)
         .raw("waiting", waiting)
         .raw("longestWaitSeconds", longest)
-        .raw("callbacksWaiting", oscillate(queue, 4, 3, second))
-        .raw("serviceLevel", hundredths(60 + oscillate(queue, 5, 40, second)))
-        .raw("averageWait", hundredths(500 + oscillate(queue, 6, 9000, second)))
+        .raw("callbacksWaiting", oscillate(queue, "callbacks", 3, second))
+        .raw("serviceLevel", hundredths(60 + oscillate(queue, "level", 40, second)))
+        .raw("averageWait", hundredths(500 + oscillate(queue, "wait", 9000, second)))
         .raw("alert", "null")
         .raw("weight", "1.0")
         .raw("scale", "1e2")
@@ -51,18 +51,18 @@ pub(crate) fn summary(queue: &Queue, id: &str, now: i64, extended: bool) -> Stri
     row.close()
 }
 
-/// The summary's row for an id that no queue has.
+/// Returns the summary's row for an id that no queue has.
 pub(crate) fn unknown(id: &str) -> String {
     Object::new().raw("success", false).text("id", id).close()
 }
 
-/// One row of the activity's `result`.
+/// Returns one row of the activity's `result`.
 pub(crate) fn activity(queue: &Queue, id: &str, now: i64, extended: bool) -> String {
-    let second = unsigned(now / 1000);
-    let working = oscillate(queue, 1, queue.members, second);
-    let talking = oscillate(queue, 2, working, second);
+    let second = now / 1000;
+    let working = oscillate(queue, "working", queue.members, second);
+    let talking = oscillate(queue, "talking", working, second);
     let away = queue.members - working;
-    let meeting = oscillate(queue, 7, away, second);
+    let meeting = oscillate(queue, "meeting", away, second);
     let counts = [
         ("IDLE", working - talking),
         ("INTERACTING", talking),
@@ -70,8 +70,8 @@ pub(crate) fn activity(queue: &Queue, id: &str, now: i64, extended: bool) -> Str
         ("OFF_QUEUE", away),
         ("MEETING", meeting),
         ("BREAK", away - meeting),
-        ("COMMUNICATING", oscillate(queue, 8, talking, second)),
-        ("NOT_RESPONDING", oscillate(queue, 9, 2, second)),
+        ("COMMUNICATING", oscillate(queue, "communicating", talking, second)),
+        ("NOT_RESPONDING", oscillate(queue, "silent", 2, second)),
     ];
     let data = counts.into_iter().map(|(qualifier, count)| {
         let row = Object::new().text("qualifier", qualifier).raw("count", count);
@@ -88,7 +88,7 @@ mod tests {
     const NOW: i64 = 1_700_000_000_000;
 
     #[test]
-    fn a_summary_repeats_within_a_second_and_moves_with_the_next() {
+    fn summary_changes_once_per_second() {
         let queues = all(1);
         let say = |now| summary(&queues[0], &queues[0].id, now, false);
         assert_eq!(say(NOW), say(NOW + 999));
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_spellings_are_in_every_row() {
+    fn unusual_spellings_are_in_every_row() {
         for queue in all(3) {
             let row = summary(&queue, &queue.id, NOW, false);
             assert!(row.contains(r#""weight":1.0,"scale":1e2,"fingerprint":12345678901234567890,"#));
@@ -108,11 +108,11 @@ mod tests {
     }
 
     #[test]
-    fn the_figures_of_a_queue_agree() {
+    fn figures_of_a_queue_agree() {
         for queue in all(1) {
             let row = activity(&queue, &queue.id, NOW, false);
             let row: serde_json::Value = serde_json::from_str(&row).unwrap();
-            let count = |place: usize| row["data"][place]["count"].as_u64().unwrap();
+            let count = |place: usize| row["data"][place]["count"].as_i64().unwrap();
             assert_eq!(row["data"][0]["qualifier"], "IDLE");
             assert_eq!(count(0) + count(1), count(2));
             assert_eq!(count(2) + count(3), queue.members);

@@ -1,6 +1,8 @@
 //! Reading what a call's body says. A mandatory field that is missing or null is X0000, a wrong one X004; fields
 //! that the reference does not name are ignored.
 
+use std::ops::RangeInclusive;
+
 use serde_json::{Map, Value};
 
 use crate::envelope::Refusal;
@@ -42,16 +44,12 @@ impl Params {
         }
     }
 
-    /// A whole number within a range.
-    pub(crate) fn number(
-        &self,
-        name: &str,
-        default: u64,
-        range: std::ops::RangeInclusive<u64>,
-    ) -> Result<u64, Refusal> {
+    /// Returns a whole number within a range.
+    pub(crate) fn number(&self, name: &str, default: usize, range: RangeInclusive<usize>) -> Result<usize, Refusal> {
         let Some(value) = self.get(name) else { return Ok(default) };
         value
             .as_u64()
+            .and_then(|number| usize::try_from(number).ok())
             .filter(|number| range.contains(number))
             .ok_or_else(|| invalid(format!("{name} is not a whole number from {} to {}", range.start(), range.end())))
     }

@@ -30,7 +30,7 @@ pub(crate) fn surveys(inner: &Inner, call: &SimRequest) -> Result<String, Refusa
     let filter = filters(
         params.get("filters"),
         Filter {
-            offset: params.number("offset", 0, 0..=u64::from(u32::MAX))?,
+            offset: params.number("offset", 0, 0..=u32::MAX as usize)?,
             limit: params.number("limit", 10, 1..=100)?,
             extended: params.boolean("extended")?,
             ..Filter::default()

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::params::{Params, invalid};
-use crate::data::performance::{self, LONGEST, Request, blocks};
+use crate::data::performance::{self, Request, SLOT};
 use crate::data::queues::{Queue, well_formed};
 use crate::data::runtime;
 use crate::envelope::{Refusal, success};
@@ -11,11 +11,12 @@ use crate::faults::Fault;
 use crate::handler::SimRequest;
 use crate::json::{Object, array};
 use crate::state::Inner;
-use crate::time::instant;
+use crate::time::{DAY, instant};
 
-/// The most ids in a call, and the most blocks in an answer: bounds of the simulator's own.
-const MOST_IDS: usize = 1000;
-const MOST_BLOCKS: u64 = 200_000;
+/// The most ids of a request, half hours of an answer, and milliseconds of an interval (31 days): the simulator's own bounds.
+const MAX_IDS: usize = 1000;
+const MAX_SLOTS: i64 = 200_000;
+const MAX_INTERVAL: i64 = 31 * DAY;
 
 /// A row to tell: the queue, if there is one, and the id as it is to be spelled.
 struct Row<'a> {
@@ -46,7 +47,7 @@ pub(crate) fn performance(inner: &Inner, call: &SimRequest) -> Result<String, Re
     let rows = rows(inner, &params, call.fault)?;
     let (start, end) = interval(params.text("interval")?)?;
     let request = Request { start, end, partial: params.boolean("partial")?, extended: params.boolean("extended")? };
-    if blocks(start, end).saturating_mul(rows.len() as u64) > MOST_BLOCKS {
+    if (end - start + SLOT - 1) / SLOT * rows.len() as i64 > MAX_SLOTS {
         return Err(invalid("interval is too long for so many queues"));
     }
     let now = inner.now();
@@ -66,7 +67,7 @@ fn rows<'a>(inner: &'a Inner, params: &Params, fault: Option<Fault>) -> Result<V
     if ids.is_empty() {
         return Err(Refusal::Missing("queues"));
     }
-    if ids.len() > MOST_IDS {
+    if ids.len() > MAX_IDS {
         return Err(invalid("too many queues"));
     }
     let rows = ids.iter().map(|id| row(inner, id)).collect::<Result<Vec<_>, _>>()?;
@@ -109,7 +110,7 @@ fn interval(text: &str) -> Result<(i64, i64), Refusal> {
     if end <= start {
         return Err(invalid("interval ends before it starts"));
     }
-    if end - start > LONGEST {
+    if end - start > MAX_INTERVAL {
         return Err(invalid("interval is longer than 31 days"));
     }
     Ok((start, end))
