@@ -87,7 +87,7 @@ impl Stats {
 
     /// As `/stats` tells them. Of the latest call only its method and target: the rest may hold credentials.
     pub(crate) fn to_json(&self, time: &str, last_code: Option<&str>) -> String {
-        let known = Route::ALL.into_iter().filter_map(|route| self.routes.get_key_value(route.name()));
+        let known = Route::ALL.iter().filter_map(|route| self.routes.get_key_value(route.name()));
         let routes = known.map(|(name, stats)| {
             let last = stats.last.as_ref().map(|call| text(&format!("{} {}", call.method, call.target)));
             Object::new()
@@ -172,7 +172,7 @@ impl CallHistory {
             RouteStats { calls: count, ids, last: self.last(route) }
         };
         Stats {
-            routes: Route::ALL.into_iter().map(|route| (route.name(), of(route))).collect(),
+            routes: Route::ALL.iter().map(|route| (route.name(), of(*route))).collect(),
             unknown: self.unknown,
             logins_ok: self.logins_ok,
             logins_refused: self.logins_refused,

@@ -13,7 +13,7 @@ use super::state::Inner;
 
 #[allow(clippy::panic, reason = "a lever with a mistyped route would do nothing, and a test would pass for nothing")]
 fn route_named(name: &str) -> Route {
-    Route::named(name).unwrap_or_else(|| panic!("there is no route `{name}`; there are: {}", Route::names()))
+    name.parse().unwrap_or_else(|_| panic!("there is no route `{name}`; there are: {}", Route::names()))
 }
 
 /// Levers that name a route take one of `login`, `reset`, `verify`, `logout`, `organization`, `questions`,

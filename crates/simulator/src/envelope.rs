@@ -125,7 +125,7 @@ mod tests {
     fn the_code_stands_in_every_place_that_a_reader_must_know() {
         let refusal = Refusal::Missing("queues");
         let mut found = Vec::new();
-        for route in Route::ALL {
+        for &route in Route::ALL {
             let body: serde_json::Value = serde_json::from_str(&refusal.body(route)).unwrap();
             assert_eq!(body["success"], false);
             for pointer in ["/code", "/errorCode", "/error", "/error/code", "/errors/0/code", "/message"] {

@@ -1,105 +1,94 @@
-//! What can go wrong at the vendor, by name.
+//! The faults that the vendor can show, by name.
 
 use std::fmt;
 use std::str::FromStr;
 
+use strum::{Display, EnumString, IntoStaticStr, VariantArray, VariantNames};
+
 use super::route::Route;
 
-macro_rules! faults {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
-        /// A way in which one call to the vendor goes wrong.
-        ///
-        /// The faults about ids change answers of the queue routes only, `login_no_token` only that of the login.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Fault {
-            $($(#[doc = $doc])+ $variant,)+
-        }
-
-        impl Fault {
-            /// Every fault there is.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// The name by which options and `X-Simulate-Fault` call it.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)+ }
-            }
-        }
-    };
-}
-
-faults! {
+/// A way in which one request to the vendor fails.
+///
+/// The faults about ids change responses of the queue routes only, `login_no_token` only that of the login.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Display, EnumString, IntoStaticStr, VariantArray, VariantNames,
+)]
+#[strum(serialize_all = "snake_case", parse_err_ty = FaultError, parse_err_fn = unknown_fault)]
+pub enum Fault {
     /// 503 with an HTML page.
-    Unavailable = "unavailable",
+    Unavailable,
     /// 502 with an HTML page.
-    BadGateway = "bad_gateway",
+    BadGateway,
     /// 500 with a JSON body that has no code.
-    Error = "error",
+    Error,
     /// 429 with `Retry-After: 2`.
-    RateLimited = "rate_limited",
+    RateLimited,
     /// 429 without `Retry-After`.
-    RateLimitedBare = "rate_limited_bare",
+    RateLimitedBare,
     /// 200 with an HTML page.
-    Html = "html",
+    Html,
     /// 200 with `success: false` and the code X004.
-    Refused = "refused",
+    Refused,
     /// 200 with `success: false` and no code.
-    Failed = "failed",
+    Failed,
     /// 400 with the code X0000.
-    Missing = "missing",
+    Missing,
     /// 403 with the code X002.
-    WrongDomain = "wrong_domain",
+    WrongDomain,
     /// 200 with the code X003; the token that came with the call is dead from here on.
-    TokenDead = "token_dead",
+    TokenDead,
     /// 401 with no body; the token stays alive.
-    Unauthorized = "unauthorized",
+    Unauthorized,
     /// Takes the call and never answers, until the client leaves or the server closes.
-    Hang = "hang",
+    Hang,
     /// The right answer in forty pieces, a quarter of a second apart.
-    Slow = "slow",
+    Slow,
     /// The connection is cut in the middle of a body of unknown length.
-    Cut = "cut",
+    Cut,
     /// `Content-Length` promises more than comes before the connection closes.
-    Truncated = "truncated",
+    Truncated,
     /// 200 with no body.
-    Empty = "empty",
+    Empty,
     /// 200 with a body that is no JSON, though it begins as one.
-    BadJson = "bad_json",
+    BadJson,
     /// 200 with a JSON text that is not UTF-8.
-    BadUtf8 = "bad_utf8",
+    BadUtf8,
     /// 200 with JSON of another shape than promised.
-    WrongShape = "wrong_shape",
+    WrongShape,
     /// 200 with 20 MiB of JSON.
-    Huge = "huge",
+    Huge,
     /// 200 with less than 200 KiB of gzip that unpacks to 20 MiB of JSON.
-    GzipBomb = "gzip_bomb",
+    GzipBomb,
     /// 302 to another host.
-    Redirect = "redirect",
+    Redirect,
     /// The first row of a queue answer is not there.
-    MissingIds = "missing_ids",
+    MissingIds,
     /// Every row of a queue answer comes twice.
-    DoubledIds = "doubled_ids",
+    DoubledIds,
     /// The rows of a queue answer come in reverse.
-    ReorderedIds = "reordered_ids",
+    ReorderedIds,
     /// The ids of a queue answer are in capitals.
-    UpperIds = "upper_ids",
+    UpperIds,
     /// A queue answer begins with the row of a queue that nobody asked for.
-    ExtraIds = "extra_ids",
+    ExtraIds,
     /// A login that succeeds, and whose answer holds no token.
-    LoginNoToken = "login_no_token",
+    LoginNoToken,
 }
 
 impl Fault {
-    /// All names, for people.
+    /// Every fault.
+    pub const ALL: &'static [Self] = <Self as VariantArray>::VARIANTS;
+
+    /// Returns the name that options and `X-Simulate-Fault` use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+
+    /// Returns all names, separated by commas.
     #[must_use]
     pub fn names() -> String {
-        Self::ALL.iter().map(|fault| fault.name()).collect::<Vec<_>>().join(", ")
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        <Self as VariantNames>::VARIANTS.join(", ")
     }
 }
 
@@ -117,12 +106,8 @@ pub enum FaultError {
     Probability(String),
 }
 
-impl FromStr for Fault {
-    type Err = FaultError;
-
-    fn from_str(name: &str) -> Result<Self, FaultError> {
-        Self::ALL.iter().copied().find(|fault| fault.name() == name).ok_or_else(|| FaultError::Name(name.to_owned()))
-    }
+fn unknown_fault(name: &str) -> FaultError {
+    FaultError::Name(name.to_owned())
 }
 
 /// A fault that befalls calls by chance: all of them, or those of one route.
@@ -141,7 +126,7 @@ impl FaultRule {
     pub fn new(route: Option<&str>, fault: Fault, probability: f64) -> Result<Self, FaultError> {
         let route = match route {
             None => None,
-            Some(name) => Some(Route::named(name).ok_or_else(|| FaultError::Route(name.to_owned()))?),
+            Some(name) => Some(name.parse().map_err(|_| FaultError::Route(name.to_owned()))?),
         };
         if !(0.0..=1.0).contains(&probability) {
             return Err(FaultError::Probability(fault.name().to_owned()));
@@ -181,7 +166,7 @@ impl FromStr for FaultRule {
 impl fmt::Display for FaultRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(route) = self.route {
-            write!(f, "{}/", route.name())?;
+            write!(f, "{route}/")?;
         }
         write!(f, "{}:{}", self.fault, self.probability)
     }

@@ -10,16 +10,19 @@ use bytes::Bytes;
 
 use super::call_history::Recorded;
 use super::envelope::{Refusal, SimResponse, codeless, respond};
+use super::fault_injection;
 use super::faults::Fault;
 use super::route::Route;
 use super::state::{Decision, Inner};
-use super::{fault_injection, routes};
 
 /// The largest body that is read: 1 MiB.
 const LARGEST: usize = 1024 * 1024;
 
 /// The header by which a call asks for a fault.
 const FAULT_HEADER: &str = "x-simulate-fault";
+
+/// The body of a success, or the refusal.
+pub(crate) type Handler = fn(&Inner, &SimRequest) -> Result<String, Refusal>;
 
 /// What a route's answer is made from.
 pub(crate) struct SimRequest {
@@ -58,7 +61,7 @@ impl Drop for InFlight {
 }
 
 /// Takes a call: record, block, latency, answer, fault.
-pub(crate) async fn handle(inner: Arc<Inner>, route: Route, request: Request) -> Response {
+pub(crate) async fn handle(inner: Arc<Inner>, route: Route, handler: Handler, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let Ok(body) = to_bytes(body, LARGEST).await else {
         return codeless(StatusCode::PAYLOAD_TOO_LARGE, "request entity too large");
@@ -81,7 +84,11 @@ pub(crate) async fn handle(inner: Arc<Inner>, route: Route, request: Request) ->
             }
             response
         }
-        None => fault_injection::corrupt_response(decision.fault, answer(&inner, &call), inner.closing.subscribe()),
+        None => fault_injection::corrupt_response(
+            decision.fault,
+            respond_to(&inner, handler, &call),
+            inner.closing.subscribe(),
+        ),
     }
 }
 
@@ -118,8 +125,8 @@ fn invalidate_token(inner: &Inner, call: &SimRequest) {
     }
 }
 
-fn answer(inner: &Inner, call: &SimRequest) -> SimResponse {
-    match authenticate(inner, call).and_then(|()| routes::answer(inner, call)) {
+fn respond_to(inner: &Inner, handler: Handler, call: &SimRequest) -> SimResponse {
+    match authenticate(inner, call).and_then(|()| handler(inner, call)) {
         Ok(body) => {
             let own = inner.state().answers.get(&call.route).cloned();
             SimResponse { status: StatusCode::OK, body: own.unwrap_or_else(|| body.into()) }

@@ -1,4 +1,4 @@
-//! The router, and how it is served.
+//! The router and the server.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -7,27 +7,38 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{get, on};
+use axum::routing::{get, post};
 use tokio::net::TcpListener;
 
 use super::envelope::{codeless, json, page, respond};
-use super::handler;
+use super::handler::{Handler, handle};
 use super::route::Route;
+use super::routes::{auth, echo, queries, queues};
 use super::state::Inner;
 use super::time;
 
-/// The statistics page, which asks for `/stats` every two seconds.
+/// The statistics page, which fetches `/stats` every two seconds.
 const PAGE: &str = include_str!("page.html");
 
 pub(crate) fn router(inner: &Arc<Inner>) -> Router {
-    let mut router = Router::new();
-    for route in Route::ALL {
-        for path in route.paths() {
-            let take = move |State(inner): State<Arc<Inner>>, request: Request| handler::handle(inner, route, request);
-            router = router.route(&format!("/api/v1{path}"), on(route.method(), take));
-        }
-    }
-    router
+    let on = |route: Route, handler: Handler| {
+        move |State(inner): State<Arc<Inner>>, request: Request| handle(inner, route, handler, request)
+    };
+    let further = get(on(Route::Further, echo::echo)).post(on(Route::Further, echo::echo));
+    Router::new()
+        .route("/api/v1/auth/login", post(on(Route::Login, auth::login)))
+        .route("/api/v1/auth/reset", post(on(Route::Reset, auth::reset)))
+        .route("/api/v1/auth/verify", post(on(Route::Verify, auth::verify)))
+        // The reference's example has the first path, its text the second.
+        .route("/api/v1/auth/logout", get(on(Route::Logout, auth::logout)))
+        .route("/api/v1/auth/reset_pwd", get(on(Route::Logout, auth::logout)))
+        .route("/api/v1/queries/organization", get(on(Route::Organization, queries::organization)))
+        .route("/api/v1/survey/queries/questions/{companyId}", get(on(Route::Questions, queries::questions)))
+        .route("/api/v1/survey/queries/surveys", post(on(Route::Surveys, queries::surveys)))
+        .route("/api/v1/analytics/runtime/queues/summary", post(on(Route::Summary, queues::summary)))
+        .route("/api/v1/analytics/runtime/queues/activity", post(on(Route::Activity, queues::activity)))
+        .route("/api/v1/analytics/queues/performance", post(on(Route::Performance, queues::performance)))
+        .route("/api/v1/further/{*rest}", further)
         .route("/", get(statistics_page))
         .route("/stats", get(statistics))
         .method_not_allowed_fallback(method_not_allowed)
@@ -35,7 +46,7 @@ pub(crate) fn router(inner: &Arc<Inner>) -> Router {
         .with_state(Arc::clone(inner))
 }
 
-/// Serves until the shutdown comes, then lets the calls in flight finish; those that wait wait no longer.
+/// Serves until `shutdown` completes, then lets the requests in flight finish without any further waiting.
 pub(crate) async fn serve(
     inner: Arc<Inner>,
     listener: TcpListener,

@@ -11,7 +11,7 @@ use crate::handler::SimRequest;
 use crate::state::Inner;
 use crate::time::local;
 
-pub(crate) fn organization() -> Result<String, Refusal> {
+pub(crate) fn organization(_: &Inner, _: &SimRequest) -> Result<String, Refusal> {
     Ok(success(&organization::data()))
 }
 
