@@ -1,4 +1,4 @@
-//! The one account, and how its password is reset.
+//! The account and the reset of its password.
 
 use rand::RngExt as _;
 use rand::distr::{Alphanumeric, SampleString as _};
@@ -9,18 +9,17 @@ use super::json::Object;
 use super::options::Credentials;
 use super::rng::rng;
 
-/// The code that the reference shows. The first code sent by email is this one, so that the reference's two steps
-/// work as they stand.
+/// The code in the reference. It is the first code sent by email, so that the reference's two steps work verbatim.
 const REFERENCE_CODE: &str = "iZvqjoUPKJvhf2XcU1ES";
 
-/// How a reset code reaches its owner.
+/// The channel of a reset code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Channel {
     Email,
     Phone,
 }
 
-/// The account, and the code that was last "sent".
+/// The account, and the code that was "sent" last.
 pub(crate) struct Account {
     credentials: Credentials,
     rng: SmallRng,
@@ -53,7 +52,7 @@ impl Account {
         self.credentials.email.eq_ignore_ascii_case(email)
     }
 
-    /// "Sends" a code: an email has a link's code, a phone six digits.
+    /// "Sends" a code: 20 letters and digits by email, six digits by phone.
     pub(crate) fn reset(&mut self, channel: Channel, email: &str) -> Result<(), Refusal> {
         if !self.is_of(email) {
             return Err(Refusal::Invalid("unknown account".to_owned()));
@@ -68,7 +67,7 @@ impl Account {
         Ok(())
     }
 
-    /// Changes the password if the code is the one last sent by that channel. A code works once.
+    /// Changes the password if the code was sent last, through this channel. A code works once.
     pub(crate) fn verify(&mut self, channel: Channel, email: &str, code: &str, password: &str) -> Result<(), Refusal> {
         if !self.is_of(email) {
             return Err(Refusal::Invalid("unknown account".to_owned()));
@@ -81,7 +80,7 @@ impl Account {
         Ok(())
     }
 
-    /// `user` in the answer to a login.
+    /// Returns `user` of the answer to a login.
     pub(crate) fn user(&self) -> String {
         Object::new()
             .raw("id", 879_987)
@@ -100,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_changes_the_password_once() {
+    fn reset_code_works_once() {
         let mut account = Account::new(1, Credentials::default());
         let email = Credentials::default().email;
         account.reset(Channel::Email, &email).unwrap();
@@ -111,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_phone_gets_six_digits_and_other_accounts_nothing() {
+    fn phone_code_has_six_digits() {
         let mut account = Account::new(1, Credentials::default());
         account.reset(Channel::Phone, &Credentials::default().email).unwrap();
         assert_eq!(account.last_code().map(str::len), Some(6));

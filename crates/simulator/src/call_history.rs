@@ -1,4 +1,4 @@
-//! What has been asked of the vendor so far.
+//! The requests so far: their numbers, and the latest of them.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,18 +9,18 @@ use super::faults::Fault;
 use super::json::{Object, array, text};
 use super::route::Route;
 
-/// How many calls of a route are kept, and how many bytes of their bodies.
-const KEPT: usize = 1000;
-const KEPT_BYTES: usize = 8 * 1024 * 1024;
+/// The bounds of the requests that are kept of a route: their number, and the bytes of their bodies.
+const MAX_REQUESTS: usize = 1000;
+const MAX_BYTES: usize = 8 * 1024 * 1024;
 
-/// A call as it arrived.
+/// A request as it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
     /// The method.
     pub method: Method,
-    /// The path with its query, from `/api/v1` on.
+    /// The path, from `/api/v1` on, with its query.
     pub target: String,
-    /// Every header in the order of arrival, names in lower case; bytes that are no UTF-8 are replaced.
+    /// The headers in order of arrival, with lower-case names. Bytes that are not UTF-8 are replaced.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Bytes,
@@ -35,63 +35,64 @@ impl Recorded {
         Self { method, target, headers, body }
     }
 
-    /// The first header of this lower-case name.
+    /// Returns the first header of this lower-case name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// The calls of one route.
+/// The requests of one route, in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteStats {
-    /// Calls that arrived.
+    /// Requests that arrived.
     pub calls: u64,
-    /// Queue ids in all their bodies together.
+    /// Queue ids in all their bodies.
     pub ids: u64,
-    /// The latest call.
+    /// The latest request.
     pub last: Option<Recorded>,
 }
 
-/// What has been asked of the vendor so far.
+/// The requests so far, in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// By the route's name; every route is there.
+    /// By the name of the route. Every route is present.
     pub routes: BTreeMap<&'static str, RouteStats>,
-    /// Calls to paths that the vendor does not have.
+    /// Requests for unknown paths.
     pub unknown: u64,
-    /// Logins that gave a token.
+    /// Logins that issued a token.
     pub logins_ok: u64,
     /// Logins refused for their client id, email or password.
     pub logins_refused: u64,
-    /// Calls being worked on now: arrived, and the answer not begun.
+    /// Requests that have arrived and whose response has not begun.
     pub in_flight: u64,
-    /// The most calls that were ever worked on at once.
+    /// The highest `in_flight` so far.
     pub peak: u64,
-    /// Faults given, by name.
+    /// Faults that were injected, by name.
     pub faults: BTreeMap<&'static str, u64>,
 }
 
 impl Stats {
-    /// Calls of a route; 0 for a name that no route has.
+    /// Returns the requests of a route, or 0 if no route has this name.
     #[must_use]
     pub fn calls(&self, route: &str) -> u64 {
         self.routes.get(route).map_or(0, |stats| stats.calls)
     }
 
-    /// Calls of all routes.
+    /// Returns the requests of all routes.
     #[must_use]
     pub fn total_calls(&self) -> u64 {
         self.routes.values().map(|stats| stats.calls).sum()
     }
 
-    /// As `/stats` tells them. Of the latest call only its method and target: the rest may hold credentials.
+    /// Returns the body of `/stats`. Of the latest request it has the method and the target only, since the rest may hold
+    /// credentials.
     pub(crate) fn to_json(&self, time: &str, last_code: Option<&str>) -> String {
-        let known = Route::ALL.iter().filter_map(|route| self.routes.get_key_value(route.name()));
-        let routes = known.map(|(name, stats)| {
+        let routes = Route::ALL.iter().map(|route| {
+            let stats = self.routes.get(route.name()).cloned().unwrap_or_default();
             let last = stats.last.as_ref().map(|call| text(&format!("{} {}", call.method, call.target)));
             Object::new()
-                .text("route", name)
+                .text("route", route.name())
                 .raw("calls", stats.calls)
                 .raw("ids", stats.ids)
                 .raw("last", last.as_deref().unwrap_or("null"))
@@ -113,73 +114,52 @@ impl Stats {
     }
 }
 
-/// The latest calls of one route, and how many there were in all.
+/// The latest requests of one route.
 #[derive(Default)]
-struct RouteCounters {
-    count: u64,
-    ids: u64,
+struct Latest {
+    requests: VecDeque<Recorded>,
+    /// The size of their bodies.
     bytes: usize,
-    kept: VecDeque<Recorded>,
 }
 
-/// Where everything is written down as it happens.
-#[derive(Default)]
+/// Records requests and what becomes of them.
 pub(crate) struct CallHistory {
-    calls: BTreeMap<Route, RouteCounters>,
-    pub(crate) unknown: u64,
-    pub(crate) logins_ok: u64,
-    pub(crate) logins_refused: u64,
-    in_flight: u64,
-    peak: u64,
-    faults: BTreeMap<Fault, u64>,
+    pub(crate) stats: Stats,
+    latest: BTreeMap<Route, Latest>,
 }
 
 impl CallHistory {
-    /// A call arrives. The latest is always kept, however large.
-    pub(crate) fn arrive(&mut self, route: Route, call: Recorded) {
-        self.in_flight += 1;
-        self.peak = self.peak.max(self.in_flight);
-        let calls = self.calls.entry(route).or_default();
-        calls.count += 1;
-        calls.ids += ids_in(&call.body);
-        calls.bytes += call.body.len();
-        calls.kept.push_back(call);
-        while calls.kept.len() > KEPT || (calls.bytes > KEPT_BYTES && calls.kept.len() > 1) {
-            calls.bytes -= calls.kept.pop_front().map_or(0, |oldest| oldest.body.len());
+    pub(crate) fn new() -> Self {
+        let routes = Route::ALL.iter().map(|route| (route.name(), RouteStats::default())).collect();
+        Self { stats: Stats { routes, ..Stats::default() }, latest: BTreeMap::new() }
+    }
+
+    /// Records a request that arrives. The latest is always kept, however large.
+    pub(crate) fn arrive(&mut self, route: Route, request: Recorded) {
+        self.stats.in_flight += 1;
+        self.stats.peak = self.stats.peak.max(self.stats.in_flight);
+        let stats = self.stats.routes.entry(route.name()).or_default();
+        stats.calls += 1;
+        stats.ids += ids_in(&request.body);
+        stats.last = Some(request.clone());
+        let latest = self.latest.entry(route).or_default();
+        latest.bytes += request.body.len();
+        latest.requests.push_back(request);
+        while latest.requests.len() > MAX_REQUESTS || (latest.bytes > MAX_BYTES && latest.requests.len() > 1) {
+            latest.bytes -= latest.requests.pop_front().map_or(0, |oldest| oldest.body.len());
         }
     }
 
     pub(crate) fn leave(&mut self) {
-        self.in_flight = self.in_flight.saturating_sub(1);
+        self.stats.in_flight = self.stats.in_flight.saturating_sub(1);
     }
 
     pub(crate) fn fault(&mut self, fault: Fault) {
-        *self.faults.entry(fault).or_default() += 1;
+        *self.stats.faults.entry(fault.name()).or_default() += 1;
     }
 
     pub(crate) fn requests(&self, route: Route) -> Vec<Recorded> {
-        self.calls.get(&route).map(|calls| calls.kept.iter().cloned().collect()).unwrap_or_default()
-    }
-
-    pub(crate) fn last(&self, route: Route) -> Option<Recorded> {
-        self.calls.get(&route).and_then(|calls| calls.kept.back()).cloned()
-    }
-
-    pub(crate) fn stats(&self) -> Stats {
-        let of = |route: Route| {
-            let calls = self.calls.get(&route);
-            let (count, ids) = calls.map_or((0, 0), |calls| (calls.count, calls.ids));
-            RouteStats { calls: count, ids, last: self.last(route) }
-        };
-        Stats {
-            routes: Route::ALL.iter().map(|route| (route.name(), of(*route))).collect(),
-            unknown: self.unknown,
-            logins_ok: self.logins_ok,
-            logins_refused: self.logins_refused,
-            in_flight: self.in_flight,
-            peak: self.peak,
-            faults: self.faults.iter().map(|(fault, count)| (fault.name(), *count)).collect(),
-        }
+        self.latest.get(&route).map(|latest| latest.requests.iter().cloned().collect()).unwrap_or_default()
     }
 }
 
@@ -193,30 +173,30 @@ fn ids_in(body: &Bytes) -> u64 {
 mod tests {
     use super::*;
 
-    fn call(body: Vec<u8>) -> Recorded {
+    fn request(body: Vec<u8>) -> Recorded {
         Recorded { method: Method::POST, target: "/x".to_owned(), headers: Vec::new(), body: body.into() }
     }
 
     #[test]
-    fn what_is_kept_is_bounded_in_number_and_in_bytes() {
-        let mut history = CallHistory::default();
+    fn kept_requests_are_bounded_in_number_and_bytes() {
+        let mut history = CallHistory::new();
         for _ in 0..1500 {
-            history.arrive(Route::Summary, call(br#"{"queues":["a","b"]}"#.to_vec()));
+            history.arrive(Route::Summary, request(br#"{"queues":["a","b"]}"#.to_vec()));
         }
-        assert_eq!(history.requests(Route::Summary).len(), KEPT);
-        assert_eq!(history.stats().calls("summary"), 1500);
-        assert_eq!(history.stats().routes["summary"].ids, 3000);
-        history.arrive(Route::Summary, call(vec![b' '; KEPT_BYTES + 1]));
+        assert_eq!(history.requests(Route::Summary).len(), MAX_REQUESTS);
+        assert_eq!(history.stats.calls("summary"), 1500);
+        assert_eq!(history.stats.routes["summary"].ids, 3000);
+        history.arrive(Route::Summary, request(vec![b' '; MAX_BYTES + 1]));
         assert_eq!(history.requests(Route::Summary).len(), 1);
     }
 
     #[test]
-    fn the_peak_outlives_the_calls() {
-        let mut history = CallHistory::default();
-        history.arrive(Route::Login, call(Vec::new()));
-        history.arrive(Route::Reset, call(Vec::new()));
+    fn peak_outlives_the_requests() {
+        let mut history = CallHistory::new();
+        history.arrive(Route::Login, request(Vec::new()));
+        history.arrive(Route::Reset, request(Vec::new()));
         history.leave();
         history.leave();
-        assert_eq!((history.stats().in_flight, history.stats().peak), (0, 2));
+        assert_eq!((history.stats.in_flight, history.stats.peak), (0, 2));
     }
 }

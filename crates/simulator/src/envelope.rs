@@ -1,4 +1,4 @@
-//! Success and failure, as the vendor writes them.
+//! The vendor's envelope: success and failure.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -8,16 +8,16 @@ use bytes::Bytes;
 use super::json::{Object, array, text};
 use super::route::Route;
 
-/// A whole answer, before any fault gets at it.
+/// A response before a fault changes it.
 pub(crate) struct SimResponse {
     pub(crate) status: StatusCode,
     pub(crate) body: Bytes,
 }
 
-/// Why the vendor refuses a call: one of the reference's five codes.
+/// The reason for a refusal: one of the reference's five codes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// X0000, naming the parameter.
+    /// X0000, with the name of the parameter.
     Missing(&'static str),
     /// X001: the client id, or the email and password.
     Key,
@@ -25,7 +25,7 @@ pub(crate) enum Refusal {
     Domain,
     /// X003.
     Token,
-    /// X004, saying what is wrong.
+    /// X004, with the reason.
     Invalid(String),
 }
 
@@ -58,8 +58,8 @@ impl Refusal {
         }
     }
 
-    /// The error body. The reference never shows one, so the code's place differs from route to route: whoever
-    /// reads the vendor must find it in each.
+    /// Returns the error body. The reference never shows one, so the place of the code differs between routes: a client
+    /// must find it in each.
     pub(crate) fn body(&self, route: Route) -> String {
         let (code, message) = (self.code(), self.message());
         let failed = Object::new().raw("success", false);
@@ -75,7 +75,7 @@ impl Refusal {
         body.close()
     }
 
-    pub(crate) fn answer(&self, route: Route) -> SimResponse {
+    pub(crate) fn response(&self, route: Route) -> SimResponse {
         SimResponse { status: self.status(), body: self.body(route).into() }
     }
 }
@@ -85,12 +85,12 @@ pub(crate) fn success(data: &str) -> String {
     Object::new().raw("data", data).raw("success", true).close()
 }
 
-/// What reset, verify and logout say.
+/// `{"success": true}`, the body of reset, verify and logout.
 pub(crate) fn empty_success() -> String {
     Object::new().raw("success", true).close()
 }
 
-/// A response of the given type.
+/// Returns a response of the given type.
 pub(crate) fn respond(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
@@ -102,7 +102,7 @@ pub(crate) fn json(status: StatusCode, body: impl Into<Body>) -> Response {
     respond(status, "application/json; charset=utf-8", body)
 }
 
-/// A page such as the web server before the vendor's program writes.
+/// Returns an HTML page as the vendor's reverse proxy writes it.
 pub(crate) fn page(status: StatusCode) -> Response {
     let title = status.to_string();
     let page = format!(
@@ -112,7 +112,7 @@ pub(crate) fn page(status: StatusCode) -> Response {
     respond(status, "text/html", page)
 }
 
-/// A failure that has no code.
+/// Returns a failure without a code.
 pub(crate) fn codeless(status: StatusCode, message: &str) -> Response {
     json(status, format!(r#"{{"success":false,"message":{}}}"#, text(message)))
 }
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_code_stands_in_every_place_that_a_reader_must_know() {
+    fn error_code_occurs_in_every_known_place() {
         let refusal = Refusal::Missing("queues");
         let mut found = Vec::new();
         for &route in Route::ALL {

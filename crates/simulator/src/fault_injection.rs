@@ -1,4 +1,4 @@
-//! Faults in the answer.
+//! Faults in the response.
 
 use std::convert::Infallible;
 use std::io::{self, Write as _};
@@ -19,14 +19,14 @@ use super::envelope::{Refusal, SimResponse, codeless, json, page};
 use super::faults::Fault;
 use super::route::Route;
 
-/// The pause between the pieces of a slow body, and how many pieces there are.
+/// The pause between the pieces of a slow body, and their number.
 const PAUSE: Duration = Duration::from_millis(250);
 const PIECES: usize = 40;
 
-/// Bytes in the body of a huge answer.
+/// The filler of a huge body, in bytes.
 const HUGE: usize = 20 * 1024 * 1024;
 
-/// The answer of a fault that leaves the vendor's data alone, or nothing if the fault needs the right answer.
+/// Returns the response of a fault, or nothing if the fault changes the regular response.
 pub(crate) fn replace_response(fault: Fault, route: Route) -> Option<Response> {
     let refused = |refusal: Refusal, status: StatusCode| json(status, refusal.body(route));
     let response = match fault {
@@ -57,7 +57,7 @@ pub(crate) fn replace_response(fault: Fault, route: Route) -> Option<Response> {
     Some(response)
 }
 
-/// The right answer, or what a fault on its way makes of it.
+/// Returns the regular response, changed by the fault.
 pub(crate) fn corrupt_response(fault: Option<Fault>, answer: SimResponse, closing: watch::Receiver<u64>) -> Response {
     let SimResponse { status, body } = answer;
     match fault {
@@ -81,8 +81,8 @@ fn too_many() -> Response {
     codeless(StatusCode::TOO_MANY_REQUESTS, "Too many requests")
 }
 
-/// The first half of a body; then, if it is to be cut, an error that breaks the connection. The pause in between
-/// lets the server send the first half before it learns of the end.
+/// Returns the first half of a body, followed by an error if the connection is to be cut. The pause in between lets the
+/// server send the half first.
 fn truncate(body: &Bytes, cut: bool) -> Body {
     let start = body.slice(..body.len() / 2);
     Body::from_stream(stream::unfold(Some(start), move |start| async move {
@@ -109,7 +109,7 @@ fn slow_body(body: Bytes, closing: watch::Receiver<u64>) -> Body {
     }))
 }
 
-/// A JSON text with 20 MiB of filler, in pieces.
+/// Returns a JSON text with 20 MiB of filler, in pieces.
 fn huge() -> impl Iterator<Item = Bytes> {
     const PIECE: &[u8] = &[b'x'; 64 * 1024];
     let filler = std::iter::repeat_n(Bytes::from_static(PIECE), HUGE / PIECE.len());

@@ -35,25 +35,25 @@ pub enum Fault {
     Missing,
     /// 403 with the code X002.
     WrongDomain,
-    /// 200 with the code X003; the token that came with the call is dead from here on.
+    /// 200 with the code X003. The token of the request is revoked.
     TokenDead,
-    /// 401 with no body; the token stays alive.
+    /// 401 without a body. The token stays alive.
     Unauthorized,
-    /// Takes the call and never answers, until the client leaves or the server closes.
+    /// Never answers, until the client leaves or the server closes.
     Hang,
-    /// The right answer in forty pieces, a quarter of a second apart.
+    /// The regular response in 40 pieces, 250 ms apart.
     Slow,
-    /// The connection is cut in the middle of a body of unknown length.
+    /// The connection closes in the middle of a body of unknown length.
     Cut,
-    /// `Content-Length` promises more than comes before the connection closes.
+    /// The connection closes before the body has the length in `Content-Length`.
     Truncated,
-    /// 200 with no body.
+    /// 200 without a body.
     Empty,
-    /// 200 with a body that is no JSON, though it begins as one.
+    /// 200 with truncated JSON.
     BadJson,
-    /// 200 with a JSON text that is not UTF-8.
+    /// 200 with JSON that is not UTF-8.
     BadUtf8,
-    /// 200 with JSON of another shape than promised.
+    /// 200 with JSON of an unexpected shape.
     WrongShape,
     /// 200 with 20 MiB of JSON.
     Huge,
@@ -61,17 +61,17 @@ pub enum Fault {
     GzipBomb,
     /// 302 to another host.
     Redirect,
-    /// The first row of a queue answer is not there.
+    /// The first row of a queue answer is missing.
     MissingIds,
-    /// Every row of a queue answer comes twice.
+    /// Every row of a queue answer occurs twice.
     DoubledIds,
-    /// The rows of a queue answer come in reverse.
+    /// The rows of a queue answer are reversed.
     ReorderedIds,
     /// The ids of a queue answer are in capitals.
     UpperIds,
-    /// A queue answer begins with the row of a queue that nobody asked for.
+    /// A queue answer begins with the row of a queue that was not requested.
     ExtraIds,
-    /// A login that succeeds, and whose answer holds no token.
+    /// A login succeeds without a token in its answer.
     LoginNoToken,
 }
 
@@ -92,7 +92,7 @@ impl Fault {
     }
 }
 
-/// Why a fault, or a rule about one, cannot be read.
+/// An invalid fault or rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FaultError {
     /// No fault has this name.
@@ -110,7 +110,7 @@ fn unknown_fault(name: &str) -> FaultError {
     FaultError::Name(name.to_owned())
 }
 
-/// A fault that befalls calls by chance: all of them, or those of one route.
+/// A random fault of all requests, or of those of one route.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FaultRule {
     route: Option<Route>,
@@ -119,7 +119,7 @@ pub struct FaultRule {
 }
 
 impl FaultRule {
-    /// A rule for the route of this name, or for every route.
+    /// Creates a rule for the route of this name, or for every route.
     ///
     /// # Errors
     /// If there is no such route, or the probability is not from 0 to 1.
@@ -152,9 +152,9 @@ impl FromStr for FaultRule {
 
     /// `FAULT:PROBABILITY` or `ROUTE/FAULT:PROBABILITY`.
     fn from_str(text: &str) -> Result<Self, FaultError> {
-        let unlikely = || FaultError::Probability(text.to_owned());
-        let (place, probability) = text.trim().rsplit_once(':').ok_or_else(unlikely)?;
-        let probability: f64 = probability.parse().map_err(|_| unlikely())?;
+        let invalid = || FaultError::Probability(text.to_owned());
+        let (place, probability) = text.trim().rsplit_once(':').ok_or_else(invalid)?;
+        let probability: f64 = probability.parse().map_err(|_| invalid())?;
         let (route, fault) = match place.split_once('/') {
             Some((route, fault)) => (Some(route), fault),
             None => (None, place),
@@ -177,14 +177,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rules_are_read_with_and_without_a_route() {
+    fn rules_parse_with_and_without_a_route() {
         for text in ["unavailable:0.1", "summary/error:0.05", "hang:1"] {
             assert_eq!(text.parse::<FaultRule>().map(|rule| rule.to_string()).as_deref(), Ok(text));
         }
     }
 
     #[test]
-    fn a_wrong_rule_is_told_what_there_is() {
+    fn parse_errors_name_the_alternatives() {
         let say = |text: &str| text.parse::<FaultRule>().unwrap_err().to_string();
         assert!(say("unavailable").contains("unavailable:0.1"));
         assert!(say("unavailable:1.5").contains("from 0 to 1"));

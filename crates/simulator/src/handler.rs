@@ -1,4 +1,4 @@
-//! One call from its arrival to its answer.
+//! The path of a request from its arrival to its response.
 
 use std::sync::Arc;
 
@@ -15,16 +15,16 @@ use super::faults::Fault;
 use super::route::Route;
 use super::state::{Decision, Inner};
 
-/// The largest body that is read: 1 MiB.
-const LARGEST: usize = 1024 * 1024;
+/// The largest request body, in bytes.
+const MAX_BODY: usize = 1024 * 1024;
 
-/// The header by which a call asks for a fault.
+/// The header that asks for a fault.
 const FAULT_HEADER: &str = "x-simulate-fault";
 
-/// The body of a success, or the refusal.
+/// Returns the body of a success, or the refusal.
 pub(crate) type Handler = fn(&Inner, &SimRequest) -> Result<String, Refusal>;
 
-/// What a route's answer is made from.
+/// A request, as handlers read it.
 pub(crate) struct SimRequest {
     pub(crate) route: Route,
     /// The path, without the query.
@@ -36,12 +36,12 @@ pub(crate) struct SimRequest {
 }
 
 impl SimRequest {
-    /// A header's value, if it is there and is text.
+    /// Returns the value of a header, if it is text.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The token in `Authorization`: bare, or after the scheme that is wanted.
+    /// Returns the token in `Authorization`: bare, or after the expected scheme.
     pub(crate) fn token(&self, scheme: Option<&str>) -> Option<&str> {
         let value = self.header(header::AUTHORIZATION.as_str())?;
         match scheme {
@@ -51,7 +51,7 @@ impl SimRequest {
     }
 }
 
-/// Counts as in flight while it lives.
+/// Counts a request as in flight while it lives.
 struct InFlight(Arc<Inner>);
 
 impl Drop for InFlight {
@@ -60,45 +60,45 @@ impl Drop for InFlight {
     }
 }
 
-/// Takes a call: record, block, latency, answer, fault.
-pub(crate) async fn handle(inner: Arc<Inner>, route: Route, handler: Handler, request: Request) -> Response {
-    let (head, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, LARGEST).await else {
+/// Records a request, waits as blocks and latency demand, answers it, and injects its fault.
+pub(crate) async fn handle(inner: Arc<Inner>, route: Route, handler: Handler, http: Request) -> Response {
+    let (head, body) = http.into_parts();
+    let Ok(body) = to_bytes(body, MAX_BODY).await else {
         return codeless(StatusCode::PAYLOAD_TOO_LARGE, "request entity too large");
     };
-    let asked = match asked_fault(&head.headers) {
-        Ok(asked) => asked,
+    let named = match named_fault(&head.headers) {
+        Ok(named) => named,
         Err(why) => return respond(StatusCode::BAD_REQUEST, "text/plain; charset=utf-8", why),
     };
     let recorded = Recorded::new(head.method, head.uri.to_string(), &head.headers, body.clone());
-    let decision = inner.on_request(route, recorded, asked);
+    let decision = inner.on_request(route, recorded, named);
     let _in_flight = InFlight(Arc::clone(&inner));
     wait(&inner, &decision).await;
     let path = head.uri.path().to_owned();
     let query = head.uri.query().map(str::to_owned);
-    let call = SimRequest { route, path, query, headers: head.headers, body, fault: decision.fault };
+    let request = SimRequest { route, path, query, headers: head.headers, body, fault: decision.fault };
     match decision.fault.and_then(|fault| fault_injection::replace_response(fault, route)) {
         Some(response) => {
             if decision.fault == Some(Fault::TokenDead) {
-                invalidate_token(&inner, &call);
+                invalidate_token(&inner, &request);
             }
             response
         }
         None => fault_injection::corrupt_response(
             decision.fault,
-            respond_to(&inner, handler, &call),
+            answer(&inner, handler, &request),
             inner.closing.subscribe(),
         ),
     }
 }
 
-fn asked_fault(headers: &HeaderMap) -> Result<Option<Fault>, String> {
+fn named_fault(headers: &HeaderMap) -> Result<Option<Fault>, String> {
     let Some(name) = headers.get(FAULT_HEADER) else { return Ok(None) };
     let name = String::from_utf8_lossy(name.as_bytes());
     name.parse().map(Some).map_err(|error: super::faults::FaultError| error.to_string())
 }
 
-/// Waits for blocks and for the latency, and for ever if the call is to hang; a closing server ends it all.
+/// Waits for blocks and for the latency, and forever if the request is to hang. A closing server ends every wait.
 async fn wait(inner: &Inner, decision: &Decision) {
     let mut closing = inner.closing.subscribe();
     let mut blocks = inner.blocks.subscribe();
@@ -118,36 +118,36 @@ async fn wait(inner: &Inner, decision: &Decision) {
     }
 }
 
-fn invalidate_token(inner: &Inner, call: &SimRequest) {
+fn invalidate_token(inner: &Inner, request: &SimRequest) {
     let mut state = inner.state();
-    if let Some(token) = call.token(state.scheme.as_deref()) {
+    if let Some(token) = request.token(state.scheme.as_deref()) {
         state.tokens.revoke(token);
     }
 }
 
-fn respond_to(inner: &Inner, handler: Handler, call: &SimRequest) -> SimResponse {
-    match authenticate(inner, call).and_then(|()| handler(inner, call)) {
+fn answer(inner: &Inner, handler: Handler, request: &SimRequest) -> SimResponse {
+    match authenticate(inner, request).and_then(|()| handler(inner, request)) {
         Ok(body) => {
-            let own = inner.state().answers.get(&call.route).cloned();
+            let own = inner.state().answers.get(&request.route).cloned();
             SimResponse { status: StatusCode::OK, body: own.unwrap_or_else(|| body.into()) }
         }
-        Err(refusal) => refusal.answer(call.route),
+        Err(refusal) => refusal.response(request.route),
     }
 }
 
-/// Credentials come before anything in the body.
-fn authenticate(inner: &Inner, call: &SimRequest) -> Result<(), Refusal> {
+/// Checks the credentials, which come before anything in the body.
+fn authenticate(inner: &Inner, request: &SimRequest) -> Result<(), Refusal> {
     let now = inner.now() / 1000;
     let mut state = inner.state();
-    if call.route.takes_client_id() {
-        if call.header("x-client-id") == Some(&state.account.credentials().client_id) {
+    if request.route.takes_client_id() {
+        if request.header("x-client-id") == Some(&state.account.credentials().client_id) {
             return Ok(());
         }
-        if call.route == Route::Login {
-            state.history.logins_refused += 1;
+        if request.route == Route::Login {
+            state.history.stats.logins_refused += 1;
         }
         return Err(Refusal::Key);
     }
-    let token = call.token(state.scheme.as_deref()).ok_or(Refusal::Token)?;
+    let token = request.token(state.scheme.as_deref()).ok_or(Refusal::Token)?;
     if state.tokens.is_live(token, now) { Ok(()) } else { Err(Refusal::Token) }
 }

@@ -1,8 +1,8 @@
-//! JSON written as text, so that the order of fields and the spelling of numbers are the vendor's own.
+//! JSON written as text, which keeps the order of fields and the spelling of numbers.
 
 use std::fmt::{Display, Write as _};
 
-/// An object under construction; fields stand in the order in which they were added.
+/// Builds an object. Fields keep the order in which they are added.
 pub(crate) struct Object(String);
 
 impl Object {
@@ -10,7 +10,7 @@ impl Object {
         Self(String::from("{"))
     }
 
-    /// Adds a value that is JSON already: a number, a literal, an object, an array.
+    /// Adds a value that is already JSON.
     pub(crate) fn raw(mut self, name: &str, value: impl Display) -> Self {
         if self.0.len() > 1 {
             self.0.push(',');
@@ -31,18 +31,18 @@ impl Object {
     }
 }
 
-/// An array of values that are JSON already.
+/// Returns an array of values that are already JSON.
 pub(crate) fn array(items: impl IntoIterator<Item = String>) -> String {
     let items: Vec<String> = items.into_iter().collect();
     format!("[{}]", items.join(","))
 }
 
-/// A text in quotes, escaped.
+/// Returns a JSON string.
 pub(crate) fn text(value: &str) -> String {
     serde_json::Value::from(value).to_string()
 }
 
-/// Hundredths as a decimal that keeps its last zero, as the vendor writes it: 80 is `0.80`.
+/// Returns hundredths as a decimal with two places: 80 is `0.80`.
 pub(crate) fn hundredths(value: i64) -> String {
     format!("{}.{:02}", value / 100, value % 100)
 }
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn order_and_number_spelling_are_kept() {
+    fn field_order_and_number_spelling_are_kept() {
         let object = Object::new().raw("z", "1.0").text("a", "x\"y").raw("m", hundredths(80)).close();
         assert_eq!(object, r#"{"z":1.0,"a":"x\"y","m":0.80}"#);
         assert_eq!(array([object]), r#"[{"z":1.0,"a":"x\"y","m":0.80}]"#);

@@ -1,14 +1,14 @@
-//! The vendor in a box: a simulated Wesal API over HTTP.
+//! A simulated Wesal API over HTTP.
 //!
-//! It answers as the vendor's reference says, and in the places where the reference is silent or contradicts itself
-//! in one plausible way: every curl of the reference works against it. Its data are living and repeatable, a pure
-//! function of a seed, the time and the ids asked for. It goes wrong on demand: by chance ([`Options::faults`]), once
-//! ([`Simulator::script`]), or for any request with the header `X-Simulate-Fault: NAME`.
+//! It answers as the vendor's reference says, and where the reference is silent or contradicts itself, in one plausible
+//! way. Every curl of the reference works against it. Its data change with time and are repeatable: a pure function of
+//! a seed, the time and the requested ids. It fails on request: at random ([`Options::faults`]), once
+//! ([`Simulator::enqueue_fault`]), or for any request with the header `X-Simulate-Fault: NAME`.
 //!
-//! It shares no code with whoever talks to the vendor, so that a wrong idea of the vendor cannot agree with itself.
+//! It depends on nothing of the gateway, so that a wrong idea of the vendor cannot agree with itself.
 //!
-//! A call's way: `server` (which route) → `call` (record, hold, latency, credentials) → `routes` (read the body) →
-//! `data` (what the vendor knows) → `answer` (its envelope) → `spoil` (the fault, if any).
+//! The path of a request: `server` (route) → `handler` (record, block, latency, credentials) → `routes` (read the body) →
+//! `data` (the vendor's data) → `envelope` (success or failure) → `fault_injection`.
 
 mod accounts;
 mod call_history;
@@ -37,26 +37,26 @@ pub use faults::{Fault, FaultError, FaultRule};
 pub use options::{Credentials, Latency, LatencyError, Now, Options};
 use state::Inner;
 
-/// A handle on a simulated vendor. Clones share one vendor: its account, tokens, statistics and levers.
+/// A handle on a simulated vendor. Clones share one vendor: its account, tokens, statistics and settings.
 #[derive(Clone)]
 pub struct Simulator {
     inner: Arc<Inner>,
 }
 
 impl Simulator {
-    /// A vendor with nothing asked of it yet.
+    /// Creates a vendor without any history.
     #[must_use]
     pub fn new(options: Options) -> Self {
         Self { inner: Arc::new(Inner::new(options)) }
     }
 
-    /// The API under `/api/v1`, the statistics as a page at `/` and as JSON at `/stats`.
+    /// Returns the API below `/api/v1`, and the statistics as a page at `/` and as JSON at `/stats`.
     pub fn router(&self) -> axum::Router {
         server::router(&self.inner)
     }
 
-    /// Serves HTTP/1.1 until `shutdown` completes: then no connection is taken any more, what waits is let go, and
-    /// calls in flight finish. Another clone may serve the same vendor again.
+    /// Serves HTTP/1.1 until `shutdown` completes. Then it accepts no connection any more, ends every wait, and lets
+    /// requests in flight finish. Another clone may serve the same vendor again.
     ///
     /// # Errors
     /// If the listener fails.

@@ -1,4 +1,4 @@
-//! What a simulated vendor is made of.
+//! The options of a simulated vendor.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,23 +7,23 @@ use std::time::{Duration, SystemTime};
 
 use super::faults::FaultRule;
 
-/// The clock that a simulator lives by.
+/// The clock of a simulator.
 pub type Now = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
-/// Everything that can be chosen about a simulated vendor.
+/// The options of a simulated vendor.
 #[derive(Clone)]
 pub struct Options {
-    /// The same seed gives the same data, tokens, codes and chances.
+    /// The same seed gives the same data, tokens, codes and random faults.
     pub seed: u64,
-    /// How long an answer takes.
+    /// The time that a response takes.
     pub latency: Latency,
-    /// How long a token lives, in whole seconds of at least one; without it a token has no `exp` and no end.
+    /// The life of a token, in whole seconds and at least one. Without it a token has no `exp` and never expires.
     pub token_ttl: Option<Duration>,
-    /// Faults by chance. The first rule that strikes decides.
+    /// Random faults. The first rule that applies decides.
     pub faults: Vec<FaultRule>,
     /// The one account.
     pub credentials: Credentials,
-    /// The clock. By default the system's.
+    /// The clock, by default the system's.
     pub now: Now,
 }
 
@@ -45,7 +45,7 @@ fn system_time() -> SystemTime {
     SystemTime::now()
 }
 
-/// What the vendor's support hands out, and what a person logs in with. It has no `Debug`, as it holds a password.
+/// The credentials of the account. The type has no `Debug`, since it holds a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// `X-Client-Id`, Base64.
@@ -57,7 +57,7 @@ pub struct Credentials {
 }
 
 impl Default for Credentials {
-    /// The client id is the one that the vendor's reference shows.
+    /// The client id is the one in the vendor's reference.
     fn default() -> Self {
         Self {
             client_id: "RW5jb2RlIHRvIEJhc2U2NCBmb3JtYXQ=".to_owned(),
@@ -67,26 +67,26 @@ impl Default for Credentials {
     }
 }
 
-/// How long an answer takes: evenly spread over `base` ± `jitter`. By default no time at all.
+/// The time that a response takes: uniformly distributed over `base` ± `jitter`, by default zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Latency {
-    /// The middle.
+    /// The mean.
     pub base: Duration,
-    /// How far from the middle it may be. Below zero counts as zero.
+    /// The largest deviation from the mean. A negative sum counts as zero.
     pub jitter: Duration,
 }
 
 impl Latency {
-    /// The latency at a point of the spread: 0 is the shortest, 1 the longest.
+    /// Returns the latency at a point of the distribution: 0 is the shortest, 1 the longest.
     pub(crate) fn at(self, fraction: f64) -> Duration {
         let offset = self.jitter.mul_f64(2.0 * fraction);
         self.base.saturating_add(offset).saturating_sub(self.jitter)
     }
 }
 
-/// A latency that cannot be read.
+/// An invalid latency.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no latency: write `120ms`, `1s` or `120ms±30ms` (`+-` does for `±`), with less than an hour each")]
+#[error("invalid latency `{0}`: expected `120ms`, `1s` or `120ms±30ms` (or `+-` for `±`), each less than an hour")]
 pub struct LatencyError(String);
 
 impl FromStr for Latency {
@@ -103,14 +103,8 @@ impl FromStr for Latency {
 }
 
 fn duration(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    let (digits, unit) = match text.strip_suffix("ms") {
-        Some(digits) => (digits, 1),
-        None => (text.strip_suffix('s')?, 1000),
-    };
-    let number: u32 = digits.trim_end().parse().ok()?;
-    let milliseconds = u64::from(number) * unit;
-    (milliseconds < 3_600_000).then(|| Duration::from_millis(milliseconds))
+    let span: jiff::SignedDuration = text.trim().parse().ok()?;
+    Duration::try_from(span).ok().filter(|duration| *duration < Duration::from_secs(3600))
 }
 
 impl fmt::Display for Latency {
@@ -125,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn latencies_are_read_in_every_spelling() {
+    fn latency_parses_in_every_form() {
         let read = |text: &str| text.parse::<Latency>().map(|latency| latency.to_string());
         assert_eq!(read("120ms").as_deref(), Ok("120ms"));
         assert_eq!(read("120ms±30ms").as_deref(), Ok("120ms±30ms"));
@@ -136,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn latency_stays_in_its_spread() {
+    fn latency_stays_within_its_jitter() {
         let latency = Latency { base: Duration::from_millis(100), jitter: Duration::from_millis(30) };
         assert_eq!(latency.at(0.0), Duration::from_millis(70));
         assert_eq!(latency.at(1.0), Duration::from_millis(130));

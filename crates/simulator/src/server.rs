@@ -65,7 +65,7 @@ async fn method_not_allowed() -> Response {
 }
 
 async fn not_found(State(inner): State<Arc<Inner>>) -> Response {
-    inner.state().history.unknown += 1;
+    inner.state().history.stats.unknown += 1;
     page(StatusCode::NOT_FOUND)
 }
 
@@ -76,5 +76,5 @@ async fn statistics_page() -> Response {
 async fn statistics(State(inner): State<Arc<Inner>>) -> Response {
     let time = time::format(inner.now());
     let state = inner.state();
-    json(StatusCode::OK, state.history.stats().to_json(&time, state.account.last_code()))
+    json(StatusCode::OK, state.history.stats.to_json(&time, state.account.last_code()))
 }

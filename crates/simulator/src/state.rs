@@ -1,4 +1,4 @@
-//! What a simulator remembers, behind one lock, and what its calls wait for.
+//! The state of a simulator, behind one lock, and the signals that requests wait for.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,63 +19,63 @@ use super::route::Route;
 use super::time::milliseconds;
 use super::token::Tokens;
 
-/// How many faults may be scripted ahead for one route; further ones are dropped.
-const SCRIPTED: usize = 10_000;
+/// The most faults that are enqueued for one route. Further ones are dropped.
+const MAX_ENQUEUED: usize = 10_000;
 
-/// A simulator's inside, shared by its handles.
+/// The part of a simulator that its handles share.
 pub(crate) struct Inner {
     pub(crate) options: Options,
     pub(crate) queues: Vec<Queue>,
     state: Mutex<State>,
-    /// How many calls of each route have arrived.
+    /// The number of requests that have arrived, by route.
     pub(crate) arrivals: watch::Sender<BTreeMap<Route, u64>>,
-    /// The blocks in force, by number.
+    /// The active blocks, by number.
     pub(crate) blocks: watch::Sender<BTreeMap<u64, Route>>,
-    /// Changes when a server closes: whatever waits then waits no longer.
+    /// Changes when a server closes, which ends every wait.
     pub(crate) closing: watch::Sender<u64>,
 }
 
-/// The changing part.
+/// The mutable part.
 pub(crate) struct State {
     pub(crate) account: Account,
     pub(crate) tokens: Tokens,
     pub(crate) answers: BTreeMap<Route, Bytes>,
-    /// Whether it has ever been told what to answer.
+    /// Whether an answer was ever replaced.
     pub(crate) has_override: bool,
-    /// Where the token stands in the answer to a login.
+    /// The place of the token in the answer to a login, as a JSON pointer.
     pub(crate) token_pointer: String,
-    /// The word before the token in `Authorization`, if there is to be one.
+    /// The scheme that `Authorization` must have.
     pub(crate) scheme: Option<String>,
     pub(crate) history: CallHistory,
-    scripts: BTreeMap<Route, VecDeque<Fault>>,
+    enqueued: BTreeMap<Route, VecDeque<Fault>>,
     rng: SmallRng,
     blocks: u64,
 }
 
 impl State {
-    /// A number that no block had before.
+    /// Returns a number that no block has had.
     pub(crate) fn next_block(&mut self) -> u64 {
         self.blocks += 1;
         self.blocks
     }
 
     pub(crate) fn enqueue_fault(&mut self, route: Route, fault: Fault) {
-        let script = self.scripts.entry(route).or_default();
-        if script.len() < SCRIPTED {
-            script.push_back(fault);
+        let faults = self.enqueued.entry(route).or_default();
+        if faults.len() < MAX_ENQUEUED {
+            faults.push_back(fault);
         }
     }
 
     pub(crate) fn clear_faults(&mut self, route: Route) {
-        self.scripts.remove(&route);
+        self.enqueued.remove(&route);
     }
 }
 
-/// What is settled when a call arrives.
+/// Settled when a request arrives.
 pub(crate) struct Decision {
     pub(crate) fault: Option<Fault>,
     pub(crate) latency: Duration,
-    /// The blocks that were in force.
+    /// The blocks that were active.
     pub(crate) blocked_by: Vec<u64>,
 }
 
@@ -89,8 +89,8 @@ impl Inner {
             has_override: false,
             token_pointer: "/data/access_token".to_owned(),
             scheme: None,
-            history: CallHistory::default(),
-            scripts: BTreeMap::new(),
+            history: CallHistory::new(),
+            enqueued: BTreeMap::new(),
             rng: rng(("faults", seed)),
             blocks: 0,
         };
@@ -108,21 +108,21 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Milliseconds since 1970.
+    /// Returns the time in milliseconds since 1970.
     pub(crate) fn now(&self) -> i64 {
         milliseconds((self.options.now)())
     }
 
-    /// Writes a call down, lets its decision be known, and tells those who wait for arrivals. A fault asked for by the
-    /// call itself goes before a scripted one, and that before chance.
-    pub(crate) fn on_request(&self, route: Route, call: Recorded, asked: Option<Fault>) -> Decision {
+    /// Records a request, decides on it, and signals its arrival. The fault that the request names takes precedence over
+    /// an enqueued one, and that over a random one.
+    pub(crate) fn on_request(&self, route: Route, request: Recorded, named: Option<Fault>) -> Decision {
         let blocked_by =
             self.blocks.borrow().iter().filter(|(_, blocked)| **blocked == route).map(|(id, _)| *id).collect();
         let decision = {
             let mut state = self.state();
-            state.history.arrive(route, call);
-            let fault = asked
-                .or_else(|| state.scripts.get_mut(&route).and_then(VecDeque::pop_front))
+            state.history.arrive(route, request);
+            let fault = named
+                .or_else(|| state.enqueued.get_mut(&route).and_then(VecDeque::pop_front))
                 .or_else(|| self.random_fault(&mut state.rng, route));
             if let Some(fault) = fault {
                 state.history.fault(fault);

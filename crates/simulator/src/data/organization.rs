@@ -10,7 +10,7 @@ pub(crate) struct Company {
     listed: bool,
 }
 
-/// Two companies answer without being listed: the reference's surveys example asks for company 1 and is answered
+/// The last two are not listed but can be queried: the reference's surveys example asks for company 1, and its answer is
 /// for company 1000069.
 const COMPANIES: [Company; 7] = [
     Company { id: 100_301, name: "Najd Retail", listed: true },
@@ -22,12 +22,13 @@ const COMPANIES: [Company; 7] = [
     Company { id: 1_000_069, name: "Hadef IT", listed: false },
 ];
 
-/// The company of this id, if there is one.
+/// Returns the company of this id.
 pub(crate) fn company(id: u64) -> Option<&'static Company> {
     COMPANIES.iter().find(|company| company.id == id)
 }
 
-/// `data` of the organization's answer. Its `organizationId` is the reference's, with its letters that are not ASCII.
+/// Returns `data` of the organization's answer. Its `organizationId` is the reference's, with the letters that are not
+/// ASCII.
 pub(crate) fn data() -> String {
     let organization = Object::new()
         .raw("id", 1003)
@@ -42,7 +43,7 @@ pub(crate) fn data() -> String {
     Object::new().raw("organization", organization).raw("companies", array(companies)).close()
 }
 
-/// `profile` of the surveys' answer: here the company's id is a text.
+/// Returns `profile` of the surveys' answer. The company's id is a text here.
 pub(crate) fn profile(company: &Company) -> String {
     Object::new()
         .raw("id", 1_006_549_887)

@@ -8,7 +8,7 @@ use super::organization::Company;
 use crate::json::{Object, array};
 use crate::rng::rng;
 
-/// A question, with the id of its first answer; the ids of the others follow it.
+/// A question. `first_answer` is the id of its first answer; the others follow it.
 struct Template {
     name: &'static str,
     first_answer: u64,

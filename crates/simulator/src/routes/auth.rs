@@ -8,24 +8,24 @@ use crate::handler::SimRequest;
 use crate::json::{Object, text};
 use crate::state::Inner;
 
-/// A wrong email or password is X001, as is a wrong client id: the reference has no code of its own for it.
-pub(crate) fn login(inner: &Inner, call: &SimRequest) -> Result<String, Refusal> {
-    let params = Params::read(&call.body)?;
+/// Refuses a wrong email or password with X001, as a wrong client id, since the reference has no other code.
+pub(crate) fn login(inner: &Inner, request: &SimRequest) -> Result<String, Refusal> {
+    let params = Params::read(&request.body)?;
     let (email, password) = (params.text("email")?, params.text("password")?);
     let now = inner.now() / 1000;
     let mut state = inner.state();
     if !state.account.verify_password(email, password) {
-        state.history.logins_refused += 1;
+        state.history.stats.logins_refused += 1;
         return Err(Refusal::Key);
     }
-    state.history.logins_ok += 1;
+    state.history.stats.logins_ok += 1;
     // A token that cannot be signed is left out, as with the fault `login_no_token`.
     let token = state.tokens.issue(email, now, inner.options.token_ttl).ok();
-    let token = token.filter(|_| call.fault != Some(Fault::LoginNoToken));
+    let token = token.filter(|_| request.fault != Some(Fault::LoginNoToken));
     Ok(login_body(&state.account.user(), &state.token_pointer, token.as_deref()))
 }
 
-/// `{"data": {"user": …, "access_token": …}, "success": true}`, the token where the pointer says, which is inside
+/// Returns `{"data": {"user": …, "access_token": …}, "success": true}`, with the token where the pointer says: inside
 /// `data` or beside it.
 fn login_body(user: &str, pointer: &str, token: Option<&str>) -> String {
     let mut data = Object::new().raw("user", user);
@@ -57,8 +57,8 @@ fn channel(params: &Params) -> Result<Channel, Refusal> {
     }
 }
 
-pub(crate) fn reset(inner: &Inner, call: &SimRequest) -> Result<String, Refusal> {
-    let params = Params::read(&call.body)?;
+pub(crate) fn reset(inner: &Inner, request: &SimRequest) -> Result<String, Refusal> {
+    let params = Params::read(&request.body)?;
     let channel = channel(&params)?;
     if channel == Channel::Phone {
         params.text("phone")?;
@@ -67,9 +67,9 @@ pub(crate) fn reset(inner: &Inner, call: &SimRequest) -> Result<String, Refusal>
     Ok(empty_success())
 }
 
-/// An email's code comes as `verifyCode`, a phone's as `otp`.
-pub(crate) fn verify(inner: &Inner, call: &SimRequest) -> Result<String, Refusal> {
-    let params = Params::read(&call.body)?;
+/// Reads an email's code from `verifyCode`, a phone's from `otp`.
+pub(crate) fn verify(inner: &Inner, request: &SimRequest) -> Result<String, Refusal> {
+    let params = Params::read(&request.body)?;
     let channel = channel(&params)?;
     let code = match channel {
         Channel::Email => params.text("verifyCode")?,
@@ -80,9 +80,9 @@ pub(crate) fn verify(inner: &Inner, call: &SimRequest) -> Result<String, Refusal
     Ok(empty_success())
 }
 
-pub(crate) fn logout(inner: &Inner, call: &SimRequest) -> Result<String, Refusal> {
+pub(crate) fn logout(inner: &Inner, request: &SimRequest) -> Result<String, Refusal> {
     let mut state = inner.state();
-    let token = call.token(state.scheme.as_deref()).ok_or(Refusal::Token)?;
+    let token = request.token(state.scheme.as_deref()).ok_or(Refusal::Token)?;
     state.tokens.revoke(token);
     Ok(empty_success())
 }
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_token_stands_where_the_pointer_says() {
+    fn token_is_where_the_pointer_says() {
         assert_eq!(
             login_body("{}", "/data/access_token", Some("T")),
             r#"{"data":{"user":{},"access_token":"T"},"success":true}"#

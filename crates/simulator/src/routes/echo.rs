@@ -1,4 +1,4 @@
-//! A route that the reference does not know: it says what it was asked, and when.
+//! Routes that the reference does not have: they return the request and the time.
 
 use crate::envelope::{Refusal, success};
 use crate::handler::SimRequest;
@@ -7,17 +7,17 @@ use crate::routes::params::{Params, invalid};
 use crate::state::Inner;
 use crate::time;
 
-pub(crate) fn echo(inner: &Inner, call: &SimRequest) -> Result<String, Refusal> {
-    if call.path.ends_with("/unknown") {
+pub(crate) fn echo(inner: &Inner, request: &SimRequest) -> Result<String, Refusal> {
+    if request.path.ends_with("/unknown") {
         return Err(invalid("there is nothing of that name"));
     }
-    if !call.body.is_empty() {
-        Params::read(&call.body)?;
+    if !request.body.is_empty() {
+        Params::read(&request.body)?;
     }
-    let asked = Object::new()
-        .text("path", &call.path)
-        .text("query", call.query.as_deref().unwrap_or_default())
-        .raw("body", if call.body.is_empty() { "null".into() } else { String::from_utf8_lossy(&call.body) })
+    let echo = Object::new()
+        .text("path", &request.path)
+        .text("query", request.query.as_deref().unwrap_or_default())
+        .raw("body", if request.body.is_empty() { "null".into() } else { String::from_utf8_lossy(&request.body) })
         .text("time", &time::format(inner.now()));
-    Ok(success(&asked.close()))
+    Ok(success(&echo.close()))
 }

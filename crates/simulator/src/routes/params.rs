@@ -1,5 +1,5 @@
-//! Reading what a call's body says. A mandatory field that is missing or null is X0000, a wrong one X004; fields
-//! that the reference does not name are ignored.
+//! The parameters in a request's body. A mandatory parameter that is missing or null is X0000, an invalid one X004. Fields
+//! that the reference does not have are ignored.
 
 use std::ops::RangeInclusive;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::envelope::Refusal;
 
-/// A call's body: a JSON object.
+/// The body of a request, a JSON object.
 pub(crate) struct Params(Map<String, Value>);
 
 impl Params {
@@ -27,7 +27,7 @@ impl Params {
         self.get(name).ok_or(Refusal::Missing(name))
     }
 
-    /// A text that must be there and must say something.
+    /// Returns a mandatory text that is not empty.
     pub(crate) fn text(&self, name: &'static str) -> Result<&str, Refusal> {
         match self.mandatory(name)?.as_str() {
             Some("") => Err(Refusal::Missing(name)),
@@ -36,7 +36,7 @@ impl Params {
         }
     }
 
-    /// A truth value, false if left out.
+    /// Returns a boolean, false by default.
     pub(crate) fn boolean(&self, name: &str) -> Result<bool, Refusal> {
         match self.get(name) {
             None => Ok(false),

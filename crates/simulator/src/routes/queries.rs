@@ -19,13 +19,13 @@ fn company(id: Option<u64>) -> Result<&'static Company, Refusal> {
     id.and_then(organization::company).ok_or_else(|| invalid("unknown companyId"))
 }
 
-pub(crate) fn questions(inner: &Inner, call: &SimRequest) -> Result<String, Refusal> {
-    let id = call.path.rsplit('/').next().and_then(|id| id.parse().ok());
+pub(crate) fn questions(inner: &Inner, request: &SimRequest) -> Result<String, Refusal> {
+    let id = request.path.rsplit('/').next().and_then(|id| id.parse().ok());
     Ok(success(&questions::data(inner.options.seed, company(id)?)))
 }
 
-pub(crate) fn surveys(inner: &Inner, call: &SimRequest) -> Result<String, Refusal> {
-    let params = Params::read(&call.body)?;
+pub(crate) fn surveys(inner: &Inner, request: &SimRequest) -> Result<String, Refusal> {
+    let params = Params::read(&request.body)?;
     let company = company(params.mandatory("companyId")?.as_u64())?;
     let filter = filters(
         params.get("filters"),
@@ -39,7 +39,7 @@ pub(crate) fn surveys(inner: &Inner, call: &SimRequest) -> Result<String, Refusa
     Ok(success(&surveys::data(inner.options.seed, company, &filter, inner.now())))
 }
 
-/// Adds what the filters say. Of two filters of one dimension the last counts.
+/// Adds the request's filters. Of two filters of one dimension the last applies.
 fn filters(given: Option<&Value>, mut filter: Filter) -> Result<Filter, Refusal> {
     let Some(given) = given else { return Ok(filter) };
     for rule in given.as_array().ok_or_else(|| invalid("filters is not an array"))? {

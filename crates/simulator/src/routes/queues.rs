@@ -18,50 +18,50 @@ const MAX_IDS: usize = 1000;
 const MAX_SLOTS: i64 = 200_000;
 const MAX_INTERVAL: i64 = 31 * DAY;
 
-/// A row to tell: the queue, if there is one, and the id as it is to be spelled.
+/// A row of the answer: the queue, if it exists, and the spelling of its id.
 struct Row<'a> {
     queue: Option<&'a Queue>,
     id: String,
 }
 
-pub(crate) fn summary(inner: &Inner, call: &SimRequest) -> Result<String, Refusal> {
-    let params = Params::read(&call.body)?;
+pub(crate) fn summary(inner: &Inner, request: &SimRequest) -> Result<String, Refusal> {
+    let params = Params::read(&request.body)?;
     let (extended, now) = (params.boolean("extended")?, inner.now());
-    let rows = rows(inner, &params, call.fault)?;
+    let rows = rows(inner, &params, request.fault)?;
     Ok(envelope(rows.iter().map(|row| match row.queue {
         Some(queue) => runtime::summary(queue, &row.id, now, extended),
         None => runtime::unknown(&row.id),
     })))
 }
 
-pub(crate) fn activity(inner: &Inner, call: &SimRequest) -> Result<String, Refusal> {
-    let params = Params::read(&call.body)?;
+pub(crate) fn activity(inner: &Inner, request: &SimRequest) -> Result<String, Refusal> {
+    let params = Params::read(&request.body)?;
     let (extended, now) = (params.boolean("extended")?, inner.now());
-    let rows = rows(inner, &params, call.fault)?;
+    let rows = rows(inner, &params, request.fault)?;
     let known = rows.iter().filter_map(|row| Some((row.queue?, &row.id)));
     Ok(envelope(known.map(|(queue, id)| runtime::activity(queue, id, now, extended))))
 }
 
-pub(crate) fn performance(inner: &Inner, call: &SimRequest) -> Result<String, Refusal> {
-    let params = Params::read(&call.body)?;
-    let rows = rows(inner, &params, call.fault)?;
+pub(crate) fn performance(inner: &Inner, request: &SimRequest) -> Result<String, Refusal> {
+    let params = Params::read(&request.body)?;
+    let rows = rows(inner, &params, request.fault)?;
     let (start, end) = interval(params.text("interval")?)?;
-    let request = Request { start, end, partial: params.boolean("partial")?, extended: params.boolean("extended")? };
+    let times = Request { start, end, partial: params.boolean("partial")?, extended: params.boolean("extended")? };
     if (end - start + SLOT - 1) / SLOT * rows.len() as i64 > MAX_SLOTS {
         return Err(invalid("interval is too long for so many queues"));
     }
     let now = inner.now();
     let known = rows.iter().filter_map(|row| Some((row.queue?, &row.id)));
-    Ok(envelope(known.map(|(queue, id)| performance::row(queue, id, request, now))))
+    Ok(envelope(known.map(|(queue, id)| performance::row(queue, id, times, now))))
 }
 
-/// `data` of the queue routes has a `success` of its own.
+/// Returns the answer. `data` of the queue routes has a `success` of its own.
 fn envelope(rows: impl Iterator<Item = String>) -> String {
     success(&Object::new().raw("success", true).raw("result", array(rows)).close())
 }
 
-/// A row for each id asked for, in that order, unless a fault has it otherwise. Ids match without regard to case;
-/// the vendor answers in its own.
+/// Returns a row for each requested id, in that order, unless a fault changes them. Ids match case-insensitively; the
+/// answer has the vendor's spelling.
 fn rows<'a>(inner: &'a Inner, params: &Params, fault: Option<Fault>) -> Result<Vec<Row<'a>>, Refusal> {
     let ids = params.mandatory("queues")?.as_array().ok_or_else(|| invalid("queues is not an array"))?;
     if ids.is_empty() {
@@ -103,7 +103,7 @@ fn apply_row_fault<'a>(inner: &'a Inner, mut rows: Vec<Row<'a>>, fault: Option<F
     rows
 }
 
-/// Two RFC 3339 times in order, not too far apart.
+/// Parses two RFC 3339 times in order.
 fn interval(text: &str) -> Result<(i64, i64), Refusal> {
     let times = text.split_once('/').and_then(|(start, end)| Some((instant(start)?, instant(end)?)));
     let (start, end) = times.ok_or_else(|| invalid("interval is not start/end"))?;

@@ -1,4 +1,4 @@
-//! The simulated vendor on a real socket: faults, levers, statistics.
+//! Faults, the control API and statistics, on a real socket.
 
 use std::net::SocketAddr;
 
@@ -28,7 +28,7 @@ impl Vendor {
         Self { simulator, address, stop, server }
     }
 
-    /// Everything that the server says to one login before it closes.
+    /// Returns everything that the server sends after one login, up to the close.
     async fn login(&self, more: &str) -> Vec<u8> {
         read(self.begin_login(more).await).await
     }
@@ -55,13 +55,13 @@ impl Vendor {
 
 async fn read(mut stream: TcpStream) -> Vec<u8> {
     let mut all = Vec::new();
-    // A cut connection may end in an error: what came before counts.
+    // A cut connection may end with an error. The bytes before it count.
     let _ = stream.read_to_end(&mut all).await;
     all
 }
 
 #[tokio::test]
-async fn every_plain_fault_has_its_status_and_words() {
+async fn each_plain_fault_has_its_status_and_body() {
     let vendor = Vendor::start(Options::default()).await;
     for (fault, status, words) in [
         (Fault::Unavailable, "503", "<html>"),
@@ -95,13 +95,13 @@ async fn every_plain_fault_has_its_status_and_words() {
 }
 
 #[tokio::test]
-async fn huge_is_more_than_twenty_mebibytes() {
+async fn huge_body_is_more_than_20_mib() {
     let vendor = Vendor::start(Options::default()).await;
     assert!(vendor.login("X-Simulate-Fault: huge\r\n").await.len() > 20 * 1024 * 1024);
 }
 
 #[tokio::test]
-async fn a_cut_or_truncated_body_ends_too_soon() {
+async fn cut_or_truncated_body_ends_early() {
     let vendor = Vendor::start(Options::default()).await;
     vendor.simulator.enqueue_fault("login", Fault::Cut);
     let cut = String::from_utf8(vendor.login("").await).unwrap();
@@ -114,7 +114,7 @@ async fn a_cut_or_truncated_body_ends_too_soon() {
 }
 
 #[tokio::test]
-async fn scripted_faults_wait_in_line() {
+async fn enqueued_faults_apply_in_order() {
     let vendor = Vendor::start(Options::default()).await;
     vendor.simulator.enqueue_fault("login", Fault::Error);
     vendor.simulator.enqueue_fault("login", Fault::Unavailable);
@@ -124,21 +124,21 @@ async fn scripted_faults_wait_in_line() {
 }
 
 #[tokio::test]
-async fn chance_alone_can_be_certain() {
+async fn fault_with_probability_1_always_applies() {
     let faults = vec!["summary/error:1".parse().unwrap(), "login/bad_gateway:1".parse().unwrap()];
     let vendor = Vendor::start(Options { faults, ..Options::default() }).await;
     assert_eq!(&vendor.login("").await[9..12], b"502");
 }
 
 #[tokio::test]
-async fn held_calls_arrive_and_wait() {
+async fn blocked_requests_arrive_and_wait() {
     let vendor = Vendor::start(Options::default()).await;
-    let hold = vendor.simulator.block_requests("login");
+    let guard = vendor.simulator.block_requests("login");
     let calls = [vendor.begin_login("").await, vendor.begin_login("").await];
     vendor.simulator.wait_for_requests("login", 2).await;
     assert_eq!(vendor.simulator.stats().in_flight, 2);
     assert_eq!(vendor.simulator.stats().logins_ok, 0);
-    hold.release();
+    guard.release();
     for call in calls {
         assert!(read(call).await.starts_with(b"HTTP/1.1 200 "));
     }
@@ -147,7 +147,7 @@ async fn held_calls_arrive_and_wait() {
 }
 
 #[tokio::test]
-async fn closing_ends_what_hangs() {
+async fn shutdown_ends_hanging_requests() {
     let vendor = Vendor::start(Options::default()).await;
     vendor.simulator.enqueue_fault("login", Fault::Hang);
     let call = vendor.begin_login("").await;
@@ -158,7 +158,7 @@ async fn closing_ends_what_hangs() {
 }
 
 #[tokio::test]
-async fn answers_can_be_put_in_its_mouth_and_requests_read_back() {
+async fn answers_can_be_replaced_and_requests_read_back() {
     let vendor = Vendor::start(Options::default()).await;
     vendor.simulator.set_answer("login", "not even JSON");
     assert!(vendor.login("X-Trace: 7\r\n").await.ends_with(b"\r\n\r\nnot even JSON"));
@@ -174,7 +174,7 @@ async fn answers_can_be_put_in_its_mouth_and_requests_read_back() {
 }
 
 #[tokio::test]
-async fn the_statistics_say_what_happened() {
+async fn statistics_count_requests_logins_and_faults() {
     let vendor = Vendor::start(Options::default()).await;
     vendor.login("").await;
     vendor.login("X-Simulate-Fault: error\r\n").await;

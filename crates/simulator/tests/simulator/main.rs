@@ -1,4 +1,4 @@
-//! The simulated vendor by itself: it must be what the reference says, whatever the gateway makes of it.
+//! The simulated vendor alone, held to the reference.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 mod faults;

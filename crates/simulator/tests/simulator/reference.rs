@@ -1,4 +1,4 @@
-//! The reference's curls, asked of the simulated vendor.
+//! The reference's curls against the simulated vendor.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use wesal_simulator::{Fault, Options, Simulator};
 const SALES: &str = "01756dxx-xxxx-xxxx-xxxx-7c12cf9a0dxx";
 const SUPPORT: &str = "02795dxx-xxxx-xxxx-xxxx-2f13cf5a0dxx";
 
-/// A simulator with a clock that the test moves.
+/// A simulator with a manual clock.
 struct Vendor {
     simulator: Simulator,
     seconds: Arc<AtomicU64>,
@@ -82,7 +82,7 @@ impl Vendor {
     }
 }
 
-/// Whether `answer` has every field of `example`, with values of the same kind; rows of a list are like its first.
+/// Asserts that `answer` has every field of `example` with a value of the same kind. The first row of a list stands for all.
 fn has_shape(answer: &Value, example: &Value, at: &str) {
     match (answer, example) {
         (Value::Object(answer), Value::Object(example)) => {
@@ -99,7 +99,7 @@ fn has_shape(answer: &Value, example: &Value, at: &str) {
 }
 
 #[tokio::test]
-async fn login_answers_as_the_example() {
+async fn login_matches_the_example() {
     let vendor = Vendor::start().await;
     let own = vendor.simulator.credentials();
     let (_, body) = vendor.post("/auth/login", json!({"email": own.email, "password": own.password})).await;
@@ -110,7 +110,7 @@ async fn login_answers_as_the_example() {
 }
 
 #[tokio::test]
-async fn the_two_steps_of_a_reset_change_the_password() {
+async fn reset_in_two_steps_changes_the_password() {
     let vendor = Vendor::start().await;
     let email = vendor.simulator.credentials().email;
     let step = json!({"method": "email", "email": email, "phone": ""});
@@ -123,7 +123,7 @@ async fn the_two_steps_of_a_reset_change_the_password() {
 }
 
 #[tokio::test]
-async fn both_paths_of_logout_end_the_token() {
+async fn both_logout_paths_revoke_the_token() {
     for path in ["/auth/logout", "/auth/reset_pwd"] {
         let vendor = Vendor::start().await;
         assert_eq!(vendor.get(path).await, (StatusCode::OK, json!({"success": true})));
@@ -133,7 +133,7 @@ async fn both_paths_of_logout_end_the_token() {
 }
 
 #[tokio::test]
-async fn organization_and_questions_answer_as_the_examples() {
+async fn organization_and_questions_match_the_examples() {
     let vendor = Vendor::start().await;
     let (_, body) = vendor.get("/queries/organization").await;
     let organization = json!({"id": 1, "name": "", "region": "", "organizationId": ""});
@@ -148,7 +148,7 @@ async fn organization_and_questions_answer_as_the_examples() {
 }
 
 #[tokio::test]
-async fn surveys_answer_as_the_example() {
+async fn surveys_match_the_example() {
     let vendor = Vendor::start().await;
     let time = json!({"startTime": "2023-12-12T00:00:00", "endTime": "2023-12-13T00:00:00"});
     let filters = json!([{"dimension": "dateTime", "value": time}]);
@@ -170,7 +170,7 @@ async fn surveys_answer_as_the_example() {
 }
 
 #[tokio::test]
-async fn queue_routes_answer_as_the_examples() {
+async fn queue_routes_match_the_examples() {
     let vendor = Vendor::start().await;
     let ids = json!([SALES, SUPPORT]);
     let result = vendor.summary(ids.clone()).await;
@@ -193,7 +193,7 @@ async fn queue_routes_answer_as_the_examples() {
 }
 
 #[tokio::test]
-async fn unknown_and_malformed_ids_are_told_apart() {
+async fn unknown_and_malformed_ids_differ() {
     let vendor = Vendor::start().await;
     let unknown = "00000000-0000-0000-0000-000000000000";
     let rows = vendor.summary(json!([unknown, SALES.to_ascii_uppercase()])).await;
@@ -207,7 +207,7 @@ async fn unknown_and_malformed_ids_are_told_apart() {
 }
 
 #[tokio::test]
-async fn wrong_calls_are_refused_with_the_references_codes() {
+async fn invalid_requests_get_the_codes_of_the_reference() {
     let vendor = Vendor::start().await;
     for (path, body, code) in [
         ("/survey/queries/surveys", json!({}), "X0000"),
@@ -238,7 +238,7 @@ async fn wrong_calls_are_refused_with_the_references_codes() {
 }
 
 #[tokio::test]
-async fn tokens_are_bare_and_end_with_time_or_at_a_word() {
+async fn tokens_are_bare_and_expire() {
     let life = Options { token_ttl: Some(Duration::from_secs(60)), ..Options::default() };
     let mut vendor = Vendor::new(life).await;
     let bearer = format!("Bearer {}", vendor.token);
@@ -260,7 +260,7 @@ async fn tokens_are_bare_and_end_with_time_or_at_a_word() {
 }
 
 #[tokio::test]
-async fn a_seed_and_a_time_give_one_answer() {
+async fn seed_and_time_determine_the_answer() {
     let (one, two) = (Vendor::start().await, Vendor::start().await);
     let ids = json!(one.simulator.queue_ids());
     let other = Vendor::new(Options { seed: 2, ..Options::default() }).await;
@@ -274,7 +274,7 @@ async fn a_seed_and_a_time_give_one_answer() {
 }
 
 #[tokio::test]
-async fn rows_are_disturbed_on_demand() {
+async fn row_faults_change_the_rows() {
     let vendor = Vendor::start().await;
     for (fault, expected) in [
         (Fault::MissingIds, vec![SUPPORT]),
