@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
 # docker build -t wesal-gateway .
 # With traces by OTLP: docker build --build-arg FEATURES=otlp -t wesal-gateway .
+# With the commands sandbox and simulate, which production does not need: --build-arg FEATURES=sandbox
 # The program, its manual and completions for a host without Rust: docker build --target files --output out .
 #
 # Both images are of the same Debian: the program needs the C library that it was built with, or a newer one.
@@ -12,13 +13,14 @@ RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev m
 WORKDIR /src
 # benches/ is named in Cargo.toml.
 COPY Cargo.toml Cargo.lock ./
+COPY crates crates
 COPY src src
 COPY benches benches
 ARG FEATURES=""
 # What was downloaded and compiled is kept for the next build, outside the image.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --features "$FEATURES" --bin wesal-gateway \
+    cargo build --release --locked --package wesal-gateway --no-default-features --features "$FEATURES" --bin wesal-gateway \
     && install -D target/release/wesal-gateway /out/bin/wesal-gateway
 COPY scripts/write-manual scripts/write-manual
 RUN scripts/write-manual /out/bin/wesal-gateway /out/share && mkdir -m 0700 /state

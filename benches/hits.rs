@@ -19,7 +19,8 @@ use std::{
 };
 
 use support::{Server, fetch, memory, start_gateway, start_vendor};
-use wesal_gateway::{callers::ApiKey, simulator::Simulator};
+use wesal_gateway::callers::ApiKey;
+use wesal_simulator::Simulator;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -57,7 +57,7 @@ fn main() {
     let (gateway, base) = start_gateway(work.path(), &settings, "", &key);
     let address = base.strip_prefix("http://").unwrap().split('/').next().unwrap();
     tell("at the start", &gateway);
-    let held = vendor.hold("surveys");
+    let held = vendor.block_requests("surveys");
     runtime.block_on(async {
         let requests = (0..IN_FLIGHT).map(|number| survey_query(key.expose(), number));
         growth("a survey query in flight", &gateway, requests.collect(), || connect(address, None, "")).await;

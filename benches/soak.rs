@@ -32,10 +32,8 @@ use tokio::{
     net::TcpStream,
     task::JoinSet,
 };
-use wesal_gateway::{
-    callers::ApiKey,
-    simulator::{Fault, Simulator},
-};
+use wesal_gateway::callers::ApiKey;
+use wesal_simulator::{Fault, Simulator};
 
 const SALES: &str = "01756dxx-xxxx-xxxx-xxxx-7c12cf9a0dxx";
 
@@ -137,7 +135,7 @@ fn main() {
     }
     assert!(last[0].requests > third[0].requests, "it answers no more");
     runtime.block_on(apps.shutdown());
-    ROUTES.into_iter().for_each(|route| vendor.unscript(route));
+    ROUTES.into_iter().for_each(|route| vendor.clear_faults(route));
     let config = work.path().join("config.toml");
     fs::write(&config, fs::read_to_string(&config).unwrap().replace(CACHE, &format!("{CACHE}{SOON_FORGOTTEN}")))
         .unwrap();
@@ -226,10 +224,10 @@ fn disturb(n: u32, vendor: &Simulator, gateway: &Server, operators: SocketAddr) 
             curl(&[&format!("http://{operators}/admin/status")]);
             // One after the other, none of the gateway's calls but these for a while, and then they are used up.
             let fault = Fault::ALL[usize::try_from(n / 6).unwrap() % Fault::ALL.len()];
-            ROUTES.into_iter().for_each(|route| (0..5).for_each(|_| vendor.script(route, fault)));
+            ROUTES.into_iter().for_each(|route| (0..5).for_each(|_| vendor.enqueue_fault(route, fault)));
         }
-        4 => ROUTES.into_iter().for_each(|route| (0..50).for_each(|_| vendor.script(route, Fault::Unavailable))),
-        _ => ROUTES.into_iter().for_each(|route| vendor.unscript(route)),
+        4 => ROUTES.into_iter().for_each(|route| (0..50).for_each(|_| vendor.enqueue_fault(route, Fault::Unavailable))),
+        _ => ROUTES.into_iter().for_each(|route| vendor.clear_faults(route)),
     }
 }
 

@@ -27,8 +27,8 @@ use wesal_gateway::{
     config::{CallerConfig, Config, KeyHash, RateLimit, Secret},
     model::{CallerName, Scope},
     server::{Bound, Gateway},
-    simulator::{Latency, Options, Simulator},
 };
+use wesal_simulator::{Latency, Options, Simulator};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -32,8 +32,8 @@
 //! | 1 | `config` |
 //! | 0 | `model`, `clock` |
 //!
-//! [`simulator`], the vendor in a box, stands off the ladder: it imports nothing of ours, and only `cli` and tests
-//! import it, so that a wrong idea of the vendor cannot agree with itself.
+//! The simulated vendor is a crate of its own, `crates/simulator`: it depends on nothing of the gateway, so that a wrong
+//! idea of the vendor cannot agree with itself. Only `cli` (feature `sandbox`), tests and benches use it.
 //!
 //! `look.css` is no module: it is what the pages of both listeners share (`http/docs`, `admin/dashboard`).
 //!
@@ -45,7 +45,7 @@
 //! - A fetch is nobody's request: it runs in a task of its own, and no caller's leaving cancels it.
 //! - Rights are checked before the cache is read.
 //! - Time comes from a [`clock::Clock`] that is handed in; nothing else asks the system, or sleeps.
-//! - `axum` appears only in `http`, `admin`, `server` and `simulator`; `reqwest` only in `upstream`, and in `telemetry` where
+//! - `axum` appears only in `http`, `admin` and `server`; `reqwest` only in `upstream`, and in `telemetry` where
 //!   traces leave; OpenTelemetry's messages only there. Whether this build has the feature `otlp` is asked only in `telemetry`
 //!   and `config`. The environment is read only in `config` (and by the crates that speak to the service manager, in
 //!   `server`); `rustls` is only in `config` and `server`.
@@ -76,6 +76,5 @@ pub mod http;
 pub mod limits;
 pub mod model;
 pub mod server;
-pub mod simulator;
 pub mod telemetry;
 pub mod upstream;

@@ -17,8 +17,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use wesal_gateway::{
     config::Secret,
     model::{CompanyId, Forwarded, Json, Query, Scope, Subject, SurveysQuery},
-    simulator::Fault,
 };
+use wesal_simulator::Fault;
 
 const PASSWORD: &str = "canary-password-4711";
 const CLIENT_ID: &str = "canary-client-id-4711=";
@@ -136,9 +136,9 @@ impl Story {
     /// Every fault on every kind of route, the login among them.
     async fn failures(&mut self) {
         for fault in Fault::ALL.iter().filter(|fault| !matches!(fault, Fault::Hang | Fault::Slow)) {
-            self.world.vendor.script("login", *fault);
+            self.world.vendor.enqueue_fault("login", *fault);
             for route in ["organization", "surveys", "summary", "reset", "verify"] {
-                (0..3).for_each(|_| self.world.vendor.script(route, *fault));
+                (0..3).for_each(|_| self.world.vendor.enqueue_fault(route, *fault));
             }
             self.world.vendor.expire_tokens();
             self.world.advance(secs(2 * 24 * 3600));

@@ -8,11 +8,8 @@ use std::{
     process::{Child, Command},
 };
 
-use wesal_gateway::{
-    callers::ApiKey,
-    config::KeyHash,
-    simulator::{Credentials, Options, Simulator},
-};
+use wesal_gateway::{callers::ApiKey, config::KeyHash};
+use wesal_simulator::{Credentials, Options, Simulator};
 
 /// A process that ends with its owner.
 pub(crate) struct Server(pub(crate) Child);

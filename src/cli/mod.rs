@@ -6,11 +6,13 @@ mod health;
 mod keys;
 mod man;
 mod output;
+#[cfg(feature = "sandbox")]
 mod sandbox;
 mod schema;
 mod serve;
 mod settings;
 mod signals;
+#[cfg(feature = "sandbox")]
 mod simulate;
 
 use std::process::ExitCode;
@@ -30,8 +32,10 @@ enum Command {
     /// Run the gateway.
     Serve(serve::Arguments),
     /// Run the gateway with a simulated vendor in the same process: no file, no network, no account needed.
+    #[cfg(feature = "sandbox")]
     Sandbox(sandbox::Arguments),
     /// Run the simulated vendor alone.
+    #[cfg(feature = "sandbox")]
     Simulate(simulate::Arguments),
     /// Say whether the configuration is good, and print the effective one without secrets.
     Check(check::Arguments),
@@ -69,7 +73,9 @@ impl<E: Into<anyhow::Error>> From<E> for Failed {
 pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
+        #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => sandbox::run(&arguments),
+        #[cfg(feature = "sandbox")]
         Command::Simulate(arguments) => simulate::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),

@@ -2,6 +2,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context;
 use tokio::{net::TcpListener, sync::oneshot};
+use wesal_simulator::{Latency, Options, Simulator};
 
 use super::{Failed, block_on, output::print, signals::Stop};
 use crate::{
@@ -10,7 +11,6 @@ use crate::{
     config::{CallerConfig, Config, KeyHash, Secret},
     model::{CallerName, QueueId, Scope},
     server::{Bound, Drained, Gateway, StartError},
-    simulator::{Latency, Options, Simulator},
     telemetry::{self, events},
 };
 

@@ -2,12 +2,10 @@ use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context;
 use tokio::net::TcpListener;
+use wesal_simulator::{FaultRule, Latency, Options, Simulator};
 
 use super::{Failed, block_on, output::print, signals::Stop};
-use crate::{
-    simulator::{FaultRule, Latency, Options, Simulator},
-    telemetry::events,
-};
+use crate::telemetry::events;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {

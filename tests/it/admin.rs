@@ -1,7 +1,8 @@
 //! What operators see and do.
 
 use serde_json::{Value, json};
-use wesal_gateway::{config::Secret, model::Scope, simulator::Fault};
+use wesal_gateway::{config::Secret, model::Scope};
+use wesal_simulator::Fault;
 
 use crate::harness::{Answer, SALES, SUPPORT, Setup, World, rate, secs};
 
@@ -40,7 +41,7 @@ async fn what_is_purged_softly_is_stale_at_once_and_served_as_the_windows_allow(
     assert_eq!(purge(&world, &json!({})).await, 4);
     // The document while it is fetched again; the queue, which has no such window, is fetched first.
     assert!(told(&world.get(ORGANIZATION).await.ok()).contains("fwd=stale") || world.vendor_calls("organization") == 2);
-    let hold = world.vendor.hold("questions");
+    let hold = world.vendor.block_requests("questions");
     let stale = world.get(QUESTIONS).await.ok();
     assert!(told(&stale).contains("hit; ttl=-"), "{}", told(&stale));
     hold.release();
@@ -48,7 +49,7 @@ async fn what_is_purged_softly_is_stale_at_once_and_served_as_the_windows_allow(
     assert_eq!(world.vendor_calls("summary"), 2);
     // A vendor that fails is stood in for.
     purge(&world, &json!({})).await;
-    world.vendor.script("summary", Fault::Failed);
+    world.vendor.enqueue_fault("summary", Fault::Failed);
     assert!(told(&world.passing(world.post(SUMMARY, &asking(&[SALES]))).await.ok()).contains("fwd=stale"));
 }
 
@@ -89,9 +90,9 @@ async fn a_fetch_that_began_before_a_purge_brings_nothing_back_and_nobody_who_as
     for hard in [false, true] {
         let world = World::new().await;
         world.logged_in().await;
-        let hold = world.vendor.hold("summary");
+        let hold = world.vendor.block_requests("summary");
         let before = world.begin_post(SUMMARY, &asking(&[SALES]));
-        world.vendor.arrived("summary", 1).await;
+        world.vendor.wait_for_requests("summary", 1).await;
         purge(&world, &json!({ "hard": hard })).await;
         let after = world.begin_post(SUMMARY, &asking(&[SALES]));
         hold.release();
@@ -108,9 +109,9 @@ async fn a_fetch_that_began_before_a_purge_brings_nothing_back_and_nobody_who_as
 async fn an_answer_that_was_fetched_before_a_purge_is_not_held_after_it() {
     let world = World::new().await;
     world.logged_in().await;
-    let hold = world.vendor.hold("questions");
+    let hold = world.vendor.block_requests("questions");
     let before = world.begin_get(QUESTIONS);
-    world.vendor.arrived("questions", 1).await;
+    world.vendor.wait_for_requests("questions", 1).await;
     purge(&world, &json!({"company": 100_301, "hard": true})).await;
     hold.release();
     before.await.unwrap().ok();
@@ -223,7 +224,7 @@ async fn of_the_hot_queues_those_furthest_from_fresh_stand_first_and_not_what_ma
         world.advance(secs(1));
     }
     // Nothing comes from Wesal any more.
-    let _hold = world.vendor.hold("summary");
+    let _hold = world.vendor.block_requests("summary");
     world.advance(secs(4));
     let hot = world.get_admin("/admin/status").await.ok().json()["hotQueues"].clone();
     let shown: Vec<_> = hot["worst"].as_array().unwrap().iter().map(|row| (&row["queue"], &row["freshness"])).collect();
@@ -272,7 +273,7 @@ async fn a_breaker_that_opened_is_shown_with_the_time_to_its_probe() {
     assert_eq!(breaker().await, json!({"state": "closed", "probeIn": null}));
     let fail = async |companies: std::ops::Range<u64>| {
         for company in companies {
-            world.vendor.script("questions", Fault::Error);
+            world.vendor.enqueue_fault("questions", Fault::Error);
             assert_eq!(world.get(&format!("/survey/queries/questions/{company}")).await.problem(), "upstream_error");
         }
     };
@@ -289,9 +290,9 @@ async fn a_breaker_that_opened_is_shown_with_the_time_to_its_probe() {
     assert_eq!(breaker().await, json!({"state": "open", "probeIn": 8}), "a probe that failed");
 
     world.advance(secs(8));
-    let hold = world.vendor.hold("questions");
+    let hold = world.vendor.block_requests("questions");
     let probe = world.begin_get(QUESTIONS);
-    world.vendor.arrived("questions", 12).await;
+    world.vendor.wait_for_requests("questions", 12).await;
     world.advance(secs(1));
     assert_eq!(breaker().await, json!({"state": "half_open", "probeIn": 7}));
     hold.release();
@@ -304,7 +305,7 @@ async fn a_vendor_who_asked_to_be_left_alone_is_shown_for_how_long_yet() {
     let world = World::new().await;
     world.logged_in().await;
     assert_eq!(vendor_standing(&world).await["pausedFor"], Value::Null);
-    world.vendor.script("questions", Fault::RateLimitedBare);
+    world.vendor.enqueue_fault("questions", Fault::RateLimitedBare);
     assert_eq!(world.get(QUESTIONS).await.problem(), "upstream_rate_limited");
     assert_eq!(vendor_standing(&world).await["pausedFor"], 5);
     world.advance(secs(1) + std::time::Duration::from_millis(1));
@@ -323,9 +324,9 @@ async fn a_route_that_the_vendor_bars_is_shown_until_it_is_asked_for_again() {
         world.advance(secs(3));
         assert_eq!(barred().await, json!([]));
         // Also with the token that is got for its sake.
-        (0..2).for_each(|_| world.vendor.script("questions", Fault::WrongDomain));
+        (0..2).for_each(|_| world.vendor.enqueue_fault("questions", Fault::WrongDomain));
         assert_eq!(world.get(QUESTIONS).await.problem(), "upstream_login_failed");
-        world.vendor.unscript("questions");
+        world.vendor.clear_faults("questions");
         assert_eq!(barred().await, json!([{"route": "/survey/queries/questions/{companyId}", "seconds": seconds}]));
         assert_eq!(world.get(QUESTIONS).await.problem(), "upstream_login_failed");
         world.get("/auth/logout").await.ok();

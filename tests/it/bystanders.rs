@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use tokio::task::yield_now;
-use wesal_gateway::simulator::Fault;
+use wesal_simulator::Fault;
 
 use crate::harness::{Act, FaultProxy, SALES, SUPPORT, Setup, World, http, secs};
 

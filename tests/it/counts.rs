@@ -38,7 +38,7 @@ async fn a_thousand_callers_at_the_moment_of_a_tokens_end_cost_one_login() {
     let world = setup.start().await;
     world.logged_in().await;
     // It takes as long as it takes for all of them to come.
-    let login = world.vendor.hold("login");
+    let login = world.vendor.block_requests("login");
     world.advance(secs(100));
     let asked: Vec<_> =
         (0..CALLERS).map(|n| world.begin_get(&format!("/survey/queries/questions/100301?n={n}"))).collect();

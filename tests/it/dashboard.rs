@@ -175,9 +175,9 @@ async fn a_drain_is_watched_to_its_end_and_does_not_wait_for_who_watches() {
     world.logged_in().await;
     let mut viewer = Viewer::at(&world).await;
     viewer.next().await.unwrap();
-    let vendor = world.vendor.hold("organization");
+    let vendor = world.vendor.block_requests("organization");
     let held = world.begin_get("/queries/organization");
-    world.vendor.arrived("organization", 1).await;
+    world.vendor.wait_for_requests("organization", 1).await;
     let ended = world.tell_to_stop();
     let event = viewer.sees(&world, |event| event["lifecycle"] == "draining").await;
     assert_eq!(headline(&event), "The gateway is draining");

@@ -40,9 +40,9 @@ async fn a_doubled_row_of_one_app_fails_no_other_app() {
     world.advance(secs(4));
 
     // While one call is under way the two gather for the next.
-    let hold = world.vendor.hold("activity");
+    let hold = world.vendor.block_requests("activity");
     let first = world.begin_post(ACTIVITY, &asking(&[&third]));
-    in_time(world.vendor.arrived("activity", 2)).await;
+    in_time(world.vendor.wait_for_requests("activity", 2)).await;
     let begin = |key: &str, id: &str| {
         let request = world.request("POST", ACTIVITY).header("authorization", key);
         world.begin(request.header("content-type", "application/json").body(asking(&[id])))

@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use futures_util::future::join_all;
-use wesal_gateway::simulator::Fault;
+use wesal_simulator::Fault;
 
 use crate::harness::{Answer, SALES, SUPPORT, Setup, World, in_time, rate, secs};
 
@@ -34,9 +34,9 @@ fn collapsed(answers: &[Answer]) -> usize {
 #[tokio::test]
 async fn freshness_counts_from_the_moment_the_call_began() {
     let world = World::new().await;
-    let vendor = world.vendor.hold("organization");
+    let vendor = world.vendor.block_requests("organization");
     let waiting = world.begin_get(ORGANIZATION);
-    world.vendor.arrived("organization", 1).await;
+    world.vendor.wait_for_requests("organization", 1).await;
     world.advance(secs(5));
     vendor.release();
     let first = waiting.await.unwrap().ok();
@@ -56,13 +56,13 @@ async fn a_stale_answer_is_served_at_once_while_one_refresh_runs() {
     let first = world.get(ORGANIZATION).await.ok();
     world.vendor.set_answer("organization", r#"{"data": {"companies": []}, "success": true}"#);
     world.advance(secs(700));
-    let vendor = world.vendor.hold("organization");
+    let vendor = world.vendor.block_requests("organization");
     for _ in 0..20 {
         let stale = world.get(ORGANIZATION).await.ok();
         assert_eq!(cache_status(&stale), "hit; ttl=-100; detail=stale-while-revalidate");
         assert_eq!(stale.body, first.body);
     }
-    world.vendor.arrived("organization", 2).await;
+    world.vendor.wait_for_requests("organization", 2).await;
     vendor.release();
     let mut fresh = world.get(ORGANIZATION).await.ok();
     while fresh.body == first.body {
@@ -107,15 +107,15 @@ impl Trouble {
         world.get(ORGANIZATION).await.ok();
         world.advance(secs(age));
         match self {
-            Self::Faults(fault) => (0..3).for_each(|_| world.vendor.script("organization", fault)),
-            Self::Silence => world.vendor.script("organization", Fault::Hang),
+            Self::Faults(fault) => (0..3).for_each(|_| world.vendor.enqueue_fault("organization", fault)),
+            Self::Silence => world.vendor.enqueue_fault("organization", Fault::Hang),
             Self::LoginRefused => {
                 world.vendor.expire_tokens();
                 world.vendor.set_password("another one");
             }
             Self::BudgetSpent => {}
             Self::BreakerOpen => {
-                world.vendor.script("questions", Fault::Error);
+                world.vendor.enqueue_fault("questions", Fault::Error);
                 assert_eq!(world.get("/survey/queries/questions/100301").await.status, 502);
             }
         }
@@ -127,7 +127,7 @@ impl Trouble {
             return world.passing(world.get(ORGANIZATION)).await;
         }
         let waiting = world.begin_get(ORGANIZATION);
-        world.vendor.arrived("organization", 2).await;
+        world.vendor.wait_for_requests("organization", 2).await;
         world.advance(secs(10));
         waiting.await.unwrap()
     }
@@ -157,9 +157,9 @@ async fn at_its_hard_end_a_stale_answer_is_gone_whatever_fails() {
 #[tokio::test]
 async fn what_ends_while_the_vendor_fails_is_not_served_any_more() {
     let world = Trouble::Faults(Fault::Error).comes_after(END - 1).await;
-    let vendor = world.vendor.hold("organization");
+    let vendor = world.vendor.block_requests("organization");
     let waiting = world.begin_get(ORGANIZATION);
-    world.vendor.arrived("organization", 2).await;
+    world.vendor.wait_for_requests("organization", 2).await;
     world.advance(secs(1));
     vendor.release();
     assert_eq!(waiting.await.unwrap().problem(), "upstream_error");
@@ -170,7 +170,7 @@ async fn a_refusal_is_not_papered_over_and_no_failure_is_kept() {
     let world = World::new().await;
     world.get(ORGANIZATION).await.ok();
     world.advance(secs(2 * HOUR));
-    world.vendor.script("organization", Fault::Refused);
+    world.vendor.enqueue_fault("organization", Fault::Refused);
     let refused = world.get(ORGANIZATION).await;
     assert_eq!((refused.status, refused.problem().as_str()), (400, "upstream_rejected"));
     assert_eq!(refused.json()["wesalCode"], "X004");
@@ -188,11 +188,11 @@ async fn a_refresh_that_is_refused_ends_the_stale_answer() {
     let world = World::new().await;
     world.get(ORGANIZATION).await.ok();
     world.advance(secs(11 * 60));
-    world.vendor.script("organization", Fault::Refused);
-    let hold = world.vendor.hold("organization");
+    world.vendor.enqueue_fault("organization", Fault::Refused);
+    let hold = world.vendor.block_requests("organization");
     assert_eq!(world.get(ORGANIZATION).await.ok().header("age"), "660");
-    world.vendor.arrived("organization", 2).await;
-    world.vendor.script("organization", Fault::Refused);
+    world.vendor.wait_for_requests("organization", 2).await;
+    world.vendor.enqueue_fault("organization", Fault::Refused);
     hold.release();
     let mut answer = world.get(ORGANIZATION).await;
     while answer.status == 200 {
@@ -204,7 +204,7 @@ async fn a_refresh_that_is_refused_ends_the_stale_answer() {
 #[tokio::test]
 async fn survey_rows_are_not_kept_but_equal_questions_in_flight_share_a_call() {
     let world = with_room_for(5).await;
-    let vendor = world.vendor.hold("surveys");
+    let vendor = world.vendor.block_requests("surveys");
     let same = [
         r#"{"companyId": 100301, "limit": 3}"#,
         r#"{"companyId": 100301, "limit": 3}"#,
@@ -214,7 +214,7 @@ async fn survey_rows_are_not_kept_but_equal_questions_in_flight_share_a_call() {
     let other = [r#"{"companyId": 100301, "limit": 4}"#, r#"{"companyId": 100301, "limit": 3, "offset": 0}"#];
     let others: Vec<_> = other.iter().map(|body| world.begin_post(SURVEYS, body)).collect();
     world.is_full().await;
-    world.vendor.arrived("surveys", 3).await;
+    world.vendor.wait_for_requests("surveys", 3).await;
     vendor.release();
 
     let shared: Vec<_> = join_all(shared).await.into_iter().map(|answer| answer.unwrap().ok()).collect();
@@ -232,7 +232,7 @@ async fn survey_rows_are_not_kept_but_equal_questions_in_flight_share_a_call() {
 #[tokio::test]
 async fn a_hundred_callers_on_one_cold_document_cost_one_call() {
     let world = with_room_for(100).await;
-    let vendor = world.vendor.hold("questions");
+    let vendor = world.vendor.block_requests("questions");
     let all: Vec<_> = (0..100).map(|_| world.begin_get("/survey/queries/questions/100301")).collect();
     world.is_full().await;
     vendor.release();
@@ -244,8 +244,8 @@ async fn a_hundred_callers_on_one_cold_document_cost_one_call() {
 #[tokio::test]
 async fn a_failure_is_shared_with_those_who_waited_and_not_repeated_by_each() {
     let world = with_room_for(100).await;
-    world.vendor.script("questions", Fault::Error);
-    let vendor = world.vendor.hold("questions");
+    world.vendor.enqueue_fault("questions", Fault::Error);
+    let vendor = world.vendor.block_requests("questions");
     let all: Vec<_> = (0..100).map(|_| world.begin_get("/survey/queries/questions/100301")).collect();
     world.is_full().await;
     vendor.release();
@@ -258,10 +258,10 @@ async fn a_failure_is_shared_with_those_who_waited_and_not_repeated_by_each() {
 #[tokio::test]
 async fn callers_who_leave_cancel_nothing() {
     let world = with_room_for(10).await;
-    let vendor = world.vendor.hold("questions");
+    let vendor = world.vendor.block_requests("questions");
     let leaving: Vec<_> = (0..10).map(|_| world.begin_get("/survey/queries/questions/100301")).collect();
     world.is_full().await;
-    world.vendor.arrived("questions", 1).await;
+    world.vendor.wait_for_requests("questions", 1).await;
     leaving.iter().for_each(tokio::task::JoinHandle::abort);
     world.has_room().await;
     assert_eq!(world.vendor.stats().in_flight, 1, "the fetch was cancelled");
@@ -310,7 +310,7 @@ async fn what_was_fetched_of_an_open_interval_is_not_held_longer_when_it_closes(
     assert_eq!(cache_status(&world.post(PERFORMANCE, &body).await.ok()), "hit; ttl=10");
     world.advance(secs(50));
     // It was requested twice, so it is refreshed ahead.
-    in_time(world.vendor.arrived("performance", 2)).await;
+    in_time(world.vendor.wait_for_requests("performance", 2)).await;
     let next = world.post(PERFORMANCE, &body).await.ok();
     assert!(cache_status(&next).contains("ttl=600"), "closed by now: {}", cache_status(&next));
 }
@@ -417,7 +417,7 @@ async fn a_caller_that_may_refresh_is_heard_and_any_other_is_not() {
     world.advance(secs(1));
     assert_eq!(cache_status(&ask(&mighty, "no-cache").await.ok()), "fwd=request; ttl=600; stored");
     world.advance(secs(1));
-    world.vendor.script("organization", Fault::Failed);
+    world.vendor.enqueue_fault("organization", Fault::Failed);
     assert_eq!(ask(&mighty, "no-cache").await.problem(), "upstream_error", "what was demanded is not papered over");
     assert_eq!(cache_status(&ask(world.key(), "").await.ok()), "hit; ttl=599");
 }

@@ -6,8 +6,8 @@ use serde_json::Value;
 use wesal_gateway::{
     config::{RouteConfig, RouteMethod},
     model::Scope,
-    simulator::Fault,
 };
+use wesal_simulator::Fault;
 
 use crate::harness::{Answer, OddClock, Setup, in_time, run_by, secs, text_of};
 
@@ -78,9 +78,9 @@ async fn a_further_route_is_asked_with_the_login_and_kept_as_a_document() {
     assert!(!is_hit(&world.get("/further/agents/7?lang=ar").await.ok()));
     assert_eq!(world.vendor_calls("further"), 2);
     world.advance(secs(61));
-    world.vendor.script("further", Fault::Unavailable);
-    world.vendor.script("further", Fault::Unavailable);
-    world.vendor.script("further", Fault::Unavailable);
+    world.vendor.enqueue_fault("further", Fault::Unavailable);
+    world.vendor.enqueue_fault("further", Fault::Unavailable);
+    world.vendor.enqueue_fault("further", Fault::Unavailable);
     let stale = world.passing(world.get("/further/agents/7?lang=ar")).await.ok();
     assert!(stale.header("cache-status").contains("stale"), "{}", stale.head());
 }
@@ -240,7 +240,7 @@ async fn one_odd_document_is_nobody_elses_outage() {
     }
     world.vendor.clear_answer("further");
     for id in 30..40 {
-        world.vendor.script("further", Fault::Huge);
+        world.vendor.enqueue_fault("further", Fault::Huge);
         assert_eq!(world.get(&format!("/further/agents/{id}")).await.problem(), "upstream_invalid_response");
     }
     world.vendor.set_answer("further", "[{\"any\": \"JSON\"}]".to_owned());
@@ -250,11 +250,11 @@ async fn one_odd_document_is_nobody_elses_outage() {
 
     let logins = world.vendor_calls("login");
     for _ in 0..20 {
-        world.vendor.script("further", Fault::Unauthorized);
-        world.vendor.script("further", Fault::Unauthorized);
+        world.vendor.enqueue_fault("further", Fault::Unauthorized);
+        world.vendor.enqueue_fault("further", Fault::Unauthorized);
         let refused = world.get("/further/agents/2").await;
         assert_eq!(refused.problem(), "upstream_login_failed");
-        world.vendor.unscript("further");
+        world.vendor.clear_faults("further");
         world.get("/further/agents/3?page=1").await.ok();
         world.advance(Duration::from_millis(100));
     }
@@ -270,9 +270,9 @@ async fn one_odd_document_is_nobody_elses_outage() {
 async fn many_who_ask_the_same_cost_one_call_and_a_refusal_is_the_vendors() {
     let world = setup().start().await;
     world.logged_in().await;
-    let held = world.vendor.hold("further");
+    let held = world.vendor.block_requests("further");
     let asking: Vec<_> = (0..50).map(|_| world.begin_get("/further/agents/7")).collect();
-    world.vendor.arrived("further", 1).await;
+    world.vendor.wait_for_requests("further", 1).await;
     held.release();
     for asked in asking {
         asked.await.unwrap().ok();

@@ -234,9 +234,9 @@ async fn who_waits_in_the_queue_of_a_closing_listener_is_answered() {
     setup.config.server.max_connections = std::num::NonZeroUsize::MIN;
     let mut world = setup.start().await;
     world.logged_in().await;
-    let vendor = world.vendor.hold("organization");
+    let vendor = world.vendor.block_requests("organization");
     let held = world.begin_get("/queries/organization");
-    world.vendor.arrived("organization", 1).await;
+    world.vendor.wait_for_requests("organization", 1).await;
     // No place is left: these are in the kernel's hands.
     let mut waiting = Vec::new();
     for _ in 0..20 {

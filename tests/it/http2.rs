@@ -114,11 +114,11 @@ async fn a_drain_finishes_what_was_begun_says_goodbye_and_closes() {
     let authority = Authority::new();
     let mut world = start(&authority, |_| {}).await;
     world.logged_in().await;
-    let vendor = world.vendor.hold("organization");
+    let vendor = world.vendor.block_requests("organization");
     let (mut client, ended) = handshake(&world, &authority, &h2::client::Builder::new()).await;
     let (held, _) = client.send_request(get(&world, ORGANIZATION), true).unwrap();
     let held = tokio::spawn(held);
-    world.vendor.arrived("organization", 1).await;
+    world.vendor.wait_for_requests("organization", 1).await;
 
     let drained = world.tell_to_stop();
     while TcpStream::connect(world.address).await.is_ok() {
@@ -250,12 +250,12 @@ async fn an_answer_that_nobody_reads_costs_its_stream_and_not_the_others() {
         let world = start(&authority, |setup| setup.config.server.idle_timeout = SOON).await;
         world.logged_in().await;
         give_a_long_answer(&world);
-        let vendor = world.vendor.hold("organization");
+        let vendor = world.vendor.block_requests("organization");
         let mut builder = h2::client::Builder::new();
         builder.initial_window_size(window).initial_connection_window_size(1_000_000);
         let (mut client, _ended) = handshake(&world, &authority, &builder).await;
         let (honest, _) = client.send_request(get(&world, ORGANIZATION), true).unwrap();
-        world.vendor.arrived("organization", 1).await;
+        world.vendor.wait_for_requests("organization", 1).await;
 
         let (unread, _) = client.send_request(get(&world, QUESTIONS), true).unwrap();
         let unread = unread.await.unwrap();
@@ -287,10 +287,10 @@ async fn a_short_answer_is_not_taken_for_read_because_its_beginning_was() {
     let authority = Authority::new();
     let world = start(&authority, |setup| setup.config.server.idle_timeout = SOON).await;
     world.logged_in().await;
-    let _vendor = world.vendor.hold("questions");
+    let _vendor = world.vendor.block_requests("questions");
     let (mut client, _ended) = handshake(&world, &authority, h2::client::Builder::new().initial_window_size(10)).await;
     let (_held, _) = client.send_request(get(&world, QUESTIONS), true).unwrap();
-    world.vendor.arrived("questions", 1).await;
+    world.vendor.wait_for_requests("questions", 1).await;
     let (unread, _) = client.send_request(get(&world, ORGANIZATION), true).unwrap();
     let mut body = unread.await.unwrap().into_body();
     let mut read = 0;
@@ -308,7 +308,7 @@ async fn who_leaves_one_answer_after_the_other_unread_is_cut_off() {
     let authority = Authority::new();
     let world = start(&authority, |setup| setup.config.server.idle_timeout = SOON).await;
     world.logged_in().await;
-    let _vendor = world.vendor.hold("questions");
+    let _vendor = world.vendor.block_requests("questions");
     let (mut client, ended) = handshake(&world, &authority, h2::client::Builder::new().initial_window_size(0)).await;
     // The connection is never silent.
     let (_held, _) = client.send_request(get(&world, QUESTIONS), true).unwrap();
@@ -366,7 +366,7 @@ async fn who_opens_streams_only_to_reset_them_is_cut_off() {
     let authority = Authority::new();
     let world = start(&authority, |_| {}).await;
     world.logged_in().await;
-    let _vendor = world.vendor.hold("organization");
+    let _vendor = world.vendor.block_requests("organization");
     let handshake = h2::client::handshake(connect(&world, &authority).await);
     let (mut client, mut connection): (SendRequest<Bytes>, _) = handshake.await.unwrap();
     let mut pings = connection.ping_pong().unwrap();

@@ -26,9 +26,9 @@ async fn read_alive(stream: &mut TcpStream) {
 async fn a_drain_finishes_what_was_begun_and_takes_nothing_new() {
     let mut world = World::new().await;
     world.logged_in().await;
-    let vendor = world.vendor.hold("organization");
+    let vendor = world.vendor.block_requests("organization");
     let held = world.begin_get("/queries/organization");
-    world.vendor.arrived("organization", 1).await;
+    world.vendor.wait_for_requests("organization", 1).await;
 
     let ended = world.tell_to_stop();
     let mut told = world.get_admin("/readyz").await;
@@ -52,9 +52,9 @@ async fn what_a_drain_cannot_finish_is_told_so_and_counted() {
     let mut setup = Setup::default();
     setup.config.server.drain_timeout = Duration::from_millis(20);
     let mut world = setup.start().await;
-    let _vendor = world.vendor.hold("organization");
+    let _vendor = world.vendor.block_requests("organization");
     let held = world.begin_get("/queries/organization");
-    world.vendor.arrived("organization", 1).await;
+    world.vendor.wait_for_requests("organization", 1).await;
     let ended = world.tell_to_stop();
     let answer = held.await.unwrap();
     assert_eq!((answer.status, answer.problem().as_str()), (503, "shutting_down"));

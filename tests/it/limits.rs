@@ -164,7 +164,7 @@ async fn past_its_most_requests_in_flight_it_says_so_at_once_until_there_is_room
     setup.config.limits.max_in_flight = NonZeroUsize::new(2).unwrap();
     let world = setup.start().await;
     world.logged_in().await;
-    let vendor = world.vendor.hold("questions");
+    let vendor = world.vendor.block_requests("questions");
     let held = [100_301, 100_302].map(|id| world.begin_get(&format!("/survey/queries/questions/{id}")));
     world.is_full().await;
     let refused = world.get(ORGANIZATION).await;

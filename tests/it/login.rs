@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use wesal_gateway::{config::Secret, simulator::Fault};
+use wesal_gateway::config::Secret;
+use wesal_simulator::Fault;
 
 use crate::harness::{Act, Answer, FaultProxy, Setup, World, http, secs, until};
 
@@ -31,7 +32,7 @@ async fn logged_in_for_a_while() -> World {
 #[tokio::test]
 async fn however_many_wait_there_is_one_login() {
     let world = with_a_number().start().await;
-    let login = world.vendor.hold("login");
+    let login = world.vendor.block_requests("login");
     let release = async {
         // Each waits with its own deadline; the login has one, and the tidying.
         world.clock.sleepers(202).await;
@@ -47,7 +48,7 @@ async fn however_many_wait_there_is_one_login() {
 async fn a_token_that_dies_in_use_is_replaced_unseen() {
     for fault in [Fault::Unauthorized, Fault::TokenDead, Fault::WrongDomain] {
         let world = logged_in_for_a_while().await;
-        world.vendor.script("questions", fault);
+        world.vendor.enqueue_fault("questions", fault);
         world.get("/survey/queries/questions/100301").await.ok();
         assert_eq!((world.vendor_calls("questions"), world.logins()), (2, (2, 0)), "{fault}");
         world.get("/queries/organization").await.ok();
@@ -68,7 +69,7 @@ async fn a_hundred_callers_whose_token_died_share_one_new_login() {
 #[tokio::test]
 async fn a_token_refused_at_once_is_no_login_loop() {
     let world = logged_in_for_a_while().await;
-    (0..1000).for_each(|_| world.vendor.script("questions", Fault::Unauthorized));
+    (0..1000).for_each(|_| world.vendor.enqueue_fault("questions", Fault::Unauthorized));
     let refused = world.get("/survey/queries/questions/100301").await;
     assert_eq!((refused.status, refused.problem().as_str()), (503, "upstream_login_failed"));
     assert_eq!(refused.header("retry-after"), "2");
@@ -95,7 +96,7 @@ async fn a_route_that_the_account_may_not_use_costs_ever_fewer_logins_and_no_oth
     let world = setup.start().await;
     world.logged_in().await;
     world.advance(secs(10));
-    (0..10_000).for_each(|_| world.vendor.script("questions", Fault::WrongDomain));
+    (0..10_000).for_each(|_| world.vendor.enqueue_fault("questions", Fault::WrongDomain));
     for _ in 0..600 {
         world.get("/queries/organization").await.ok();
         let refused = world.get("/survey/queries/questions/100301").await;
@@ -105,7 +106,7 @@ async fn a_route_that_the_account_may_not_use_costs_ever_fewer_logins_and_no_oth
     let (logins, refused) = world.logins();
     assert!((5..=12).contains(&logins) && refused == 0, "{logins} logins in ten minutes");
     assert!(world.vendor_calls("questions") <= 100, "{} calls in vain", world.vendor_calls("questions"));
-    world.vendor.unscript("questions");
+    world.vendor.clear_faults("questions");
     world.advance(secs(8));
     world.get("/survey/queries/questions/100301").await.ok();
 }
@@ -113,7 +114,7 @@ async fn a_route_that_the_account_may_not_use_costs_ever_fewer_logins_and_no_oth
 #[tokio::test]
 async fn login_without_a_token_counts_as_refused() {
     let world = World::new().await;
-    world.vendor.script("login", Fault::LoginNoToken);
+    world.vendor.enqueue_fault("login", Fault::LoginNoToken);
     assert_refused_for(&world, 30).await;
     world.advance(secs(29));
     assert_refused_for(&world, 1).await;
@@ -130,10 +131,10 @@ async fn foreign_company_loses_no_request_of_other_targets() {
     world.logged_in().await;
     world.advance(secs(10));
     for n in 0..90 {
-        (0..2).for_each(|_| world.vendor.script("questions", Fault::WrongDomain));
+        (0..2).for_each(|_| world.vendor.enqueue_fault("questions", Fault::WrongDomain));
         let answer = world.get("/survey/queries/questions/777").await;
         assert_eq!((answer.status, answer.problem().as_str()), (503, "upstream_login_failed"));
-        world.vendor.unscript("questions");
+        world.vendor.clear_faults("questions");
         world.get(&format!("/survey/queries/questions/100301?n={n}")).await.ok();
         world.advance(Duration::from_millis(500));
     }
@@ -262,11 +263,11 @@ async fn a_login_under_way_when_the_process_ends_is_waited_for() {
     for right in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         let mut world = that_remembers(&folder).await;
-        let login = world.vendor.hold("login");
+        let login = world.vendor.block_requests("login");
         if !right {
             world.vendor.set_password("another one");
         }
-        world.vendor.arrived("login", 1).await;
+        world.vendor.wait_for_requests("login", 1).await;
         let ending = world.tell_to_stop();
         login.release();
         ending.await.unwrap();
@@ -284,8 +285,8 @@ async fn a_login_under_way_when_the_process_ends_is_waited_for() {
 async fn a_login_whose_end_nobody_lived_to_see_counts_as_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut world = that_remembers(&folder).await;
-    let login = world.vendor.hold("login");
-    world.vendor.arrived("login", 1).await;
+    let login = world.vendor.block_requests("login");
+    world.vendor.wait_for_requests("login", 1).await;
     world.kill_gateway_and_start_again().await;
     assert!(world.get_admin("/readyz").await.text().contains("refuses the service login"));
     assert_refused_for(&world, 30).await;
@@ -337,7 +338,7 @@ async fn a_login_that_fails_in_passing_is_tried_again_after_1_2_and_4_seconds() 
         (Fault::Cut, 502, "upstream_unreachable"),
     ] {
         let world = World::new().await;
-        (0..3).for_each(|_| world.vendor.script("login", fault));
+        (0..3).for_each(|_| world.vendor.enqueue_fault("login", fault));
         for (wait, logins) in [(1, 1), (2, 2), (4, 3)] {
             for _ in 0..5 {
                 let answer = world.get("/queries/organization").await;
@@ -357,7 +358,7 @@ async fn a_login_that_fails_in_passing_is_tried_again_after_1_2_and_4_seconds() 
 #[tokio::test]
 async fn a_throttled_login_waits_as_long_as_it_was_told() {
     let world = World::new().await;
-    world.vendor.script("login", Fault::RateLimitedBare);
+    world.vendor.enqueue_fault("login", Fault::RateLimitedBare);
     let answer = world.get("/queries/organization").await;
     assert_eq!((answer.status, answer.problem().as_str()), (503, "upstream_rate_limited"));
     assert_eq!(answer.header("retry-after"), "5");
@@ -371,9 +372,9 @@ async fn a_throttled_login_waits_as_long_as_it_was_told() {
 #[tokio::test]
 async fn a_login_without_an_answer_ends_with_its_deadline() {
     let world = World::new().await;
-    world.vendor.script("login", Fault::Hang);
+    world.vendor.enqueue_fault("login", Fault::Hang);
     let waiting = world.begin_get("/queries/organization");
-    world.vendor.arrived("login", 1).await;
+    world.vendor.wait_for_requests("login", 1).await;
     world.advance(secs(10));
     let answer = waiting.await.unwrap();
     assert_eq!((answer.status, answer.problem().as_str()), (504, "upstream_timeout"));
@@ -398,9 +399,9 @@ async fn the_next_login_comes_ahead_of_expiry_and_holds_nobody_up() {
         world.get("/survey/queries/questions/100302").await.ok();
         assert_eq!(world.logins(), (1, 0), "too early");
 
-        let login = world.vendor.hold("login");
+        let login = world.vendor.block_requests("login");
         world.advance(secs(1));
-        world.vendor.arrived("login", 2).await;
+        world.vendor.wait_for_requests("login", 2).await;
         world.get("/survey/queries/questions/100303").await.ok();
         assert_eq!(token(&world), old);
         login.release();
@@ -427,10 +428,10 @@ async fn a_login_that_fails_while_the_old_token_works_is_warned_of_everywhere_un
         let right = world.vendor.credentials().password;
         match setback {
             "refused" => world.vendor.set_password("another one"),
-            _ => world.vendor.script("login", Fault::Unavailable),
+            _ => world.vendor.enqueue_fault("login", Fault::Unavailable),
         }
         world.advance(secs(800));
-        world.vendor.arrived("login", 2).await;
+        world.vendor.wait_for_requests("login", 2).await;
         while warned().await < 1.0 {
             tokio::task::yield_now().await;
         }
@@ -445,9 +446,9 @@ async fn a_login_that_fails_while_the_old_token_works_is_warned_of_everywhere_un
         assert_eq!(world.metric("login_state{state=\"good\"}").await, 1.0);
 
         // The wait is over: the next one is under way, and what came of the last one still holds.
-        let hold = world.vendor.hold("login");
+        let hold = world.vendor.block_requests("login");
         world.advance(secs(30));
-        world.vendor.arrived("login", 3).await;
+        world.vendor.wait_for_requests("login", 3).await;
         assert_eq!(warned().await, 1.0);
         hold.release();
         until(|| world.logins().0 == 2).await;
@@ -502,7 +503,7 @@ async fn it_is_ready_once_logged_in_and_while_it_holds_something_to_serve() {
         assert_eq!(told["reasons"].as_array().unwrap().is_empty(), public.status == 200);
         (public.status, told["reasons"].to_string())
     };
-    let login = world.vendor.hold("login");
+    let login = world.vendor.block_requests("login");
     assert_eq!(ready().await, (503, r#"["login: not logged in at the vendor yet"]"#.to_owned()));
     login.release();
     world.logged_in().await;
@@ -529,7 +530,7 @@ async fn a_route_that_refuses_even_a_new_token_is_barred_alone() {
     let surveys = r#"{"companyId": 100301}"#;
     for _ in 0..5 {
         world.advance(secs(3));
-        (0..2).for_each(|_| world.vendor.script("surveys", Fault::WrongDomain));
+        (0..2).for_each(|_| world.vendor.enqueue_fault("surveys", Fault::WrongDomain));
         assert_eq!(world.post("/survey/queries/surveys", surveys).await.problem(), "upstream_login_failed");
         let summary = format!(r#"{{"queues": ["{}"]}}"#, crate::harness::SALES);
         world.post("/analytics/runtime/queues/summary", &summary).await.ok();

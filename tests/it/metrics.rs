@@ -28,9 +28,9 @@ async fn each_part_is_counted_once_where_it_came_from() {
         format!(r#"{{"data": {{"success": true, "result": [{}, {}]}}, "success": true}}"#, row(SALES), row(SUPPORT));
     world.vendor.set_answer("summary", answer);
 
-    let hold = world.vendor.hold("summary");
+    let hold = world.vendor.block_requests("summary");
     let leading = world.begin_post(SUMMARY, &asking(&[SALES, SUPPORT, NOT_THERE]));
-    world.vendor.arrived("summary", 1).await;
+    world.vendor.wait_for_requests("summary", 1).await;
     let joining = world.begin_post(SUMMARY, &asking(&[SALES]));
     world.is_full().await;
     hold.release();
@@ -126,9 +126,9 @@ async fn metrics_are_told_in_the_format_that_is_asked_for() {
 #[tokio::test]
 async fn a_caller_who_left_is_counted_as_one() {
     let world = World::new().await;
-    let hold = world.vendor.hold("organization");
+    let hold = world.vendor.block_requests("organization");
     let leaving = world.begin_get("/queries/organization");
-    world.vendor.arrived("organization", 1).await;
+    world.vendor.wait_for_requests("organization", 1).await;
     leaving.abort();
     let left = "requests_total{caller=\"app\",route=\"/queries/organization\",status=\"499\",cache=\"none\"}";
     while world.metric(left).await < 1.0 {}

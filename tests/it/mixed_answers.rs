@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use wesal_gateway::{config::FreshnessConfig, simulator::Fault};
+use wesal_gateway::config::FreshnessConfig;
+use wesal_simulator::Fault;
 
 use crate::harness::{Answer, SALES, SUPPORT, Setup, World, asking, in_time, secs};
 
@@ -30,9 +31,9 @@ async fn waits(world: &World, age: Duration, wait: Duration, meanwhile: impl FnO
     world.logged_in().await;
     world.post(ACTIVITY, &asking(&[SALES])).await.ok();
     world.advance(age);
-    let hold = world.vendor.hold("activity");
+    let hold = world.vendor.block_requests("activity");
     let asked = world.begin_post(ACTIVITY, &asking(&[SALES, SUPPORT]));
-    in_time(world.vendor.arrived("activity", 2)).await;
+    in_time(world.vendor.wait_for_requests("activity", 2)).await;
     world.advance(wait);
     meanwhile();
     hold.release();
@@ -59,7 +60,7 @@ async fn what_ends_while_another_part_is_waited_for_is_fetched_too() {
 #[tokio::test]
 async fn what_ends_meanwhile_and_cannot_be_fetched_fails_as_any_part() {
     let world = setup([6, 0, 0]).start().await;
-    let fails = || world.vendor.script("activity", Fault::Error);
+    let fails = || world.vendor.enqueue_fault("activity", Fault::Error);
     let answer = waits(&world, secs(2), secs(5), fails).await.await.unwrap();
     assert_eq!(answer.problem(), "upstream_error");
     assert_eq!(world.queues_asked("activity"), [[SALES], [SUPPORT], [SALES]]);
@@ -68,7 +69,7 @@ async fn what_ends_meanwhile_and_cannot_be_fetched_fails_as_any_part() {
 #[tokio::test]
 async fn what_becomes_stale_meanwhile_and_cannot_be_fetched_is_told_as_stale() {
     let world = setup([6, 0, 30]).start().await;
-    let fails = || world.vendor.script("activity", Fault::Error);
+    let fails = || world.vendor.enqueue_fault("activity", Fault::Error);
     let answer = waits(&world, secs(2), secs(7), fails).await.await.unwrap().ok();
     let status = "fwd=stale; ttl=-3; detail=\"hit=0 stale=1 fetched=1\"";
     assert_eq!((cache_status(&answer), answer.header("age")), (status, "9"));
@@ -80,7 +81,7 @@ async fn what_may_be_served_while_it_is_refreshed_is_told_as_stale_and_refreshed
     let answer = waits(&world, secs(2), secs(5), || {}).await.await.unwrap().ok();
     let status = "fwd=uri-miss; ttl=1; stored; detail=\"hit=0 stale=1 fetched=1\"";
     assert_eq!((cache_status(&answer), answer.header("age")), (status, "7"));
-    in_time(world.vendor.arrived("activity", 3)).await;
+    in_time(world.vendor.wait_for_requests("activity", 3)).await;
     assert_eq!(world.queues_asked("activity"), [[SALES], [SUPPORT], [SALES]]);
 }
 
@@ -102,9 +103,9 @@ async fn a_stale_part_that_ends_meanwhile_is_fetched_too() {
     world.logged_in().await;
     world.post(ACTIVITY, &asking(&[SALES])).await.ok();
     world.advance(secs(4));
-    let hold = world.vendor.hold("activity");
+    let hold = world.vendor.block_requests("activity");
     let asked = world.begin_post(ACTIVITY, &asking(&[SALES, SUPPORT]));
-    in_time(world.vendor.arrived("activity", 2)).await;
+    in_time(world.vendor.wait_for_requests("activity", 2)).await;
     let purge = serde_json::json!({"queue": SALES, "hard": true}).to_string();
     assert_eq!(world.post_admin("/admin/cache/purge", &purge).await.status, 200);
     world.advance(secs(2));
@@ -120,8 +121,8 @@ async fn the_second_wait_ends_with_the_requests_own_time() {
     setup.config.upstream.try_timeout = secs(20);
     setup.config.upstream.request_timeout = secs(20);
     let world = setup.start().await;
-    let asked = waits(&world, secs(4), secs(12), || world.vendor.script("activity", Fault::Hang)).await;
-    in_time(world.vendor.arrived("activity", 3)).await;
+    let asked = waits(&world, secs(4), secs(12), || world.vendor.enqueue_fault("activity", Fault::Hang)).await;
+    in_time(world.vendor.wait_for_requests("activity", 3)).await;
     world.advance(secs(7));
     assert!(!asked.is_finished());
     world.advance(secs(2));
@@ -138,14 +139,14 @@ async fn part_fresh_at_the_second_round_is_served() {
     world.post(ACTIVITY, &asking(&[first])).await.ok();
     world.advance(secs(2));
     world.post(ACTIVITY, &asking(&[second])).await.ok();
-    let hold = world.vendor.hold("activity");
+    let hold = world.vendor.block_requests("activity");
     let asked = world.begin_post(ACTIVITY, &asking(&[first, second, third]));
-    in_time(world.vendor.arrived("activity", 3)).await;
+    in_time(world.vendor.wait_for_requests("activity", 3)).await;
     world.advance(secs(5));
-    let again = world.vendor.hold("activity");
+    let again = world.vendor.block_requests("activity");
     hold.release();
-    in_time(world.vendor.arrived("activity", 4)).await;
-    world.vendor.script("activity", Fault::Error);
+    in_time(world.vendor.wait_for_requests("activity", 4)).await;
+    world.vendor.enqueue_fault("activity", Fault::Error);
     world.advance(secs(3));
     again.release();
     let answer = in_time(asked).await.unwrap().ok();
@@ -165,7 +166,7 @@ async fn answer_does_not_fail_because_parts_expire() {
             let before = world.vendor_calls("activity");
             let asked = world.begin_post(ACTIVITY, &asking(ids));
             for call in 1..=2 {
-                let hold = world.vendor.hold("activity");
+                let hold = world.vendor.block_requests("activity");
                 while world.vendor_calls("activity") < before + call && !asked.is_finished() {
                     tokio::task::yield_now().await;
                 }
@@ -201,11 +202,11 @@ async fn a_demand_for_a_young_answer_is_met_as_it_was_made() {
     world.advance(secs(4));
     for (max_age, calls, age) in [("max-age=5", vec![vec![SUPPORT]], "7"), ("max-age=3", vec![vec![SALES]], "3")] {
         let before = world.queues_asked("activity").len();
-        let hold = world.vendor.hold("activity");
+        let hold = world.vendor.block_requests("activity");
         let ids: &[&str] = if max_age == "max-age=5" { &[SALES, SUPPORT] } else { &[SALES] };
         let request = world.request("POST", ACTIVITY).header("authorization", &key).header("cache-control", max_age);
         let asked = world.begin(request.header("content-type", "application/json").body(asking(ids)));
-        in_time(world.vendor.arrived("activity", before as u64 + 1)).await;
+        in_time(world.vendor.wait_for_requests("activity", before as u64 + 1)).await;
         world.advance(secs(3));
         hold.release();
         let answer = in_time(asked).await.unwrap().ok();

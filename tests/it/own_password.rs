@@ -3,7 +3,8 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
 use serde_json::json;
-use wesal_gateway::{config::Secret, model::Scope, simulator::Fault};
+use wesal_gateway::{config::Secret, model::Scope};
+use wesal_simulator::Fault;
 
 use crate::harness::{Answer, Setup, World, in_time, secs, until};
 
@@ -89,7 +90,7 @@ async fn the_accounts_address_is_known_however_it_is_spelled() {
 async fn a_password_that_the_vendor_took_and_then_refuses_is_not_used_for_ever() {
     let owner = Owner::new().await;
     let email = owner.world.vendor.credentials().email;
-    let hold = owner.world.vendor.hold("login");
+    let hold = owner.world.vendor.block_requests("login");
     owner.change(&email, "taken back").await.ok();
     owner.world.vendor.set_password(OLD);
     hold.release();
@@ -104,7 +105,7 @@ async fn a_password_that_the_vendor_took_and_then_refuses_is_not_used_for_ever()
 async fn a_new_password_that_is_refused_at_first_is_tried_again() {
     let owner = Owner::new().await;
     let email = owner.world.vendor.credentials().email;
-    owner.world.vendor.script("login", Fault::Refused);
+    owner.world.vendor.enqueue_fault("login", Fault::Refused);
     owner.change(&email, "brand new").await.ok();
     owner.world.vendor.expire_tokens();
     while owner.world.get(ORGANIZATION).await.status != 200 {
@@ -131,7 +132,7 @@ async fn a_change_that_the_vendor_refuses_changes_nothing() {
         (Fault::Unauthorized, "upstream_error"),
         (Fault::Failed, "upstream_error"),
     ] {
-        owner.world.vendor.script("verify", fault);
+        owner.world.vendor.enqueue_fault("verify", fault);
         assert_eq!(owner.change(&email, "brand new").await.problem(), code, "{fault}");
         assert_eq!((owner.in_file().as_str(), owner.beside()), (OLD, Vec::new()), "{fault}");
     }
@@ -145,7 +146,7 @@ async fn a_change_whose_end_is_not_known_leaves_both_passwords() {
     let owner = Owner::new().await;
     let email = owner.world.vendor.credentials().email;
     for (n, fault) in [Fault::Cut, Fault::Error, Fault::Html].into_iter().enumerate() {
-        owner.world.vendor.script("verify", fault);
+        owner.world.vendor.enqueue_fault("verify", fault);
         assert_eq!(owner.change(&email, &format!("brand new {n}")).await.status, 502);
         assert_eq!((owner.in_file().as_str(), owner.beside().len()), (OLD, n + 1), "{fault}");
     }
@@ -161,10 +162,10 @@ async fn a_caller_who_leaves_does_not_leave_the_change_half_done() {
     let email = world.vendor.credentials().email;
     world.post("/auth/reset", &json!({"method": "email", "email": email}).to_string()).await.ok();
     let code = world.vendor.last_code().unwrap();
-    let hold = world.vendor.hold("verify");
+    let hold = world.vendor.block_requests("verify");
     let body = json!({"method": "email", "email": email, "verifyCode": code, "password": "brand new"}).to_string();
     let leaving = world.begin_post("/auth/verify", &body);
-    world.vendor.arrived("verify", 1).await;
+    world.vendor.wait_for_requests("verify", 1).await;
     assert_eq!((owner.in_file().as_str(), owner.beside().len()), (OLD, 1), "both are on the disk meanwhile");
     leaving.abort();
     hold.release();
@@ -209,9 +210,9 @@ async fn second_concurrent_password_change_is_not_sent() {
     let body = |password: &str| {
         json!({"method": "email", "email": email, "verifyCode": code, "password": password}).to_string()
     };
-    let hold = world.vendor.hold("verify");
+    let hold = world.vendor.block_requests("verify");
     let first = world.begin_post("/auth/verify", &body("brand new"));
-    world.vendor.arrived("verify", 1).await;
+    world.vendor.wait_for_requests("verify", 1).await;
     let second = in_time(world.post("/auth/verify", &body("other"))).await;
     assert_eq!((second.status, second.problem().as_str()), (503, "overloaded"));
     assert!(second.header("retry-after").parse::<u64>().unwrap() >= 1);
@@ -234,7 +235,7 @@ async fn abandoned_verify_requests_leave_no_tasks() {
         // The test, the gateway and the vendor share one runtime.
         let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
         let before = tasks();
-        let hold = world.vendor.hold("verify");
+        let hold = world.vendor.block_requests("verify");
         let begin = |n| {
             let request = world.request("POST", "/auth/verify").header("authorization", world.key());
             // A connection that stays open is a task too.
@@ -242,7 +243,7 @@ async fn abandoned_verify_requests_leave_no_tasks() {
             world.begin(request.body(body(n)))
         };
         let asked: Vec<_> = (0..300).map(begin).collect();
-        world.vendor.arrived("verify", 1).await;
+        world.vendor.wait_for_requests("verify", 1).await;
         if is_own {
             // All but the first were refused.
             in_time(until(|| asked.iter().filter(|asked| asked.is_finished()).count() == 299)).await;

@@ -61,9 +61,9 @@ async fn over_http2_the_request_beside_it_is_answered() {
         |path: &str| client.get(format!("https://localhost:{port}{path}")).header("authorization", world.key());
     // From now on there is a connection, which all that follows is sent on.
     assert_eq!(request("/livez").send().await.unwrap().version(), Version::HTTP_2);
-    let vendor = world.vendor.hold("organization");
+    let vendor = world.vendor.block_requests("organization");
     let beside = tokio::spawn(request(ORGANIZATION).send());
-    world.vendor.arrived("organization", 1).await;
+    world.vendor.wait_for_requests("organization", 1).await;
     panic_next_time(&clock);
     let answer = Answer::read(request(QUESTIONS).send().await.unwrap()).await;
     assert_eq!((answer.status, answer.problem().as_str()), (500, "internal"));

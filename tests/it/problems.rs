@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use wesal_gateway::{
     config::{RateLimit, Secret},
     model::Scope,
-    simulator::Fault,
 };
+use wesal_simulator::Fault;
 
 use crate::harness::{Answer, DATA, Mirrored, SALES, SUPPORT, Setup, World, rate};
 
@@ -201,13 +201,13 @@ async fn the_vendors_refusal_bears_its_code_and_its_words_without_what_they_tell
         // Queues are asked for together, then each alone; and what was refused is remembered for 30 s.
         let calls = if route.body.contains("queues") { 3 } else { 1 };
         world.advance(Duration::from_secs(31));
-        (0..calls).for_each(|_| world.vendor.script(route.name, Fault::Missing));
+        (0..calls).for_each(|_| world.vendor.enqueue_fault(route.name, Fault::Missing));
         let answer = world.ask(route).await;
         told(&answer, 400, "upstream_rejected", Some("X0000"));
         let detail = answer.json()["detail"].as_str().unwrap().to_owned();
         assert!(detail.ends_with("Some parameters are missing: simulated"), "{}: {detail}", route.name);
         world.advance(Duration::from_secs(31));
-        (0..calls).for_each(|_| world.vendor.script(route.name, Fault::Refused));
+        (0..calls).for_each(|_| world.vendor.enqueue_fault(route.name, Fault::Refused));
         told(&world.ask(route).await, 400, "upstream_rejected", Some("X004"));
     }
 }
@@ -250,7 +250,7 @@ async fn a_vendor_that_answers_nonsense_or_fails_is_502() {
     ] {
         for fault in faults {
             for route in &DATA {
-                world.vendor.script(route.name, *fault);
+                world.vendor.enqueue_fault(route.name, *fault);
                 let answer = world.ask(route).await;
                 assert_eq!(answer.problem(), code, "{fault} of {}", route.name);
                 told(&answer, 502, code, None);
@@ -266,9 +266,9 @@ async fn a_vendor_that_answers_nonsense_or_fails_is_502() {
 async fn a_vendor_that_does_not_answer_is_504() {
     let world = World::new().await;
     world.logged_in().await;
-    world.vendor.script("organization", Fault::Hang);
+    world.vendor.enqueue_fault("organization", Fault::Hang);
     let time_passes = async {
-        world.vendor.arrived("organization", 1).await;
+        world.vendor.wait_for_requests("organization", 1).await;
         // The gateway's own tidying, the try, and the call with all its tries.
         world.clock.sleepers(3).await;
         world.advance(Duration::from_secs(10));
@@ -283,7 +283,7 @@ async fn a_vendor_that_asks_for_patience_gets_it_from_all() {
     let mut setup = Setup::default();
     setup.config.upstream.max_wait = Duration::from_secs(1);
     let world = setup.start().await;
-    world.vendor.script("organization", Fault::RateLimited);
+    world.vendor.enqueue_fault("organization", Fault::RateLimited);
     for route in [ORGANIZATION, QUESTIONS, SUMMARY] {
         let answer = world.ask(route).await;
         told(&answer, 503, "upstream_rate_limited", None);
@@ -316,7 +316,7 @@ async fn a_vendor_that_keeps_failing_is_left_alone() {
     setup.config.upstream.breaker.min_calls = 2.try_into().unwrap();
     let world = setup.start().await;
     for route in [ORGANIZATION, QUESTIONS] {
-        world.vendor.script(route.name, Fault::Error);
+        world.vendor.enqueue_fault(route.name, Fault::Error);
         told(&world.ask(route).await, 502, "upstream_error", None);
     }
     for route in &DATA {
@@ -335,9 +335,9 @@ async fn one_request_too_many_is_503_at_once_and_health_is_told_all_the_same() {
     setup.config.limits.max_in_flight = 1.try_into().unwrap();
     let world = setup.start().await;
     world.logged_in().await;
-    let hold = world.vendor.hold("organization");
+    let hold = world.vendor.block_requests("organization");
     let meanwhile = async {
-        world.vendor.arrived("organization", 1).await;
+        world.vendor.wait_for_requests("organization", 1).await;
         let answer = world.ask(QUESTIONS).await;
         told(&answer, 503, "overloaded", None);
         assert_eq!(answer.header("retry-after"), "1");

@@ -1,7 +1,7 @@
 //! Queue answers in parts: each row belongs to one queue, and whoever asks for it shares it.
 
 use serde_json::Value;
-use wesal_gateway::simulator::Fault;
+use wesal_simulator::Fault;
 
 use crate::harness::{SALES, SUPPORT, Setup, World, asking, secs, until};
 
@@ -44,9 +44,9 @@ async fn what_is_missing_at_the_same_time_travels_together_and_a_hit_never_waits
     let all = world.vendor.queue_ids();
     world.post(ACTIVITY, &asking(&[&all[0]])).await.ok();
 
-    let hold = world.vendor.hold("activity");
+    let hold = world.vendor.block_requests("activity");
     let first = world.begin_post(ACTIVITY, &asking(&[&all[1]]));
-    world.vendor.arrived("activity", 2).await;
+    world.vendor.wait_for_requests("activity", 2).await;
     let held = world.post(ACTIVITY, &asking(&[&all[0]])).await.ok();
     assert!(held.header("cache-status").contains("; hit"), "a hit waits for nobody");
     let gathered: Vec<_> =
@@ -70,10 +70,10 @@ async fn a_large_question_is_several_calls_side_by_side() {
     let world = setup.start().await;
     world.logged_in().await;
     let all = world.vendor.queue_ids();
-    let hold = world.vendor.hold("summary");
+    let hold = world.vendor.block_requests("summary");
     let question = serde_json::json!({ "queues": all }).to_string();
     let asked = world.begin_post(SUMMARY, &question);
-    world.vendor.arrived("summary", 4).await;
+    world.vendor.wait_for_requests("summary", 4).await;
     hold.release();
     assert_eq!(ids(&asked.await.unwrap().ok().json(), "id"), all);
     let mut sizes: Vec<_> = world.queues_asked("summary").iter().map(Vec::len).collect();
@@ -88,9 +88,9 @@ async fn one_callers_bad_id_fails_nobody_else() {
     let world = setup.start().await;
     world.logged_in().await;
     let all = world.vendor.queue_ids();
-    let hold = world.vendor.hold("summary");
+    let hold = world.vendor.block_requests("summary");
     let first = world.begin_post(SUMMARY, &asking(&[&all[0]]));
-    world.vendor.arrived("summary", 1).await;
+    world.vendor.wait_for_requests("summary", 1).await;
     let good = world.begin_post(SUMMARY, &asking(&[&all[1], &all[2], &all[3]]));
     let bad = world.begin_post(SUMMARY, &asking(&[&all[4], "no-such-id", &all[5], "no-such-id"]));
     world.is_full().await;
@@ -129,7 +129,7 @@ async fn an_absent_queue_is_remembered_as_absent() {
 async fn rows_are_found_whatever_the_vendor_does_to_their_order_number_and_spelling() {
     for fault in [Fault::ReorderedIds, Fault::DoubledIds, Fault::UpperIds, Fault::ExtraIds] {
         let world = World::new().await;
-        world.vendor.script("activity", fault);
+        world.vendor.enqueue_fault("activity", fault);
         let answer = world.post(ACTIVITY, &asking(&[SUPPORT, SALES])).await.ok().json();
         let found: Vec<_> = ids(&answer, "queueId").iter().map(|id| id.to_lowercase()).collect();
         assert_eq!(found, [SUPPORT, SALES], "{fault}");
@@ -208,7 +208,7 @@ async fn an_answer_that_can_no_longer_be_taken_apart_is_not_asked_for_again_and_
 async fn a_vendor_that_minds_the_question_and_not_the_ids_is_not_asked_about_each() {
     let world = World::new().await;
     let all = world.vendor.queue_ids();
-    (0..200).for_each(|_| world.vendor.script("summary", Fault::Refused));
+    (0..200).for_each(|_| world.vendor.enqueue_fault("summary", Fault::Refused));
     let question = serde_json::json!({ "queues": all }).to_string();
     let refused = world.post(SUMMARY, &question).await;
     assert_eq!(refused.problem(), "upstream_rejected");
@@ -254,9 +254,9 @@ async fn one_callers_many_bad_ids_refuse_nobody_else() {
     world.logged_in().await;
     let all = world.vendor.queue_ids();
     let garbage: Vec<String> = (0..20).map(|i| format!("bad-{i}")).collect();
-    let hold = world.vendor.hold("summary");
+    let hold = world.vendor.block_requests("summary");
     let first = world.begin_post(SUMMARY, &asking(&[&all[0]]));
-    world.vendor.arrived("summary", 1).await;
+    world.vendor.wait_for_requests("summary", 1).await;
     let bad = world.begin_post(SUMMARY, &serde_json::json!({ "queues": garbage }).to_string());
     let good = world.begin_post(SUMMARY, &asking(&[&all[1], &all[2]]));
     world.is_full().await;

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use wesal_gateway::{clock::Clock, simulator::Fault};
+use wesal_gateway::clock::Clock;
+use wesal_simulator::Fault;
 
 use crate::harness::{Setup, World, secs, until};
 
@@ -39,14 +40,14 @@ impl Outage {
 
     fn script(self, world: &World, routes: &[&str], fault: Fault) {
         for route in routes {
-            (0..10_000).for_each(|_| world.vendor.script(route, fault));
+            (0..10_000).for_each(|_| world.vendor.enqueue_fault(route, fault));
         }
     }
 
     async fn end(self, world: &mut World) {
         match self {
             Self::Gone => world.restart_vendor().await,
-            _ => ROUTES.iter().for_each(|route| world.vendor.unscript(route)),
+            _ => ROUTES.iter().for_each(|route| world.vendor.clear_faults(route)),
         }
     }
 }
@@ -124,16 +125,16 @@ async fn what_operators_see_of_an_outage() {
     assert!(holds("login_state", "good").await && holds("breaker_state", "closed").await);
     assert_eq!(world.metric("logins_total{outcome=\"good\"}").await, 1.0);
 
-    (0..11).for_each(|_| world.vendor.script("questions", Fault::Error));
+    (0..11).for_each(|_| world.vendor.enqueue_fault("questions", Fault::Error));
     for _ in 0..10 {
         world.get(QUESTIONS).await;
     }
     assert!(holds("breaker_state", "open").await && !holds("breaker_state", "closed").await);
-    world.vendor.unscript("questions");
+    world.vendor.clear_faults("questions");
     world.advance(secs(5));
-    let hold = world.vendor.hold("questions");
+    let hold = world.vendor.block_requests("questions");
     let probe = world.begin_get(QUESTIONS);
-    world.vendor.arrived("questions", 11).await;
+    world.vendor.wait_for_requests("questions", 11).await;
     assert!(holds("breaker_state", "half_open").await);
     hold.release();
     probe.await.unwrap().ok();

@@ -40,11 +40,11 @@ async fn who_joins_a_flight_is_not_refused_for_anothers_bad_ids() {
     let narrow = setup.caller("narrow", |caller| caller.queues(&[SALES]));
     let world = setup.start().await;
     world.logged_in().await;
-    let hold = world.vendor.hold("summary");
+    let hold = world.vendor.block_requests("summary");
     let mut wanted = bad(20);
     wanted.push(SALES.to_owned());
     let all = world.begin_post(SUMMARY, &asking(&wanted));
-    world.vendor.arrived("summary", 1).await;
+    world.vendor.wait_for_requests("summary", 1).await;
     let narrow = begin_as(&world, &narrow, &asking(&[SALES]));
     world.is_full().await;
     hold.release();
@@ -61,10 +61,10 @@ async fn who_joins_a_flight_with_as_large_a_question_is_not_refused_either() {
     let world = setup.start().await;
     world.logged_in().await;
     let queues = world.vendor.queue_ids();
-    let hold = world.vendor.hold("summary");
+    let hold = world.vendor.block_requests("summary");
     let wanted: Vec<String> = bad(20).into_iter().chain(queues[..4].to_vec()).collect();
     let all = world.begin_post(SUMMARY, &asking(&wanted));
-    world.vendor.arrived("summary", 1).await;
+    world.vendor.wait_for_requests("summary", 1).await;
     let other = world.begin_post(SUMMARY, &asking(&queues[..24]));
     world.is_full().await;
     hold.release();
@@ -122,9 +122,9 @@ async fn many_bad_ids_of_one_caller_cost_another_neither_its_answer_nor_a_long_w
     let world = setup.start().await;
     world.logged_in().await;
     let all = world.vendor.queue_ids();
-    let hold = world.vendor.hold("summary");
+    let hold = world.vendor.block_requests("summary");
     let first = world.begin_post(SUMMARY, &asking(&all[..1]));
-    world.vendor.arrived("summary", 1).await;
+    world.vendor.wait_for_requests("summary", 1).await;
     // Every other one is gone: more than the calls for it suffice for.
     let mixed: Vec<String> = bad(49).into_iter().zip(all[3..].to_vec()).flat_map(|(bad, good)| [bad, good]).collect();
     let wide = world.begin_post(SUMMARY, &asking(&mixed));

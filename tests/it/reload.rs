@@ -152,9 +152,9 @@ async fn what_is_not_kept_any_more_is_not_fetched_ahead() {
 async fn lowered_limits_hold_for_the_next_request_and_lose_none_in_flight() {
     let world = World::new().await;
     world.logged_in().await;
-    let hold = world.vendor.hold("organization");
+    let hold = world.vendor.block_requests("organization");
     let (first, second) = (world.begin_get(ORGANIZATION), world.begin_get("/survey/queries/questions/100301"));
-    world.vendor.arrived("organization", 1).await;
+    world.vendor.wait_for_requests("organization", 1).await;
     second.await.unwrap().ok();
     let asking = json!({ "queues": [SALES, SUPPORT] }).to_string();
     world.post(SUMMARY, &asking).await.ok();
@@ -180,9 +180,9 @@ async fn a_caller_who_is_taken_out_keeps_the_answer_that_was_begun() {
     setup.caller("other", |_| {});
     let world = setup.start().await;
     world.logged_in().await;
-    let hold = world.vendor.hold("organization");
+    let hold = world.vendor.block_requests("organization");
     let begun = world.begin_get(ORGANIZATION);
-    world.vendor.arrived("organization", 1).await;
+    world.vendor.wait_for_requests("organization", 1).await;
     let without = changed(&world, |config| drop(config.callers.remove(0)));
     world.reloader.reload(&without).unwrap();
     assert_eq!(world.get(ORGANIZATION).await.problem(), "invalid_key");
@@ -235,9 +235,9 @@ async fn a_good_token_serves_until_the_login_with_new_credentials_has_succeeded(
     world.get("/survey/queries/questions/100301").await.ok();
     assert_eq!(world.logins(), (1, 1), "it does not insist");
     world.vendor.set_password("brand new");
-    let hold = world.vendor.hold("login");
+    let hold = world.vendor.block_requests("login");
     world.reloader.reload(&with("brand new")).unwrap();
-    world.vendor.arrived("login", 1).await;
+    world.vendor.wait_for_requests("login", 1).await;
     world.get("/survey/queries/questions/100302").await.ok();
     hold.release();
     while world.logins() != (2, 1) {

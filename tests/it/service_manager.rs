@@ -93,12 +93,12 @@ async fn who_insists_does_not_wait_for_the_drain() {
     let world = World::new().await;
     world.logged_in().await;
     let service = Service::start(&world, "", None).await;
-    let _vendor = world.vendor.hold("organization");
+    let _vendor = world.vendor.block_requests("organization");
     let mut held = UnixStream::connect(service.socket()).await.unwrap();
     let head =
         format!("GET /api/v1/queries/organization HTTP/1.1\r\nHost: g\r\nAuthorization: {}\r\n\r\n", service.key());
     held.write_all(head.as_bytes()).await.unwrap();
-    world.vendor.arrived("organization", 1).await;
+    world.vendor.wait_for_requests("organization", 1).await;
     service.signal("TERM");
     service.told("STOPPING=1\n").await;
     service.signal("INT");

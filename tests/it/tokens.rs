@@ -2,7 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::future::join_all;
-use wesal_gateway::simulator::Fault;
+use wesal_simulator::Fault;
 
 use crate::harness::{Act, Answer, DATA, FaultProxy, Setup, World, http, secs};
 
@@ -94,7 +94,7 @@ async fn token_without_a_usable_life_causes_no_login_loop() {
 #[tokio::test]
 async fn login_without_a_token_waits_30_s_doubling() {
     let world = World::new().await;
-    (0..100).for_each(|_| world.vendor.script("login", Fault::LoginNoToken));
+    (0..100).for_each(|_| world.vendor.enqueue_fault("login", Fault::LoginNoToken));
     let due = [0, 30, 90, 210, 450];
     for now in (0..480).step_by(5) {
         let answer = world.get("/queries/organization").await;

@@ -4,7 +4,8 @@ use std::sync::Mutex;
 
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind};
 use tokio::net::TcpSocket;
-use wesal_gateway::{server::Drained, simulator::Fault};
+use wesal_gateway::server::Drained;
+use wesal_simulator::Fault;
 
 use crate::harness::{Collector, Setup, World, attribute, log, secs};
 
@@ -42,7 +43,7 @@ fn logged_traces(log: &Mutex<Vec<u8>>) -> Vec<String> {
 async fn a_callers_trace_goes_on_down_to_each_try_at_the_vendor() {
     let collector = Collector::new().await;
     let mut world = traced(collector.endpoint(), |_| {}).await;
-    world.vendor.script("organization", Fault::Unavailable);
+    world.vendor.enqueue_fault("organization", Fault::Unavailable);
     let request = with_trace(&world, TRACE, "01").header("x-request-id", "story-1");
     world.passing(world.send(request)).await.ok();
     assert_eq!(world.tell_to_stop().await.unwrap(), Drained { cut_off: 0 });
@@ -98,9 +99,9 @@ async fn who_waited_for_anothers_fetch_is_linked_to_it() {
     let collector = Collector::new().await;
     let two = |setup: &mut Setup| setup.config.limits.max_in_flight = 2.try_into().unwrap();
     let mut world = traced(collector.endpoint(), two).await;
-    let vendor = world.vendor.hold("organization");
+    let vendor = world.vendor.block_requests("organization");
     let first = world.begin(with_trace(&world, TRACE, "01"));
-    world.vendor.arrived("organization", 1).await;
+    world.vendor.wait_for_requests("organization", 1).await;
     let second = world.begin(with_trace(&world, OTHER_TRACE, "01"));
     world.is_full().await;
     vendor.release();

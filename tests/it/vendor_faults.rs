@@ -7,7 +7,8 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
-use wesal_gateway::{clock::Clock, simulator::Fault};
+use wesal_gateway::clock::Clock;
+use wesal_simulator::Fault;
 
 use crate::harness::{SALES, SUPPORT, Setup, World, secs, until};
 
@@ -49,10 +50,10 @@ async fn each_fault_has_its_answer_and_leaves_nothing_behind() {
         let world = World::new().await;
         world.logged_in().await;
         world.advance(secs(10));
-        (0..calls).for_each(|_| world.vendor.script("summary", *fault));
+        (0..calls).for_each(|_| world.vendor.enqueue_fault("summary", *fault));
         let asked = world.begin_post(SUMMARY, &queues());
         if status == 504 {
-            world.vendor.arrived("summary", 1).await;
+            world.vendor.wait_for_requests("summary", 1).await;
             world.advance(secs(10));
         }
         let answer = world.passing(asked).await.unwrap();
@@ -79,7 +80,7 @@ async fn a_failure_in_passing_is_tried_again_unseen() {
     for fault in [Fault::Unavailable, Fault::BadGateway, Fault::Cut, Fault::Truncated] {
         for failures in 1..=2 {
             let world = World::new().await;
-            (0..failures).for_each(|_| world.vendor.script("questions", fault));
+            (0..failures).for_each(|_| world.vendor.enqueue_fault("questions", fault));
             world.passing(world.get(QUESTIONS)).await.ok();
             assert_eq!(world.vendor_calls("questions"), failures + 1, "{fault}");
         }
@@ -100,7 +101,7 @@ async fn what_changes_a_password_is_never_tried_again() {
         ] {
             let world = World::new().await;
             world.logged_in().await;
-            world.vendor.script(route, fault);
+            world.vendor.enqueue_fault(route, fault);
             let answer = world.passing(world.post(path, body)).await;
             assert_eq!((answer.problem().as_str(), world.vendor_calls(route)), (code, 1), "{route} {fault}");
             assert_eq!(world.logins(), (1, 0));
@@ -111,7 +112,7 @@ async fn what_changes_a_password_is_never_tried_again() {
 #[tokio::test]
 async fn a_retry_after_that_fits_is_waited_out() {
     let world = World::new().await;
-    world.vendor.script("questions", Fault::RateLimited);
+    world.vendor.enqueue_fault("questions", Fault::RateLimited);
     let before = world.clock.now();
     world.passing(world.get(QUESTIONS)).await.ok();
     assert!(world.clock.now().since(before) >= secs(2), "tried again too soon");
@@ -121,7 +122,7 @@ async fn a_retry_after_that_fits_is_waited_out() {
 #[tokio::test]
 async fn a_retry_after_is_obeyed_by_all_callers_together() {
     let world = World::new().await;
-    world.vendor.script("questions", Fault::RateLimitedBare);
+    world.vendor.enqueue_fault("questions", Fault::RateLimitedBare);
     assert_eq!(world.get(QUESTIONS).await.header("retry-after"), "5");
     let calls = world.vendor.stats().total_calls();
     for left in [5, 4, 3] {
@@ -177,7 +178,7 @@ async fn a_redirect_is_not_followed() {
 #[tokio::test]
 async fn the_breaker_opens_lets_one_probe_through_and_closes_again() {
     let world = World::new().await;
-    (0..11).for_each(|_| world.vendor.script("questions", Fault::Error));
+    (0..11).for_each(|_| world.vendor.enqueue_fault("questions", Fault::Error));
     for _ in 0..10 {
         assert_eq!(world.get(QUESTIONS).await.problem(), "upstream_error");
     }
@@ -193,9 +194,9 @@ async fn the_breaker_opens_lets_one_probe_through_and_closes_again() {
     assert_eq!(world.get(QUESTIONS).await.problem(), "upstream_error", "the probe fails");
     turned_away(QUESTIONS, "8").await;
     world.advance(secs(8));
-    let vendor = world.vendor.hold("questions");
+    let vendor = world.vendor.block_requests("questions");
     let probe = world.begin_get(QUESTIONS);
-    world.vendor.arrived("questions", 12).await;
+    world.vendor.wait_for_requests("questions", 12).await;
     turned_away("/queries/organization", "8").await;
     vendor.release();
     probe.await.unwrap().ok();
@@ -210,7 +211,7 @@ async fn further_tries_are_a_share_of_the_calls_when_all_fail() {
         setup.config.upstream.breaker.min_calls = NonZeroU32::MAX;
         setup.config.upstream.retry_budget = share;
         let world = setup.start().await;
-        (0..150).for_each(|_| world.vendor.script("questions", Fault::Unavailable));
+        (0..150).for_each(|_| world.vendor.enqueue_fault("questions", Fault::Unavailable));
         for _ in 0..50 {
             assert_eq!(world.passing(world.get(QUESTIONS)).await.problem(), "upstream_error");
         }
@@ -252,7 +253,7 @@ async fn what_is_not_sent_while_the_vendor_asks_for_patience_costs_nothing_of_th
     setup.config.upstream.forward_query.push("n".to_owned());
     let world = setup.start().await;
     world.logged_in().await;
-    world.vendor.script("questions", Fault::RateLimitedBare);
+    world.vendor.enqueue_fault("questions", Fault::RateLimitedBare);
     for n in 0..40 {
         assert_eq!(world.get(&format!("{QUESTIONS}?n={n}")).await.problem(), "upstream_rate_limited");
     }
@@ -275,9 +276,9 @@ async fn a_gateway_that_starts_before_its_vendor_logs_in_when_it_comes() {
 async fn a_vendor_that_answers_in_good_time_but_not_to_the_end_is_timed_out() {
     let world = World::new().await;
     world.logged_in().await;
-    let vendor = world.vendor.hold("questions");
+    let vendor = world.vendor.block_requests("questions");
     let asked = world.begin_get(QUESTIONS);
-    world.vendor.arrived("questions", 1).await;
+    world.vendor.wait_for_requests("questions", 1).await;
     world.advance(secs(10) - std::time::Duration::from_millis(1));
     assert!(!asked.is_finished());
     world.advance(std::time::Duration::from_millis(1));

@@ -1,7 +1,7 @@
 //! What stands in an answer under 200.
 
 use serde_json::{Value, json};
-use wesal_gateway::simulator::Fault;
+use wesal_simulator::Fault;
 
 use super::{
     Row,

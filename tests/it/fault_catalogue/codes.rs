@@ -1,7 +1,7 @@
 //! The vendor's five codes, under 200 with `success: false`, in each place where a person might put one.
 
 use serde_json::{Value, json};
-use wesal_gateway::simulator::Credentials;
+use wesal_simulator::Credentials;
 
 use super::{
     Row,

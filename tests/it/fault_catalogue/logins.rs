@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use jiff::SignedDuration;
 use tokio::task::yield_now;
-use wesal_gateway::simulator::Credentials;
+use wesal_simulator::Credentials;
 
 use super::{
     page,

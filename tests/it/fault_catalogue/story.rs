@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
 use tokio::{net::TcpListener, task::yield_now};
-use wesal_gateway::simulator::Credentials;
+use wesal_simulator::Credentials;
 
 use super::{
     Row, Trouble,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wesal_gateway::simulator::Fault;
+use wesal_simulator::Fault;
 
 /// Makes another body of an answer's.
 pub type Changed = dyn Fn(String) -> Vec<u8> + Send + Sync;

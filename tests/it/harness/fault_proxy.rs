@@ -15,10 +15,8 @@ use tokio::{
     sync::watch,
     task::{JoinHandle, JoinSet},
 };
-use wesal_gateway::{
-    clock::{Clock, ManualClock},
-    simulator::Fault,
-};
+use wesal_gateway::clock::{Clock, ManualClock};
+use wesal_simulator::Fault;
 
 use super::{
     acts::{Act, Asked, Came, Changed, http},

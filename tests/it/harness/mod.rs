@@ -44,8 +44,8 @@ use wesal_gateway::{
     clock::ManualClock,
     config::Config,
     server::{Drained, Reloader},
-    simulator::Simulator,
 };
+use wesal_simulator::Simulator;
 
 /// The two queues of the vendor's reference.
 pub const SALES: &str = "01756dxx-xxxx-xxxx-xxxx-7c12cf9a0dxx";
@@ -351,7 +351,7 @@ async fn answered(request: reqwest::RequestBuilder, public: Option<SocketAddr>, 
     let (method, url) = (request.method().clone(), request.url().clone());
     let answer = Answer::read(client.execute(request).await.unwrap()).await;
     if public.is_some_and(|public| url.authority() == public.to_string()) {
-        let vendor_is_sane = vendor.is_some_and(|vendor| vendor.spoke_for_itself());
+        let vendor_is_sane = vendor.is_some_and(|vendor| vendor.is_unmodified());
         described::hold(method.as_str(), url.path(), &answer, vendor_is_sane);
     }
     answer

@@ -14,8 +14,8 @@ use wesal_gateway::{
     config::{CallerConfig, Config, Environment, KeyHash, RateLimit, Secret, Source},
     model::{CallerName, CompanyId, QueueId, Scope},
     server::{Bound, Drained, Gateway, Reloader},
-    simulator::{Options, Simulator},
 };
+use wesal_simulator::{Options, Simulator};
 
 use super::{FaultProxy, World};
 
