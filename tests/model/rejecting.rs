@@ -151,7 +151,7 @@ impl Scene {
         tokio::spawn(async move {
             let since = clock.now();
             let question = Arc::new(PreparedQuery::once(&query));
-            let mut span = RequestSpan::default();
+            let span = RequestSpan::default();
             let answer = parts.get(&question, Demand::default(), (&caller, true), &span).await;
             (answer, clock.now().since(since))
         })
