@@ -6,7 +6,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ListenAddress, Secret, check::Check, listen, secret};
+use super::{ListenAddress, Secret, listen, secret, validator::Validator};
 
 /// `[admin]`: the listener for those who run the gateway.
 // It holds a secret: no `Debug`.
@@ -40,17 +40,22 @@ impl AdminConfig {
         [(&mut self.token, &mut self.token_file)]
     }
 
-    pub(super) fn validate(&self, check: &mut Check<'_>) {
+    pub(super) fn validate(&self, validator: &mut Validator<'_>) {
         let guarded = self.listen.as_ref().is_none_or(ListenAddress::is_local) || !self.token.is_empty();
         let reason = "is beyond loopback, where an admin token is needed";
         let remedy = "set admin.token_file, or listen at \"127.0.0.1:9090\"";
-        check.together(guarded, &["listen", "token", "token_file"], reason, remedy);
+        validator.require_all(guarded, &["listen", "token", "token_file"], reason, remedy);
         let sendable = self.token.expose().bytes().all(|byte| byte.is_ascii_graphic());
         let long_enough = self.token.is_empty() || self.token.expose().len() >= SHORTEST_TOKEN;
         let reason = "is shorter than 16 characters, so that it could be guessed";
         let remedy = "make one with: openssl rand -base64 32";
-        check.together(long_enough, &["token", "token_file"], reason, remedy);
+        validator.require_all(long_enough, &["token", "token_file"], reason, remedy);
         let reason = "holds a character that cannot stand in a header";
-        check.together(sendable, &["token", "token_file"], reason, "use letters, digits and signs, without spaces");
+        validator.require_all(
+            sendable,
+            &["token", "token_file"],
+            reason,
+            "use letters, digits and signs, without spaces",
+        );
     }
 }

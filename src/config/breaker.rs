@@ -3,7 +3,7 @@ use std::{num::NonZeroU32, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DurationText, check::Check};
+use super::{HumanDuration, validator::Validator};
 
 /// Calls whose outcome the breaker remembers.
 const MOST_CALLS: u32 = 1000;
@@ -18,13 +18,13 @@ pub struct BreakerConfig {
     /// Calls within the window below which nothing is concluded.
     pub min_calls: NonZeroU32,
     /// The time over which calls are counted.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub window: Duration,
     /// How long the breaker stays open before the first probe; it doubles with each failed one.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub pause: Duration,
     /// The longest that pause gets. A vendor that has come back is found again within it.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub max_pause: Duration,
 }
 
@@ -41,19 +41,19 @@ impl Default for BreakerConfig {
 }
 
 impl BreakerConfig {
-    pub(super) fn validate(&self, check: &mut Check<'_>) {
+    pub(super) fn validate(&self, validator: &mut Validator<'_>) {
         let share = self.failure_ratio > 0.0 && self.failure_ratio <= 1.0;
-        check.that(
+        validator.require(
             share,
             "failure_ratio",
             "is not a share of the calls",
             "write a number above 0, at most 1, as in 0.5",
         );
         let remembered = self.min_calls.get() <= MOST_CALLS;
-        check.that(remembered, "min_calls", "is more calls than are remembered", "write a number up to 1000");
-        super::no_zero_durations(check, &[("window", self.window), ("pause", self.pause)]);
+        validator.require(remembered, "min_calls", "is more calls than are remembered", "write a number up to 1000");
+        super::no_zero_durations(validator, &[("window", self.window), ("pause", self.pause)]);
         let reason = "pause is longer than max_pause";
         let remedy = "shorten pause or lengthen max_pause";
-        check.together(self.pause <= self.max_pause, &["pause", "max_pause"], reason, remedy);
+        validator.require_all(self.pause <= self.max_pause, &["pause", "max_pause"], reason, remedy);
     }
 }

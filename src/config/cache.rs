@@ -3,7 +3,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{DurationText, Size, check::Check};
+use super::{HumanDuration, Size, validator::Validator};
 
 /// `[cache]`: how much is kept, and how long the answers of each route are good.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -12,7 +12,7 @@ pub struct CacheConfig {
     /// The memory that kept answers may take, in bytes.
     pub capacity: Size,
     /// How long it is remembered that the vendor has no row for a queue, or refuses it.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub negative_ttl: Duration,
     /// `GET /queries/organization`.
     #[serde(deserialize_with = "organization")]
@@ -42,13 +42,13 @@ pub struct CacheConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FreshnessConfig {
     /// How long an answer is fresh; zero: it is not kept.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub ttl: Duration,
     /// How long after that it is served at once while it is refreshed.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub stale_while_revalidate: Duration,
     /// How long after `ttl` it may stand in when the vendor fails.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub stale_if_error: Duration,
 }
 
@@ -57,25 +57,25 @@ pub struct FreshnessConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct PerformanceFreshness {
     /// How long an answer is fresh while its interval is open or has ended less than `closed_after` ago.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub ttl: Duration,
     /// How long after that it is served at once while it is refreshed.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub stale_while_revalidate: Duration,
     /// How long after ceasing to be fresh it may stand in when the vendor fails.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub stale_if_error: Duration,
     /// How long after its end an interval counts as closed.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub closed_after: Duration,
     /// How long an answer about a closed interval is fresh.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub closed_ttl: Duration,
     /// How long after its end an interval counts as settled.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub settled_after: Duration,
     /// How long an answer about a settled interval is fresh.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub settled_ttl: Duration,
 }
 
@@ -94,7 +94,7 @@ struct FreshnessPatch {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(transparent)]
-struct Text(#[serde(with = "DurationText")] Duration);
+struct Text(#[serde(with = "HumanDuration")] Duration);
 
 impl FreshnessConfig {
     const fn seconds(ttl: u64, stale_while_revalidate: u64, stale_if_error: u64) -> Self {
@@ -115,8 +115,8 @@ impl FreshnessConfig {
         })
     }
 
-    fn validate(&self, check: &mut Check<'_>) {
-        never_stale_without_ttl(check, self.ttl.is_zero(), self.stale_while_revalidate, self.stale_if_error);
+    fn validate(&self, validator: &mut Validator<'_>) {
+        never_stale_without_ttl(validator, self.ttl.is_zero(), self.stale_while_revalidate, self.stale_if_error);
     }
 }
 
@@ -173,20 +173,20 @@ impl Default for PerformanceFreshness {
 }
 
 impl PerformanceFreshness {
-    fn validate(&self, check: &mut Check<'_>) {
+    fn validate(&self, validator: &mut Validator<'_>) {
         let never_kept = self.ttl.is_zero() && self.closed_ttl.is_zero() && self.settled_ttl.is_zero();
-        never_stale_without_ttl(check, never_kept, self.stale_while_revalidate, self.stale_if_error);
+        never_stale_without_ttl(validator, never_kept, self.stale_while_revalidate, self.stale_if_error);
         let in_order = self.closed_after <= self.settled_after;
         let reason = "closed_after is longer than settled_after, but an interval is closed before it is settled";
         let remedy = "shorten closed_after or lengthen settled_after";
-        check.together(in_order, &["closed_after", "settled_after"], reason, remedy);
+        validator.require_all(in_order, &["closed_after", "settled_after"], reason, remedy);
     }
 }
 
 impl CacheConfig {
-    pub(super) fn validate(&self, check: &mut Check<'_>) {
-        super::no_zero_durations(check, &[("negative_ttl", self.negative_ttl)]);
-        check.that(self.capacity.bytes() > 0, "capacity", "may not be zero", "write a size, as in \"64 MiB\"");
+    pub(super) fn validate(&self, validator: &mut Validator<'_>) {
+        super::no_zero_durations(validator, &[("negative_ttl", self.negative_ttl)]);
+        validator.require(self.capacity.bytes() > 0, "capacity", "may not be zero", "write a size, as in \"64 MiB\"");
         let routes = [
             ("organization", &self.organization),
             ("questions", &self.questions),
@@ -195,15 +195,15 @@ impl CacheConfig {
             ("queue_activity", &self.queue_activity),
         ];
         for (name, freshness) in routes {
-            check.within(name, |check| freshness.validate(check));
+            validator.section(name, |validator| freshness.validate(validator));
         }
-        check.within("queue_performance", |check| self.queue_performance.validate(check));
+        validator.section("queue_performance", |validator| self.queue_performance.validate(validator));
     }
 }
 
 /// What is not kept cannot be served stale.
 pub(super) fn never_stale_without_ttl(
-    check: &mut Check<'_>,
+    validator: &mut Validator<'_>,
     never_kept: bool,
     revalidate: Duration,
     if_error: Duration,
@@ -211,6 +211,6 @@ pub(super) fn never_stale_without_ttl(
     for (name, stale) in [("stale_while_revalidate", revalidate), ("stale_if_error", if_error)] {
         let reason = format!("a ttl of zero keeps nothing, so there is nothing for {name} to serve");
         let remedy = format!("set {name} = \"0s\" too, or a ttl above zero");
-        check.together(!never_kept || stale.is_zero(), &[name, "ttl"], &reason, &remedy);
+        validator.require_all(!never_kept || stale.is_zero(), &[name, "ttl"], &reason, &remedy);
     }
 }

@@ -6,7 +6,7 @@ use serde::{
     de::{self, Error},
 };
 
-use super::{KeyHash, RateLimit, check::Check};
+use super::{KeyHash, RateLimit, validator::Validator};
 use crate::model::{CallerName, CompanyId, QueueId, Scope};
 
 /// One of `[[callers]]`: an internal app, how it is known, and what it may ask for.
@@ -109,45 +109,61 @@ fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<jiff::Ti
 }
 
 impl CallerConfig {
-    fn validate(&self, check: &mut Check<'_>) {
+    fn validate(&self, validator: &mut Validator<'_>) {
         let remedy = "run `wesal-gateway keys new`, which prints a new key and its hash";
-        check.that(!self.key_hashes.is_empty(), "key_hashes", "is empty, so nobody could be this caller", remedy);
+        validator.require(
+            !self.key_hashes.is_empty(),
+            "key_hashes",
+            "is empty, so nobody could be this caller",
+            remedy,
+        );
         let remedy = "write what the app sends as `email`, or leave it out";
-        check.that(self.login.as_deref() != Some(""), "login", "is empty", remedy);
+        validator.require(self.login.as_deref() != Some(""), "login", "is empty", remedy);
         if let Some(rate) = &self.rate_limit {
-            check.within("rate_limit", |check| rate.validate(check));
+            validator.section("rate_limit", |validator| rate.validate(validator));
         }
-        if self.enabled && self.expires.is_some_and(|expires| expires <= check.now) {
-            check.warn("expires lies in the past, so none of its keys work");
+        if self.enabled && self.expires.is_some_and(|expires| expires <= validator.now) {
+            validator.warn("expires lies in the past, so none of its keys work");
         }
         if self.scopes.is_empty() {
-            check.warn("it has no scopes, so it may ask for nothing");
+            validator.warn("it has no scopes, so it may ask for nothing");
         }
         for (setting, nothing) in [
             ("companies", self.companies.as_ref().is_some_and(Vec::is_empty)),
             ("queues", self.queues.as_ref().is_some_and(Vec::is_empty)),
         ] {
             if nothing {
-                check.warn(&format!("{setting} is an empty list, so it may ask about none; leave it out to allow all"));
+                validator
+                    .warn(&format!("{setting} is an empty list, so it may ask about none; leave it out to allow all"));
             }
         }
     }
 }
 
 /// Checks each caller by itself, then that no two can be taken for each other.
-pub(super) fn validate(callers: &[CallerConfig], check: &mut Check<'_>) {
+pub(super) fn validate(callers: &[CallerConfig], validator: &mut Validator<'_>) {
     let mut hashes: HashMap<&KeyHash, String> = HashMap::new();
     let mut names: HashSet<&str> = HashSet::new();
     let all_names: HashMap<&str, usize> = callers.iter().enumerate().map(|(i, c)| (c.name.as_str(), i)).collect();
     for (index, caller) in callers.iter().enumerate() {
-        check.entry(index, |check| {
-            caller.validate(check);
+        validator.entry(index, |validator| {
+            caller.validate(validator);
             let unique = names.insert(caller.name.as_str());
-            check.that(unique, "name", "is the name of another caller too", "give each caller a name of its own");
+            validator.require(
+                unique,
+                "name",
+                "is the name of another caller too",
+                "give each caller a name of its own",
+            );
             for hash in &caller.key_hashes {
-                if let Some(owner) = hashes.insert(hash, check.here()) {
+                if let Some(owner) = hashes.insert(hash, validator.path()) {
                     let reason = format!("holds a hash that stands in {owner} already");
-                    check.that(false, "key_hashes", &reason, "make a key for each caller, and list its hash once");
+                    validator.require(
+                        false,
+                        "key_hashes",
+                        &reason,
+                        "make a key for each caller, and list its hash once",
+                    );
                 }
             }
         });
@@ -157,9 +173,10 @@ pub(super) fn validate(callers: &[CallerConfig], check: &mut Check<'_>) {
         let Some(login) = caller.login.as_deref() else { continue };
         let free = logins.insert(login, index).is_none() && all_names.get(login).is_none_or(|owner| *owner == index);
         let remedy = "give each caller a login of its own, or leave it out";
-        check.entry(index, |check| check.that(free, "login", "is another caller's name or login", remedy));
+        validator
+            .entry(index, |validator| validator.require(free, "login", "is another caller's name or login", remedy));
     }
     if callers.is_empty() {
-        check.warn("there are no callers, so every request is refused; `wesal-gateway keys new` makes one");
+        validator.warn("there are no callers, so every request is refused; `wesal-gateway keys new` makes one");
     }
 }

@@ -5,14 +5,14 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserializer, Serializer, de};
 
 /// How a [`Duration`] stands in the settings: a text with units, such as `3s`, `1h 30m`, `250ms` or `0s`
-/// (jiff's friendly format, without calendar units). For use as `#[serde(with = "DurationText")]`.
+/// (jiff's friendly format, without calendar units). For use as `#[serde(with = "HumanDuration")]`.
 #[derive(Clone, Copy, Debug)]
-pub enum DurationText {}
+pub enum HumanDuration {}
 
 /// Ten years: longer is a slip, and would overflow deadlines.
 const MAX: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-impl DurationText {
+impl HumanDuration {
     /// Writes the duration with units.
     ///
     /// # Errors
@@ -78,7 +78,7 @@ const PATTERN: &str = concat!(
     r"([0-9]+\s*(nano(s(econds?)?)?|ns(ecs?)?))?\s*$",
 );
 
-impl JsonSchema for DurationText {
+impl JsonSchema for HumanDuration {
     fn schema_name() -> Cow<'static, str> {
         "Duration".into()
     }
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Duration, Error> {
-        DurationText::deserialize(IntoDeserializer::<Error>::into_deserializer(text))
+        HumanDuration::deserialize(IntoDeserializer::<Error>::into_deserializer(text))
     }
 
     #[test]
@@ -108,7 +108,7 @@ mod tests {
         for (text, millis) in [("0s", 0), ("3s", 3_000), ("250ms", 250), ("1h 30m", 5_400_000), ("48h", 172_800_000)] {
             let duration = read(text).unwrap();
             assert_eq!(duration, Duration::from_millis(millis));
-            assert_eq!(DurationText::show(&duration), text);
+            assert_eq!(HumanDuration::show(&duration), text);
         }
         for bad in ["", "3", "-3s", "3 fortnights", "1y", "1d", "s", "99999999h", "1:30:00", "0s ago"] {
             assert!(read(bad).is_err(), "{bad:?} was taken");

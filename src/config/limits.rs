@@ -3,7 +3,7 @@ use std::{num::NonZeroUsize, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{RateLimit, check::Check};
+use super::{RateLimit, validator::Validator};
 
 /// `[limits]`: what callers may ask for in how long a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -22,8 +22,8 @@ pub struct LimitsConfig {
 impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
-            default: RateLimit::shipped(50, Duration::from_secs(1), 100),
-            auth_failures: RateLimit::shipped(10, Duration::from_secs(60), 20),
+            default: RateLimit::default_for(50, Duration::from_secs(1), 100),
+            auth_failures: RateLimit::default_for(10, Duration::from_secs(60), 20),
             max_in_flight: super::at_least_one(2048),
             max_queues_per_request: super::at_least_one(500),
         }
@@ -31,9 +31,9 @@ impl Default for LimitsConfig {
 }
 
 impl LimitsConfig {
-    pub(super) fn validate(&self, check: &mut Check<'_>) {
-        check.within("default", |check| self.default.validate(check));
-        check.within("auth_failures", |check| self.auth_failures.validate(check));
-        super::countable(check, "max_in_flight", self.max_in_flight);
+    pub(super) fn validate(&self, validator: &mut Validator<'_>) {
+        validator.section("default", |validator| self.default.validate(validator));
+        validator.section("auth_failures", |validator| self.auth_failures.validate(validator));
+        super::countable(validator, "max_in_flight", self.max_in_flight);
     }
 }

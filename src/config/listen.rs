@@ -45,7 +45,7 @@ impl ListenAddress {
     }
 
     /// Whether both can be listened on at once.
-    pub(super) fn is_apart_from(&self, other: &Self) -> bool {
+    pub(super) fn conflicts_with(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Tcp(a), Self::Tcp(b)) => {
                 let everywhere = a.ip().is_unspecified() || b.ip().is_unspecified();

@@ -9,25 +9,35 @@ use serde::Deserialize;
 use toml::de::DeTable;
 
 use super::{
-    Config, Environment, Fault, Faults, Loaded,
-    check::{Check, Purpose},
+    Config, ConfigError, ConfigErrors, Environment, Loaded,
     lines::Lines,
     misfit::Kind,
     reader::Reader,
     secret_files,
     tree::{Node, Origin, State, Step, Value},
+    validator::Validator,
 };
 
 /// The most that the file with the settings may hold, in bytes.
 pub(super) const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Checks of the files that the settings name, made by the modules that read them: the settings themselves are data only.
+pub type FileChecks = fn(&Config, &mut Validator<'_>);
+
+/// What settings are read for.
+#[derive(Clone, Copy)]
+pub(super) enum Purpose {
+    Start(FileChecks),
+    Reload,
+}
 
 /// Loads the settings: the file, what the environment lays over it, and the files with secrets. `now` is for the
 /// expiry of callers.
 ///
 /// # Errors
 /// Every fault there is, at once.
-pub fn load(path: &Path, environment: &Environment, now: jiff::Timestamp) -> Result<Loaded, Faults> {
-    load_for(Purpose::Start, path, environment, now)
+pub fn load(path: &Path, environment: &Environment, now: jiff::Timestamp) -> Result<Loaded, ConfigErrors> {
+    load_for(Purpose::Start(|_, _| ()), path, environment, now)
 }
 
 pub(super) fn load_for(
@@ -35,18 +45,20 @@ pub(super) fn load_for(
     path: &Path,
     environment: &Environment,
     now: jiff::Timestamp,
-) -> Result<Loaded, Faults> {
+) -> Result<Loaded, ConfigErrors> {
     let mut bytes = Vec::new();
     open(purpose, path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(|error| {
         let remedy = "name the configuration file with --config, and see that this user may read it";
-        Fault::new(path, Origin::Nowhere, "", &format!("cannot be read: {error}"), remedy)
+        ConfigError::new(path, Origin::Nowhere, "", &format!("cannot be read: {error}"), remedy)
     })?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(Fault::new(path, Origin::Nowhere, "", "is over 16 MiB", "name the file with the settings").into());
+        return Err(
+            ConfigError::new(path, Origin::Nowhere, "", "is over 16 MiB", "name the file with the settings").into()
+        );
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let line = Lines::of(error.as_bytes()).at(error.utf8_error().valid_up_to());
-        Fault::new(path, Origin::Line(line), "", "is not UTF-8 text", "save the file as UTF-8, as TOML asks for")
+        ConfigError::new(path, Origin::Line(line), "", "is not UTF-8 text", "save the file as UTF-8, as TOML asks for")
     })?;
     parse_for(purpose, &text, path, environment, now)
 }
@@ -54,7 +66,7 @@ pub(super) fn load_for(
 /// Opens one of the files with settings. While the process runs, only a regular one: a pipe would be waited for, perhaps
 /// without end, and what was in it is gone.
 pub(super) fn open(purpose: Purpose, path: &Path) -> io::Result<File> {
-    if purpose == Purpose::Reload && !fs::metadata(path)?.is_file() {
+    if matches!(purpose, Purpose::Reload) && !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is no regular file, and so cannot be read again"));
     }
     File::open(path)
@@ -65,8 +77,13 @@ pub(super) fn open(purpose: Purpose, path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// Every fault there is, at once.
-pub fn parse(text: &str, origin: &Path, environment: &Environment, now: jiff::Timestamp) -> Result<Loaded, Faults> {
-    parse_for(Purpose::Start, text, origin, environment, now)
+pub fn parse(
+    text: &str,
+    origin: &Path,
+    environment: &Environment,
+    now: jiff::Timestamp,
+) -> Result<Loaded, ConfigErrors> {
+    parse_for(Purpose::Start(|_, _| ()), text, origin, environment, now)
 }
 
 fn parse_for(
@@ -75,20 +92,20 @@ fn parse_for(
     origin: &Path,
     environment: &Environment,
     now: jiff::Timestamp,
-) -> Result<Loaded, Faults> {
+) -> Result<Loaded, ConfigErrors> {
     let (table, errors) = DeTable::parse_recoverable(text);
     let lines = Lines::of(text.as_bytes());
-    let mut faults: Vec<Fault> = errors.iter().map(|error| syntax_fault(&lines, origin, error)).collect();
-    let spoilt: BTreeSet<usize> = faults.iter().filter_map(Fault::line).collect();
-    let is_sound = |fault: &Fault| fault.line().is_none_or(|line| !spoilt.contains(&line));
+    let mut faults: Vec<ConfigError> = errors.iter().map(|error| syntax_fault(&lines, origin, error)).collect();
+    let spoilt: BTreeSet<usize> = faults.iter().filter_map(ConfigError::line).collect();
+    let is_sound = |fault: &ConfigError| fault.line().is_none_or(|line| !spoilt.contains(&line));
     for variable in environment.unreadable() {
         let origin_of = Origin::Variable(variable.clone());
-        faults.push(Fault::new(origin, origin_of, "", "its value is not UTF-8", "set it to a text, or unset it"));
+        faults.push(ConfigError::new(origin, origin_of, "", "its value is not UTF-8", "set it to a text, or unset it"));
     }
     for variable in environment.empty_secrets() {
         let origin_of = Origin::Variable(variable.to_owned());
         let remedy = "unset it, and what the file says holds; or set it to what it is there for";
-        faults.push(Fault::new(origin, origin_of, "", "it is empty, but there for a secret", remedy));
+        faults.push(ConfigError::new(origin, origin_of, "", "it is empty, but there for a secret", remedy));
     }
 
     let mut tree = Node::from_file(&lines, table.get_ref());
@@ -101,23 +118,26 @@ fn parse_for(
     faults.extend(misfits.into_iter().filter(is_sound));
     // What a setting means is not known below a header that is broken.
     if text.lines().zip(1..).any(|(line, number)| line.trim_start().starts_with('[') && spoilt.contains(&number)) {
-        return Err(Faults::new(faults));
+        return Err(ConfigErrors::new(faults));
     }
 
     secret_files::read(&mut config, &mut tree, origin, purpose, &mut faults);
-    config.server.settle_paths(origin.parent().unwrap_or(Path::new("")));
-    config.upstream.settle_paths(origin.parent().unwrap_or(Path::new("")), environment.state_dir());
-    let mut check = Check::new(origin, &tree, &written, now, purpose);
-    check.guessed = !spoilt.is_empty();
-    config.validate(&mut check);
-    let warnings = check.warnings;
-    faults.extend(check.faults.into_iter().filter(is_sound));
-    if faults.is_empty() { Ok(Loaded { config, warnings }) } else { Err(Faults::new(faults)) }
+    config.server.resolve_paths(origin.parent().unwrap_or(Path::new("")));
+    config.upstream.resolve_paths(origin.parent().unwrap_or(Path::new("")), environment.state_dir());
+    let mut validator = Validator::new(origin, &tree, &written, now);
+    validator.guessed = !spoilt.is_empty();
+    config.validate(&mut validator);
+    if let Purpose::Start(check_files) = purpose {
+        check_files(&config, &mut validator);
+    }
+    let warnings = validator.warnings;
+    faults.extend(validator.faults.into_iter().filter(is_sound));
+    if faults.is_empty() { Ok(Loaded { config, warnings }) } else { Err(ConfigErrors::new(faults)) }
 }
 
 /// Reads the tree, again and again: each time the value that does not fit is reported and marked, and the next
 /// reading passes over it, until what is left can be read.
-fn read(tree: &mut Node, written: &Node, file: &Path, faults: &mut Vec<Fault>) -> Config {
+fn read(tree: &mut Node, written: &Node, file: &Path, faults: &mut Vec<ConfigError>) -> Config {
     loop {
         let misfit = match Config::deserialize(Reader(tree)) {
             Ok(config) => return config,
@@ -130,7 +150,13 @@ fn read(tree: &mut Node, written: &Node, file: &Path, faults: &mut Vec<Fault>) -
         // What a damaged value leaves behind, such as a name that is now missing, is no further fault.
         if !tree.at(&steps).is_some_and(Node::is_damaged) {
             let (reason, remedy) = misfit.tell();
-            faults.push(Fault::new(file, written.origin_of(&steps), &written.label(&misfit.steps), &reason, &remedy));
+            faults.push(ConfigError::new(
+                file,
+                written.origin_of(&steps),
+                &written.label(&misfit.steps),
+                &reason,
+                &remedy,
+            ));
         }
         match (&misfit.kind, tree.at(&steps).map(|node| (node.state, &node.value))) {
             (Kind::Missing { .. }, _) => stand_in(tree, &misfit.steps, &steps, Value::Text("1s".to_owned())),
@@ -166,8 +192,14 @@ fn stand_in(tree: &mut Node, table: &[Step], steps: &[Step], value: Value) {
 }
 
 /// The parser's message without the source line, which may hold a secret.
-fn syntax_fault(lines: &Lines, file: &Path, error: &toml::de::Error) -> Fault {
+fn syntax_fault(lines: &Lines, file: &Path, error: &toml::de::Error) -> ConfigError {
     let line = error.span().map_or(Origin::Nowhere, |span| Origin::Line(lines.at(span.start)));
     let reason = format!("is not TOML: {}", error.message().replace('\n', ", "));
-    Fault::new(file, line, "", &reason, "correct the line; texts stand in quotes, and each setting once in its table")
+    ConfigError::new(
+        file,
+        line,
+        "",
+        &reason,
+        "correct the line; texts stand in quotes, and each setting once in its table",
+    )
 }

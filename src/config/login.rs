@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{check::Check, secret::MASK};
+use super::{secret::MASK, validator::Validator};
 
 /// `[upstream.login]`: the shape of the vendor's login.
 // Its fields travel with the password and may be as private: no `Debug`.
@@ -41,7 +41,7 @@ impl Default for LoginConfig {
 
 impl LoginConfig {
     /// Relative paths start from `folder`; `default` holds where nothing is set.
-    pub(super) fn settle_state_dir(&mut self, folder: &Path, default: Option<&Path>) {
+    pub(super) fn resolve_state_dir(&mut self, folder: &Path, default: Option<&Path>) {
         self.state_dir = match self.state_dir.take() {
             Some(off) if off.as_os_str().is_empty() => None,
             Some(set) => Some(folder.join(set)),
@@ -49,18 +49,23 @@ impl LoginConfig {
         };
     }
 
-    pub(super) fn validate(&self, check: &mut Check<'_>) {
+    pub(super) fn validate(&self, validator: &mut Validator<'_>) {
         for taken in ["email", "password"].into_iter().filter(|taken| self.fields.contains_key(*taken)) {
             let reason = format!("holds `{taken}`, which is a setting of its own");
-            check.that(false, "fields", &reason, &format!("set upstream.{taken} or upstream.{taken}_file instead"));
+            validator.require(
+                false,
+                "fields",
+                &reason,
+                &format!("set upstream.{taken} or upstream.{taken}_file instead"),
+            );
         }
         for (name, _) in self.fields.iter().filter(|(_, value)| *value == MASK) {
             let reason = format!("holds for `{name}` what `check` shows in its place");
-            check.that(false, "fields", &reason, "write what the vendor is to be sent");
+            validator.require(false, "fields", &reason, "write what the vendor is to be sent");
         }
         let example = "as in [\"/data/access_token\"]";
         let some = !self.token_pointers.is_empty();
-        check.that(
+        validator.require(
             some,
             "token_pointers",
             "is empty, so no token could be found",
@@ -69,10 +74,15 @@ impl LoginConfig {
         for pointer in self.token_pointers.iter().filter(|pointer| !is_pointer(pointer)) {
             let reason = format!("{pointer:?} is not a JSON pointer");
             let remedy = format!("begin it with '/', and write '~0' for '~' and '~1' for '/' in a name, {example}");
-            check.that(false, "token_pointers", &reason, &remedy);
+            validator.require(false, "token_pointers", &reason, &remedy);
         }
         let share = self.refresh_ahead > 0.0 && self.refresh_ahead <= 1.0;
-        check.that(share, "refresh_ahead", "is not a share of a life", "write a number above 0, at most 1, as in 0.8");
+        validator.require(
+            share,
+            "refresh_ahead",
+            "is not a share of a life",
+            "write a number above 0, at most 1, as in 0.8",
+        );
     }
 }
 

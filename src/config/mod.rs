@@ -8,11 +8,11 @@ mod admin;
 mod breaker;
 mod cache;
 mod callers;
-mod check;
+mod diff;
 mod duration;
 mod effective;
-mod environment;
-mod fault;
+mod env;
+mod error;
 mod key_hash;
 mod limits;
 mod lines;
@@ -21,12 +21,8 @@ mod load;
 mod log_filter;
 mod login;
 mod misfit;
-#[cfg(test)]
-mod page;
 mod rate;
 mod reader;
-mod restart;
-mod roots;
 mod routes;
 mod schema;
 mod secret;
@@ -38,11 +34,10 @@ mod source;
 mod telemetry;
 #[cfg(test)]
 mod tests;
-mod tls;
 mod tree;
 mod upstream;
-mod validity;
-mod web_address;
+mod url;
+mod validator;
 
 use std::{num::NonZeroUsize, time::Duration};
 
@@ -53,31 +48,28 @@ pub use admin::AdminConfig;
 pub use breaker::BreakerConfig;
 pub use cache::{CacheConfig, FreshnessConfig, PerformanceFreshness};
 pub use callers::CallerConfig;
-pub use duration::DurationText;
-pub use environment::Environment;
-pub use fault::{Fault, Faults};
+pub use diff::is_reloadable;
+pub use duration::HumanDuration;
+pub use env::Environment;
+pub use error::{ConfigError, ConfigErrors};
 pub use key_hash::{InvalidKeyHash, KeyHash};
 pub use limits::LimitsConfig;
 pub use listen::{InvalidListenAddress, ListenAddress, passed_socket_names};
-pub use load::{load, parse};
+pub use load::{FileChecks, load, parse};
 pub use log_filter::{InvalidLogFilter, LogFilter};
 pub use login::LoginConfig;
 pub use rate::RateLimit;
-pub use roots::root_certificates;
-pub use routes::{RouteConfig, RouteMethod, further_routes};
+pub use routes::{RouteConfig, RouteMethod};
 pub use schema::schema;
 pub use secret::Secret;
-pub use server::ServerConfig;
+pub use server::{ServerConfig, TlsConfig};
 pub use sessions::SessionsConfig;
 pub use size::Size;
 pub use source::{Fingerprint, Source};
 pub use telemetry::{LogFormat, QueueGauges, TelemetryConfig};
-pub use tls::{TlsConfig, TlsFault, TlsFiles};
 pub use tree::Origin;
 pub use upstream::UpstreamConfig;
-pub use validity::Validity;
-
-use check::Check;
+pub use validator::Validator;
 
 /// All settings; the default is what the shipped `config.toml` says.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -132,22 +124,22 @@ impl Config {
         credentials.into_iter().filter(|(secret, _)| secret.is_empty()).map(|(_, how)| how).collect()
     }
 
-    fn validate(&self, check: &mut Check<'_>) {
-        check.within("server", |check| self.server.validate(check));
-        check.within("admin", |check| self.admin.validate(check));
-        check.within("upstream", |check| self.upstream.validate(check));
-        check.within("cache", |check| self.cache.validate(check));
-        check.within("limits", |check| self.limits.validate(check));
-        check.within("sessions", |check| self.sessions.validate(check));
-        check.within("telemetry", |check| self.telemetry.validate(check));
-        check.within("callers", |check| {
-            callers::validate(&self.callers, check);
-            routes::validate_scopes(&self.callers, &self.routes, check);
+    fn validate(&self, validator: &mut Validator<'_>) {
+        validator.section("server", |validator| self.server.validate(validator));
+        validator.section("admin", |validator| self.admin.validate(validator));
+        validator.section("upstream", |validator| self.upstream.validate(validator));
+        validator.section("cache", |validator| self.cache.validate(validator));
+        validator.section("limits", |validator| self.limits.validate(validator));
+        validator.section("sessions", |validator| self.sessions.validate(validator));
+        validator.section("telemetry", |validator| self.telemetry.validate(validator));
+        validator.section("callers", |validator| {
+            callers::validate(&self.callers, validator);
+            routes::validate_scopes(&self.callers, &self.routes, validator);
         });
-        check.within("routes", |check| routes::validate(&self.routes, check));
-        let apart = self.admin.listen.as_ref().is_none_or(|admin| admin.is_apart_from(&self.server.listen));
+        validator.section("routes", |validator| routes::validate(&self.routes, validator));
+        let apart = self.admin.listen.as_ref().is_none_or(|admin| admin.conflicts_with(&self.server.listen));
         let reason = "server.listen and admin.listen are the same address";
-        check.together(apart, &["admin.listen", "server.listen"], reason, "give each a port of its own");
+        validator.require_all(apart, &["admin.listen", "server.listen"], reason, "give each a port of its own");
     }
 }
 
@@ -157,13 +149,13 @@ fn at_least_one(number: usize) -> NonZeroUsize {
 }
 
 /// Refuses zero where a time must pass.
-fn no_zero_durations(check: &mut Check<'_>, durations: &[(&str, Duration)]) {
+fn no_zero_durations(validator: &mut Validator<'_>, durations: &[(&str, Duration)]) {
     for (setting, duration) in durations {
-        check.that(!duration.is_zero(), setting, "may not be zero", "write a duration above zero, as in \"5s\"");
+        validator.require(!duration.is_zero(), setting, "may not be zero", "write a duration above zero, as in \"5s\"");
     }
 }
 
 /// Refuses a bound on things at once that is beyond what a process can hold.
-fn countable(check: &mut Check<'_>, setting: &str, number: NonZeroUsize) {
-    check.that(number.get() <= 1_000_000, setting, "is more than a million", "write a number up to 1000000");
+fn countable(validator: &mut Validator<'_>, setting: &str, number: NonZeroUsize) {
+    validator.require(number.get() <= 1_000_000, setting, "is more than a million", "write a number up to 1000000");
 }

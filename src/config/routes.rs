@@ -4,10 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 use super::{
-    DurationText, FreshnessConfig,
+    FreshnessConfig, HumanDuration,
     cache::never_stale_without_ttl,
     callers::{CallerConfig, ScopeName},
-    check::Check,
+    validator::Validator,
 };
 use crate::model::{COMPANY_PARAMETER, Further, Route, RoutePath, Scope};
 
@@ -32,13 +32,13 @@ pub struct RouteConfig {
     #[serde(default)]
     pub query: Vec<String>,
     /// How long an answer is fresh; zero: it is not kept.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub ttl: Duration,
     /// How long after that it is served at once while it is refreshed.
-    #[serde(default, with = "DurationText")]
+    #[serde(default, with = "HumanDuration")]
     pub stale_while_revalidate: Duration,
     /// How long after `ttl` it may stand in when the vendor fails.
-    #[serde(default, with = "DurationText")]
+    #[serde(default, with = "HumanDuration")]
     pub stale_if_error: Duration,
 }
 
@@ -85,16 +85,26 @@ impl RouteConfig {
         self.path == route.path && self.methods.contains(&method)
     }
 
-    fn validate(&self, check: &mut Check<'_>) {
+    fn validate(&self, validator: &mut Validator<'_>) {
         let first = self.path.first_literal();
         let remedy = "write the first segment out, as in \"/queries/{what}\"";
-        check.that(first.is_some(), "path", "begins with a parameter, so it would be every path there is", remedy);
+        validator.require(
+            first.is_some(),
+            "path",
+            "begins with a parameter, so it would be every path there is",
+            remedy,
+        );
         let own = first.is_some_and(|first| OWN.contains(&first));
         let remedy = "leave it out; the gateway's own pages stand there";
-        check.that(!own, "path", "begins like a page of the gateway's own, and could not be told from it", remedy);
+        validator.require(
+            !own,
+            "path",
+            "begins like a page of the gateway's own, and could not be told from it",
+            remedy,
+        );
         let of_account = first.is_some_and(|first| first.eq_ignore_ascii_case("auth"));
         let remedy = "leave it out; the login routes are the gateway's own";
-        check.that(
+        validator.require(
             !of_account,
             "path",
             "lies below /auth, where the service login's own account is dealt with",
@@ -103,14 +113,24 @@ impl RouteConfig {
         let path = self.path.as_str();
         let known = Route::ALL.into_iter().filter_map(template).any(|known| known.fits_in_any_case(path));
         let reason = "is a path of the reference's, which is mirrored already";
-        check.that(of_account || !known, "path", reason, "leave it out; [cache] sets how long its answers are good");
-        check.that(!self.methods.is_empty(), "methods", "is empty", "write [\"GET\"], or leave it out");
+        validator.require(
+            of_account || !known,
+            "path",
+            reason,
+            "leave it out; [cache] sets how long its answers are good",
+        );
+        validator.require(!self.methods.is_empty(), "methods", "is empty", "write [\"GET\"], or leave it out");
         let unique = self.methods.iter().collect::<HashSet<_>>().len() == self.methods.len();
-        check.that(unique, "methods", "names a method twice", "name each once");
+        validator.require(unique, "methods", "names a method twice", "name each once");
         let unique = self.query.iter().collect::<HashSet<_>>().len() == self.query.len();
         let named = self.query.iter().all(|name| !name.is_empty());
-        check.that(unique && named, "query", "has an empty name, or a name twice", "name each query parameter once");
-        never_stale_without_ttl(check, self.ttl.is_zero(), self.stale_while_revalidate, self.stale_if_error);
+        validator.require(
+            unique && named,
+            "query",
+            "has an empty name, or a name twice",
+            "name each query parameter once",
+        );
+        never_stale_without_ttl(validator, self.ttl.is_zero(), self.stale_while_revalidate, self.stale_if_error);
     }
 
     /// What is wrong with it beside `earlier`, which stands before it, and what to do.
@@ -136,32 +156,34 @@ fn template(route: Route) -> Option<RoutePath> {
 }
 
 /// Checks each by itself, then that each can be reached.
-pub(super) fn validate(routes: &[RouteConfig], check: &mut Check<'_>) {
+pub(super) fn validate(routes: &[RouteConfig], validator: &mut Validator<'_>) {
     for (index, route) in routes.iter().enumerate() {
-        check.entry(index, |check| {
-            route.validate(check);
+        validator.entry(index, |validator| {
+            route.validate(validator);
             if let Some((reason, remedy)) = routes.iter().take(index).find_map(|earlier| route.beside(earlier)) {
-                check.that(false, "path", reason, remedy);
+                validator.require(false, "path", reason, remedy);
             }
         });
     }
 }
 
 /// Checks that each caller's scopes are those of some route, and warns where less is held back than one may think.
-pub(super) fn validate_scopes(callers: &[CallerConfig], routes: &[RouteConfig], check: &mut Check<'_>) {
+pub(super) fn validate_scopes(callers: &[CallerConfig], routes: &[RouteConfig], validator: &mut Validator<'_>) {
     let further: Vec<Scope> = routes.iter().map(|route| route.scope).collect();
     let mut names: Vec<&str> = Scope::ALL.iter().chain(&further).map(Scope::as_str).collect();
     let mut seen = HashSet::new();
     names.retain(|name| seen.insert(*name));
     for (index, caller) in callers.iter().enumerate() {
-        check.entry(index, |check| {
+        validator.entry(index, |validator| {
             let known = |scope: &Scope| !matches!(scope, Scope::Further(_)) || further.contains(scope);
             let remedy = format!("choose from {}", names.join(", "));
             // Of a route that is at fault itself it is not known what scope was meant.
             let unknown = caller.scopes.iter().enumerate().filter(|(_, scope)| !known(scope));
-            for (place, _) in unknown.filter(|_| !check.is_damaged("routes")).collect::<Vec<_>>() {
-                check.within("scopes", |check| {
-                    check.entry(place, |check| check.that(false, "", "is a scope that no route has", &remedy));
+            for (place, _) in unknown.filter(|_| !validator.is_damaged("routes")).collect::<Vec<_>>() {
+                validator.section("scopes", |validator| {
+                    validator.entry(place, |validator| {
+                        validator.require(false, "", "is a scope that no route has", &remedy)
+                    });
                 });
             }
             for route in routes.iter().filter(|route| caller.scopes.contains(&route.scope)) {
@@ -169,24 +191,13 @@ pub(super) fn validate_scopes(callers: &[CallerConfig], routes: &[RouteConfig], 
                 let path = &route.path;
                 if !of_company && (caller.companies.is_some() || caller.queues.is_some()) {
                     let shown = "its scope shows it everything";
-                    check.warn(&format!("it is held to some companies or queues, but of {path} {shown}"));
+                    validator.warn(&format!("it is held to some companies or queues, but of {path} {shown}"));
                 } else if caller.queues.is_some() {
                     let shown = "its scope shows it all that is the company's";
-                    check.warn(&format!("its queues do not hold of {path}: where it may ask about a company, {shown}"));
+                    validator
+                        .warn(&format!("its queues do not hold of {path}: where it may ask about a company, {shown}"));
                 }
             }
         });
     }
-}
-
-/// The routes, each with one method, in their order. They live as long as the process: to be called once in it.
-pub fn further_routes(routes: &[RouteConfig]) -> Vec<&'static Further> {
-    let each = routes.iter().flat_map(|route| route.methods.iter().map(move |method| (route, method)));
-    let further = each.enumerate().map(|(index, (route, method))| Further {
-        index,
-        path: route.path.clone(),
-        is_gotten: *method == RouteMethod::Get,
-        query: route.query.clone(),
-    });
-    further.map(|further| &*Box::leak(Box::new(further))).collect()
 }

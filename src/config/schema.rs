@@ -14,7 +14,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::config::{DurationText, Environment, Size, parse};
+    use crate::config::{Environment, HumanDuration, Size, parse};
 
     /// Whether the schema takes a file, and whether the program does.
     fn taken(text: &str) -> (bool, bool) {
@@ -51,7 +51,7 @@ mod tests {
         for text in &texts {
             let read = Value::from(text.as_str());
             let (program_duration, program_size) =
-                (DurationText::deserialize(&read).is_ok(), Size::deserialize(&read).is_ok());
+                (HumanDuration::deserialize(&read).is_ok(), Size::deserialize(&read).is_ok());
             if duration.is_valid(&read) != program_duration || size.is_valid(&read) != program_size {
                 otherwise.push(text);
             }

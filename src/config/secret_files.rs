@@ -9,9 +9,8 @@ use zeroize::Zeroizing;
 
 use super::{
     Config, Secret,
-    check::Purpose,
-    fault::Fault,
-    load::open,
+    error::ConfigError,
+    load::{Purpose, open},
     tree::{Node, Origin, State, Step},
 };
 
@@ -65,7 +64,7 @@ pub(super) fn named(tree: &Node, folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Reads the secrets that are given as files; paths are relative to the folder of the configuration file.
-pub(super) fn read(config: &mut Config, tree: &mut Node, file: &Path, purpose: Purpose, faults: &mut Vec<Fault>) {
+pub(super) fn read(config: &mut Config, tree: &mut Node, file: &Path, purpose: Purpose, faults: &mut Vec<ConfigError>) {
     let folder = file.parent().unwrap_or(Path::new(""));
     let slots = [
         &mut config.admin.secrets_mut()[..],
@@ -76,7 +75,7 @@ pub(super) fn read(config: &mut Config, tree: &mut Node, file: &Path, purpose: P
         let given = [Step::Name(section.to_owned()), Step::Name(name.to_owned())];
         let steps = [Step::Name(section.to_owned()), Step::Name(format!("{name}_file"))];
         let mut fault = |steps: &[Step], reason: &str, remedy: &str| {
-            faults.push(Fault::new(file, tree.origin_of(steps), &tree.label(steps), reason, remedy));
+            faults.push(ConfigError::new(file, tree.origin_of(steps), &tree.label(steps), reason, remedy));
         };
         if secret.is_a_mask() {
             fault(&given, SHOWN, "write the secret itself, or name the file that holds it");

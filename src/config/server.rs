@@ -1,7 +1,7 @@
 use std::{
     net::{IpAddr, SocketAddr},
     num::NonZeroUsize,
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -9,10 +9,7 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
-use super::{
-    DurationText, ListenAddress, Size, TlsConfig,
-    check::{Check, Purpose},
-};
+use super::{HumanDuration, ListenAddress, Size, validator::Validator};
 
 /// `[server]`: the public listener, and what one connection to it may take.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -34,13 +31,13 @@ pub struct ServerConfig {
     pub max_body: Size,
     /// How long the headers of a request may take, from their first byte; a TLS handshake; and the silence of a connection
     /// that has asked for nothing yet.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub header_timeout: Duration,
     /// How long the body of a request may take.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub body_timeout: Duration,
     /// How long a connection may be silent between two requests.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub idle_timeout: Duration,
     /// Connections open at once; further ones wait to be accepted.
     pub max_connections: NonZeroUsize,
@@ -50,11 +47,21 @@ pub struct ServerConfig {
     #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
     /// How long requests in flight may still take once the process is told to end.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub drain_timeout: Duration,
     /// How long connections are still accepted once the process is told to end.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub drain_delay: Duration,
+}
+
+/// `server.tls`: the certificate of the public listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// PEM file with the certificate, followed by its intermediate certificates.
+    pub cert_file: PathBuf,
+    /// PEM file with its private key.
+    pub key_file: PathBuf,
 }
 
 /// An address alone is a network of one.
@@ -86,32 +93,33 @@ impl Default for ServerConfig {
 }
 
 impl ServerConfig {
-    pub(super) fn settle_paths(&mut self, folder: &Path) {
-        if let Some(tls) = &mut self.tls {
-            tls.settle_paths(folder);
-        }
+    pub(super) fn resolve_paths(&mut self, folder: &Path) {
+        let tls = self.tls.iter_mut().flat_map(|tls| [&mut tls.cert_file, &mut tls.key_file]);
+        tls.for_each(|file| *file = folder.join(&file));
     }
 
-    pub(super) fn validate(&self, check: &mut Check<'_>) {
+    pub(super) fn validate(&self, validator: &mut Validator<'_>) {
         let path = self.base_path.as_str();
         let segments_are_plain = path
             .strip_prefix('/')
             .is_some_and(|rest| rest.split('/').all(|segment| !matches!(segment, "" | "." | "..")));
         let plain = |c: char| c.is_ascii_graphic() && !"{}*?#%\\\"<>^`|".contains(c);
         let reason = "is not a plain path: it begins with '/', does not end with it, and has no {}*?#% or spaces";
-        check.that(segments_are_plain && path.chars().all(plain), "base_path", reason, "write it as in \"/api/v1\"");
-        check.that(self.max_body.bytes() > 0, "max_body", "may not be zero", "write a size, as in \"64 KiB\"");
+        validator.require(
+            segments_are_plain && path.chars().all(plain),
+            "base_path",
+            reason,
+            "write it as in \"/api/v1\"",
+        );
+        validator.require(self.max_body.bytes() > 0, "max_body", "may not be zero", "write a size, as in \"64 KiB\"");
         super::no_zero_durations(
-            check,
+            validator,
             &[
                 ("header_timeout", self.header_timeout),
                 ("body_timeout", self.body_timeout),
                 ("idle_timeout", self.idle_timeout),
             ],
         );
-        if let Some(tls) = self.tls.as_ref().filter(|_| check.purpose == Purpose::Start) {
-            check.within("tls", |check| tls.validate(check));
-        }
-        super::countable(check, "max_connections", self.max_connections);
+        super::countable(validator, "max_connections", self.max_connections);
     }
 }

@@ -3,7 +3,7 @@ use std::{path::PathBuf, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DurationText, Secret, check::Check, secret};
+use super::{HumanDuration, Secret, secret, validator::Validator};
 
 /// `[sessions]`: what the login route gives to apps that log in as they would at the vendor.
 // It holds a secret: no `Debug`.
@@ -11,7 +11,7 @@ use super::{DurationText, Secret, check::Check, secret};
 #[serde(default, deny_unknown_fields)]
 pub struct SessionsConfig {
     /// How long a session lives.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub ttl: Duration,
     /// What sessions are signed with, 32 bytes at least. Empty: a random one at each start, and sessions end with the
     /// process.
@@ -37,12 +37,12 @@ impl SessionsConfig {
         [(&mut self.secret, &mut self.secret_file)]
     }
 
-    pub(super) fn validate(&self, check: &mut Check<'_>) {
-        super::no_zero_durations(check, &[("ttl", self.ttl)]);
-        check.that(self.ttl <= LONGEST_TTL, "ttl", "is more than a year", "write a duration up to \"8784h\"");
+    pub(super) fn validate(&self, validator: &mut Validator<'_>) {
+        super::no_zero_durations(validator, &[("ttl", self.ttl)]);
+        validator.require(self.ttl <= LONGEST_TTL, "ttl", "is more than a year", "write a duration up to \"8784h\"");
         let long_enough = self.secret.is_empty() || self.secret.expose().len() >= SHORTEST_SECRET;
         let reason = "is shorter than 32 bytes, so that it could be guessed";
         let remedy = "make one with: head -c 32 /dev/urandom | base64";
-        check.together(long_enough, &["secret", "secret_file"], reason, remedy);
+        validator.require_all(long_enough, &["secret", "secret_file"], reason, remedy);
     }
 }

@@ -8,11 +8,9 @@ use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
 use super::{
-    Environment, Faults, Loaded,
-    check::Purpose,
+    ConfigErrors, Environment, Loaded,
     lines::Lines,
-    load,
-    load::{MAX_BYTES, load_for},
+    load::{FileChecks, MAX_BYTES, Purpose, load_for},
     secret_files,
     tree::Node,
 };
@@ -45,15 +43,15 @@ impl Source {
     ///
     /// # Errors
     /// Every fault there is, at once.
-    pub fn load(&self, now: jiff::Timestamp) -> Result<Loaded, Faults> {
-        load(&self.path, &self.environment, now)
+    pub fn load(&self, now: jiff::Timestamp, check_files: FileChecks) -> Result<Loaded, ConfigErrors> {
+        load_for(Purpose::Start(check_files), &self.path, &self.environment, now)
     }
 
     /// The same for a process that runs. Certificates in files are not looked at: they are not taken over with this.
     ///
     /// # Errors
     /// Every fault there is, at once.
-    pub fn load_again(&self, now: jiff::Timestamp) -> Result<Loaded, Faults> {
+    pub fn load_again(&self, now: jiff::Timestamp) -> Result<Loaded, ConfigErrors> {
         load_for(Purpose::Reload, &self.path, &self.environment, now)
     }
 

@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{LogFilter, check::Check, web_address};
+use super::{LogFilter, url, validator::Validator};
 use crate::model::QueueId;
 
 /// `[telemetry]`: what the gateway tells about itself.
@@ -59,19 +59,24 @@ impl Default for TelemetryConfig {
 }
 
 impl TelemetryConfig {
-    pub(super) fn validate(&self, check: &mut Check<'_>) {
+    pub(super) fn validate(&self, validator: &mut Validator<'_>) {
         if let Some(endpoint) = &self.otlp_endpoint {
             if cfg!(feature = "otlp") {
-                web_address::validate_collector(endpoint, check);
+                url::validate_collector(endpoint, validator);
             } else {
                 // Whoever sets it would wait for traces in vain.
                 let reason = "needs the feature `otlp`, which this build does not have";
-                check.that(false, "otlp_endpoint", reason, "build with --features otlp, or take it out");
+                validator.require(false, "otlp_endpoint", reason, "build with --features otlp, or take it out");
             }
         }
         let share = (0.0..=1.0).contains(&self.otlp_sample_ratio);
-        check.that(share, "otlp_sample_ratio", "is not a share of the traces", "write a number from 0 to 1, as in 0.1");
-        check.within("queue_gauges", |check| self.queue_gauges.validate(check));
+        validator.require(
+            share,
+            "otlp_sample_ratio",
+            "is not a share of the traces",
+            "write a number from 0 to 1, as in 0.1",
+        );
+        validator.section("queue_gauges", |validator| self.queue_gauges.validate(validator));
     }
 }
 
@@ -79,14 +84,14 @@ impl QueueGauges {
     const MOST_QUEUES: usize = 500;
     const MOST_FIELDS: usize = 50;
 
-    fn validate(&self, check: &mut Check<'_>) {
+    fn validate(&self, validator: &mut Validator<'_>) {
         let series = "each becomes a series of its own: name fewer";
-        check.that(self.queues.len() <= Self::MOST_QUEUES, "queues", "names more than 500 queues", series);
-        check.that(self.fields.len() <= Self::MOST_FIELDS, "fields", "names more than 50 fields", series);
+        validator.require(self.queues.len() <= Self::MOST_QUEUES, "queues", "names more than 500 queues", series);
+        validator.require(self.fields.len() <= Self::MOST_FIELDS, "fields", "names more than 50 fields", series);
         let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let words = self.fields.iter().all(|field| (1..=64).contains(&field.len()) && field.chars().all(word));
-        check.that(words, "fields", "holds what is no field's name", "write each as in \"memberCount\"");
+        validator.require(words, "fields", "holds what is no field's name", "write each as in \"memberCount\"");
         let both = self.queues.is_empty() == self.fields.is_empty();
-        check.together(both, &["fields", "queues"], "only one of the two is set", "set both, or neither");
+        validator.require_all(both, &["fields", "queues"], "only one of the two is set", "set both, or neither");
     }
 }

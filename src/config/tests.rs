@@ -7,12 +7,12 @@ use super::*;
 const NOW: &str = "2026-11-22T12:00:00Z";
 const CANARY: &str = "canary-5f2e";
 
-fn read_with(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Faults> {
+fn read_with(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, ConfigErrors> {
     let environment = variables.iter().copied().collect();
     parse(text, Path::new("config.toml"), &environment, NOW.parse().unwrap())
 }
 
-fn read(text: &str) -> Result<Loaded, Faults> {
+fn read(text: &str) -> Result<Loaded, ConfigErrors> {
     read_with(text, &[])
 }
 
@@ -21,7 +21,7 @@ fn faults_of(text: &str) -> String {
 }
 
 /// The settings that are at fault, in order, with their lines.
-fn places(faults: &Faults) -> Vec<(Option<usize>, &str)> {
+fn places(faults: &ConfigErrors) -> Vec<(Option<usize>, &str)> {
     faults.iter().map(|fault| (fault.line(), fault.setting())).collect()
 }
 
@@ -240,7 +240,7 @@ fn each_rule_holds() {
         let faults = read(text).expect_err(text);
         assert_eq!(faults.len(), 1, "{text}: {faults}");
         assert!(faults.to_string().contains(said) && !faults.to_string().contains(CANARY), "{text}: {faults}");
-        assert_eq!(faults.iter().next().and_then(Fault::line), Some(1), "{text}: {faults}");
+        assert_eq!(faults.iter().next().and_then(ConfigError::line), Some(1), "{text}: {faults}");
     }
 }
 
@@ -407,7 +407,7 @@ fn a_fault_from_the_environment_names_the_variable() {
 #[test]
 fn a_broken_line_does_not_hide_other_faults() {
     let faults = read("[server]\nmax_body = 64 KiB\nlistn = 1\n[cache]\ncapacity = 64\n").unwrap_err();
-    let lines: Vec<_> = faults.iter().filter_map(Fault::line).collect();
+    let lines: Vec<_> = faults.iter().filter_map(ConfigError::line).collect();
     assert!(lines.starts_with(&[2]) && lines.ends_with(&[3, 5]), "{faults}");
     let text = "[server]\nmax_body = 64k\n[upstream]\nretries = 7\nmax_stretch = 500\nbase_url = \"ftp://x\"\n\
                 password_file = \"/nonexistent/password\"\n";

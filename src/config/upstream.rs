@@ -7,11 +7,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{
-    BreakerConfig, DurationText, LoginConfig, RateLimit, Secret, Size,
-    check::{Check, Purpose},
-    root_certificates, secret, web_address,
-};
+use super::{BreakerConfig, HumanDuration, LoginConfig, RateLimit, Secret, Size, secret, url, validator::Validator};
 
 /// `[upstream]`: the vendor, how the gateway logs in there, and how it is spared.
 // It holds secrets: no `Debug`.
@@ -50,26 +46,26 @@ pub struct UpstreamConfig {
     /// What stands before the token in `Authorization`; empty: the bare token.
     pub auth_scheme: String,
     /// How long a token lives that does not say so itself; zero: until the vendor refuses it.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub token_ttl: Duration,
     /// How long a connection may take to come about.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub connect_timeout: Duration,
     /// How long one try of a call may take.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub try_timeout: Duration,
     /// How long a call may take with all its tries.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub request_timeout: Duration,
     /// How long a request waits when the vendor's budget is spent.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub max_wait: Duration,
     /// The longest answer that is read, in bytes, counted unpacked.
     pub max_response: Size,
     /// Connections to the vendor at once.
     pub max_connections: NonZeroUsize,
     /// How long a pooled connection to the vendor is used. A vendor that moved in DNS is found within this time.
-    #[serde(with = "DurationText")]
+    #[serde(with = "HumanDuration")]
     pub max_connection_age: Duration,
     /// Queue ids in one vendor call at most.
     pub max_queues_per_call: NonZeroUsize,
@@ -144,7 +140,7 @@ impl Default for UpstreamConfig {
             max_queues_per_call: super::at_least_one(100),
             max_stretch: 3.0,
             proxy: None,
-            rate_limit: RateLimit::shipped(240, Duration::from_secs(60), 30),
+            rate_limit: RateLimit::default_for(240, Duration::from_secs(60), 30),
             retries: 2,
             retry_budget: 0.2,
             forward_query: Vec::new(),
@@ -165,54 +161,57 @@ impl UpstreamConfig {
     }
 
     /// Relative paths start from the configuration file's `folder`.
-    pub(super) fn settle_paths(&mut self, folder: &Path, state_dir: Option<&Path>) {
+    pub(super) fn resolve_paths(&mut self, folder: &Path, state_dir: Option<&Path>) {
         self.ca_file = self.ca_file.take().map(|file| folder.join(file));
-        self.login.settle_state_dir(folder, state_dir);
+        self.login.resolve_state_dir(folder, state_dir);
     }
 
-    pub(super) fn validate(&self, check: &mut Check<'_>) {
-        web_address::validate_vendor(&self.base_url, self.allow_http, check);
-        if let Some(file) = self.ca_file.as_ref().filter(|_| check.purpose == Purpose::Start) {
-            let unusable = root_certificates(file).err();
-            let reason = format!("{} {}", file.display(), unusable.as_deref().unwrap_or_default());
-            let remedy =
-                "name a readable file with root certificates in PEM form, or leave it out for the system's own";
-            check.that(unusable.is_none(), "ca_file", &reason, remedy);
-        }
+    pub(super) fn validate(&self, validator: &mut Validator<'_>) {
+        url::validate_vendor(&self.base_url, self.allow_http, validator);
         if let Some(proxy) = &self.proxy {
-            web_address::validate_proxy(proxy, check);
+            url::validate_proxy(proxy, validator);
         }
-        self.validate_credentials(check);
-        self.validate_times(check);
-        check.that(self.max_response.bytes() > 0, "max_response", "may not be zero", "write a size, as in \"16 MiB\"");
-        super::countable(check, "max_connections", self.max_connections);
-        super::countable(check, "max_queues_per_call", self.max_queues_per_call);
+        self.validate_credentials(validator);
+        self.validate_times(validator);
+        validator.require(
+            self.max_response.bytes() > 0,
+            "max_response",
+            "may not be zero",
+            "write a size, as in \"16 MiB\"",
+        );
+        super::countable(validator, "max_connections", self.max_connections);
+        super::countable(validator, "max_queues_per_call", self.max_queues_per_call);
         let stretch = (1.0..=100.0).contains(&self.max_stretch);
-        check.that(stretch, "max_stretch", "is not from 1 to 100", "write how many times as long, as in 3.0");
-        check.within("rate_limit", |check| self.rate_limit.validate(check));
-        check.that(self.retries <= 2, "retries", "is more than 2", "write 0, 1 or 2");
+        validator.require(stretch, "max_stretch", "is not from 1 to 100", "write how many times as long, as in 3.0");
+        validator.section("rate_limit", |validator| self.rate_limit.validate(validator));
+        validator.require(self.retries <= 2, "retries", "is more than 2", "write 0, 1 or 2");
         let share = (0.0..=1.0).contains(&self.retry_budget);
-        check.that(share, "retry_budget", "is not a share of the calls", "write a number from 0 to 1, as in 0.2");
-        self.validate_forwarded(check);
-        check.within("breaker", |check| self.breaker.validate(check));
-        check.within("login", |check| self.login.validate(check));
+        validator.require(
+            share,
+            "retry_budget",
+            "is not a share of the calls",
+            "write a number from 0 to 1, as in 0.2",
+        );
+        self.validate_forwarded(validator);
+        validator.section("breaker", |validator| self.breaker.validate(validator));
+        validator.section("login", |validator| self.login.validate(validator));
     }
 
-    fn validate_credentials(&self, check: &mut Check<'_>) {
+    fn validate_credentials(&self, validator: &mut Validator<'_>) {
         let sendable = self.client_id.expose().bytes().all(|byte| byte.is_ascii_graphic());
         let reason = "holds a character that cannot stand in a header";
         let remedy = "give the client id as the vendor gave it, without spaces or line ends";
-        check.together(sendable, &["client_id", "client_id_file"], reason, remedy);
+        validator.require_all(sendable, &["client_id", "client_id_file"], reason, remedy);
         // RFC 9110, section 5.6.2: a scheme is a token.
         let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         let reason = "is not the name of an authentication scheme";
         let remedy = "write one word, as in \"Bearer\", or \"\" for the bare token";
-        check.that(self.auth_scheme.bytes().all(token), "auth_scheme", reason, remedy);
+        validator.require(self.auth_scheme.bytes().all(token), "auth_scheme", reason, remedy);
     }
 
-    fn validate_times(&self, check: &mut Check<'_>) {
+    fn validate_times(&self, validator: &mut Validator<'_>) {
         super::no_zero_durations(
-            check,
+            validator,
             &[
                 ("connect_timeout", self.connect_timeout),
                 ("try_timeout", self.try_timeout),
@@ -223,23 +222,23 @@ impl UpstreamConfig {
         let settings = ["connect_timeout", "try_timeout"];
         let reason = "connect_timeout is longer than try_timeout, which includes it";
         let remedy = "shorten connect_timeout or lengthen try_timeout";
-        check.together(self.connect_timeout <= self.try_timeout, &settings, reason, remedy);
+        validator.require_all(self.connect_timeout <= self.try_timeout, &settings, reason, remedy);
         let settings = ["try_timeout", "request_timeout"];
         let reason = "try_timeout is longer than request_timeout, which includes it";
         let remedy = "shorten try_timeout or lengthen request_timeout";
-        check.together(self.try_timeout <= self.request_timeout, &settings, reason, remedy);
+        validator.require_all(self.try_timeout <= self.request_timeout, &settings, reason, remedy);
     }
 
-    fn validate_forwarded(&self, check: &mut Check<'_>) {
+    fn validate_forwarded(&self, validator: &mut Validator<'_>) {
         let named = |names: &[String]| names.iter().all(|name| !name.is_empty());
         let (reason, remedy) = ("holds an empty name", "take it out");
-        check.that(named(&self.forward_query), "forward_query", reason, remedy);
-        check.that(named(&self.forward_fields), "forward_fields", reason, remedy);
+        validator.require(named(&self.forward_query), "forward_query", reason, remedy);
+        validator.require(named(&self.forward_fields), "forward_fields", reason, remedy);
         // A second spelling of a documented field would be a way around the rules for the first.
         for (setting, names) in [("forward_query", &self.forward_query), ("forward_fields", &self.forward_fields)] {
             for defined in DEFINED_FIELDS.iter().filter(|defined| names.iter().any(|name| name == *defined)) {
                 let reason = format!("names `{defined}`, which the vendor's reference defines as a field of its own");
-                check.that(false, setting, &reason, "take it out");
+                validator.require(false, setting, &reason, "take it out");
             }
         }
     }

@@ -9,8 +9,8 @@ use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::app::App;
-use crate::{config::Validity, upstream::LoginState};
+use super::{app::App, certificate_validity::CertificateValidity};
+use crate::upstream::LoginState;
 
 /// What the running parts have noted.
 #[derive(Default)]
@@ -25,7 +25,7 @@ pub(super) struct Concerns {
 pub(super) struct ShownCertificate {
     /// When it begins and ceases to be good, if it says so.
     #[serde(flatten)]
-    pub(super) validity: Option<Validity>,
+    pub(super) validity: Option<CertificateValidity>,
     /// Why what its files hold now is not shown in its place.
     pub(super) refused: Option<String>,
 }
@@ -106,7 +106,7 @@ impl App {
     }
 
     /// Notes that callers are shown a certificate from now on, which is as good as its files.
-    pub fn note_certificate(&self, validity: Option<Validity>) {
+    pub fn note_certificate(&self, validity: Option<CertificateValidity>) {
         self.concerns.certificate.store(Some(Arc::new(ShownCertificate { validity, refused: None })));
     }
 

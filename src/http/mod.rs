@@ -6,6 +6,7 @@ mod admit;
 mod app;
 mod cache_control;
 mod cache_headers;
+mod certificate_validity;
 mod client_address;
 mod code;
 mod concerns;
@@ -30,12 +31,14 @@ mod text;
 mod trace_context;
 
 pub use app::{App, Lifecycle, Peer};
+pub use certificate_validity::CertificateValidity;
 pub(crate) use host::{NO_HOST, names_its_host};
 #[cfg(any(test, fuzzing))]
 pub(crate) use properties::caller_headers;
 pub use recent_errors::RecentError;
 pub(crate) use request_id::request_id;
 pub use routes::explain::explain;
+pub use routes::further::custom_routes;
 #[cfg(any(test, fuzzing))]
 pub(crate) use routes::properties::caller_request;
 pub use stack::answer;

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     admin::{Admin, Live, Operator},
     clock::{SharedClock, SystemClock, before},
-    config::{Config, Fingerprint, ListenAddress, Source, further_routes},
+    config::{Config, Fingerprint, ListenAddress, Source},
     http::{self, App, Lifecycle, Peer},
     telemetry::{
         LAST_LINES, Metrics, Traces, events,
@@ -144,7 +144,7 @@ pub enum StartError {
 impl Gateway {
     /// Puts the parts together. Nothing is sent or listened on yet.
     pub fn new(config: &Config, clock: SharedClock) -> Result<Self, StartError> {
-        let further = further_routes(&config.routes);
+        let further = http::custom_routes(&config.routes);
         let metrics = Arc::new(Metrics::of(&further));
         let wesal = Wesal::new(&config.upstream, clock.clone(), Arc::clone(&metrics))?;
         let (traces, exporter) = Traces::new(config, clock.clone(), Arc::clone(&metrics))?;

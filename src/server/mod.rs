@@ -12,6 +12,7 @@ mod service_manager;
 mod settling;
 mod socket;
 mod socket_file;
+mod tls;
 mod vitals;
 
 pub use bound::{Bound, Passed};
@@ -19,3 +20,4 @@ pub use certificates::TlsError;
 pub use descriptors::allow_descriptors;
 pub use gateway::{Drained, Gateway, LAST_STEPS, StartError};
 pub use reload::{Refused, Reloader};
+pub use tls::{TlsFileError, check_certificate_files};

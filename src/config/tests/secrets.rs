@@ -55,7 +55,7 @@ fn what_is_shown_of_the_settings_is_no_file_of_settings() {
     fs::write(&file, text).unwrap();
     let shown = load(&file, &Environment::empty(), NOW.parse().unwrap()).unwrap().config.effective();
     let faults = read(&shown).unwrap_err();
-    let mut settings: Vec<_> = faults.iter().map(Fault::setting).collect();
+    let mut settings: Vec<_> = faults.iter().map(ConfigError::setting).collect();
     settings.sort_unstable();
     assert_eq!(
         settings,
@@ -73,34 +73,6 @@ fn what_is_shown_of_the_settings_is_no_file_of_settings() {
     fs::write(folder.path().join("token"), "(set)\n").unwrap();
     let faults = load(&file, &Environment::empty(), NOW.parse().unwrap()).unwrap_err();
     assert!(faults.len() == 1 && faults.to_string().contains("admin.token_file: "), "{faults}");
-}
-
-#[test]
-fn a_file_of_roots_that_cannot_be_used_is_a_fault_before_the_start() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("config.toml");
-    fs::write(&file, "upstream.ca_file = \"ca.pem\"").unwrap();
-    let pem = |inner: &str| format!("-----BEGIN CERTIFICATE-----\n{inner}\n-----END CERTIFICATE-----\n");
-    let good = rcgen::generate_simple_self_signed(["ca.test".to_owned()]).unwrap().cert.pem();
-    let load = || load(&file, &Environment::empty(), NOW.parse().unwrap());
-    for (holds, said) in [
-        (None, "cannot be read"),
-        (Some("no certificate".to_owned()), "holds no certificate in PEM form"),
-        (Some(pem("bm90IG9uZQ==")), "holds what is no certificate"),
-        (Some(good.clone() + &pem("bm90IG9uZQ==")), "holds what is no certificate"),
-        (Some(pem("junk!")), "is not sound PEM"),
-        (Some(" ".repeat(16 * 1024 * 1024) + &good), "is over 16 MiB"),
-    ] {
-        if let Some(text) = holds {
-            fs::write(folder.path().join("ca.pem"), text).unwrap();
-        }
-        let faults = load().unwrap_err();
-        let place = format!("config.toml:1: upstream.ca_file: {}/ca.pem {said}", folder.path().display());
-        assert!(faults.len() == 1 && faults.to_string().contains(&place), "{faults}");
-        assert!(faults.to_string().contains("leave it out"), "{faults}");
-    }
-    fs::write(folder.path().join("ca.pem"), good).unwrap();
-    load().unwrap();
 }
 
 #[test]

@@ -18,12 +18,13 @@ use serde_json::Value;
 
 use super::{
     auth::{self, AccountCall},
-    further, questions, queues,
+    further::{self, custom_routes},
+    questions, queues,
     serve::{parameters, parse_get_query, parse_post_query},
     surveys,
 };
 use crate::{
-    config::{RouteConfig, further_routes},
+    config::RouteConfig,
     http::{
         app::Settings,
         code::Code,
@@ -82,7 +83,7 @@ static FURTHER: LazyLock<Vec<&'static Further>> = LazyLock::new(|| {
     ];
     let routes: Vec<RouteConfig> =
         routes.into_iter().filter_map(|one| serde_json::from_value(route(one)).ok()).collect();
-    further_routes(&routes)
+    custom_routes(&routes)
 });
 
 fn settings() -> Settings {

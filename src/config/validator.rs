@@ -1,59 +1,32 @@
 use std::path::Path;
 
 use super::{
-    fault::Fault,
+    error::ConfigError,
     tree::{Node, State, Step, Value, steps},
 };
 
-/// What settings are read for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// To begin with: the files that they name must be good.
-    Start,
-    /// While the process runs. Certificates in files are not taken over with the settings: whether those are good now, as
-    /// between the two steps of a renewal they are not, is no reason to refuse the rest.
-    Reload,
-}
-
 /// Gathers what the sections' `validate` find, and knows where each setting was written.
-pub(super) struct Check<'a> {
+pub struct Validator<'a> {
     file: &'a Path,
     tree: &'a Node,
     written: &'a Node,
     at: Vec<Step>,
-    pub(super) now: jiff::Timestamp,
-    /// What the settings are read for.
-    pub(super) purpose: Purpose,
+    /// The time of the check.
+    pub now: jiff::Timestamp,
     /// Whether lines could not be read: a setting that is not there may stand on one of them.
     pub(super) guessed: bool,
-    pub(super) faults: Vec<Fault>,
+    pub(super) faults: Vec<ConfigError>,
     pub(super) warnings: Vec<String>,
 }
 
-impl<'a> Check<'a> {
+impl<'a> Validator<'a> {
     /// `written` is the tree before anything in it was marked: it has the names to show.
-    pub(super) fn new(
-        file: &'a Path,
-        tree: &'a Node,
-        written: &'a Node,
-        now: jiff::Timestamp,
-        purpose: Purpose,
-    ) -> Self {
-        Self {
-            file,
-            tree,
-            written,
-            at: Vec::new(),
-            now,
-            purpose,
-            guessed: false,
-            faults: Vec::new(),
-            warnings: Vec::new(),
-        }
+    pub(super) fn new(file: &'a Path, tree: &'a Node, written: &'a Node, now: jiff::Timestamp) -> Self {
+        Self { file, tree, written, at: Vec::new(), now, guessed: false, faults: Vec::new(), warnings: Vec::new() }
     }
 
     /// Checks what is in the table of this name.
-    pub(super) fn within(&mut self, name: &str, inner: impl FnOnce(&mut Self)) {
+    pub fn section(&mut self, name: &str, inner: impl FnOnce(&mut Self)) {
         self.at.push(Step::Name(name.to_owned()));
         inner(self);
         self.at.pop();
@@ -74,8 +47,8 @@ impl<'a> Check<'a> {
     }
 
     /// Reports the setting unless the condition holds; without a name, where the check now stands.
-    pub(super) fn that(&mut self, holds: bool, setting: &str, reason: &str, remedy: &str) {
-        self.together(holds, &[setting], reason, remedy);
+    pub fn require(&mut self, holds: bool, setting: &str, reason: &str, remedy: &str) {
+        self.require_all(holds, &[setting], reason, remedy);
     }
 
     /// Whether something in this setting, named from the root, has a fault already.
@@ -85,7 +58,7 @@ impl<'a> Check<'a> {
 
     /// Reports settings that contradict each other, at the first of them that is written, else at
     /// the table they belong in. Says nothing if one of them has a fault of its own: what was meant cannot be known.
-    pub(super) fn together(&mut self, holds: bool, settings: &[&str], reason: &str, remedy: &str) {
+    pub(super) fn require_all(&mut self, holds: bool, settings: &[&str], reason: &str, remedy: &str) {
         if holds {
             return;
         }
@@ -100,18 +73,18 @@ impl<'a> Check<'a> {
         let written = paths.iter().find(|path| self.tree.at(path).is_some());
         if let Some(path) = written.or(paths.first()) {
             let origin = self.tree.origin_of(path);
-            self.faults.push(Fault::new(self.file, origin, &self.written.label(path), reason, remedy));
+            self.faults.push(ConfigError::new(self.file, origin, &self.written.label(path), reason, remedy));
         }
     }
 
     /// Where the check now stands, such as `callers[1] ("wallboard")`.
-    pub(super) fn here(&self) -> String {
+    pub(super) fn path(&self) -> String {
         self.written.label(&self.at)
     }
 
     /// Says what is allowed but hardly meant, about where the check now stands.
-    pub(super) fn warn(&mut self, text: &str) {
-        let label = self.here();
+    pub fn warn(&mut self, text: &str) {
+        let label = self.path();
         self.warnings.push(if label.is_empty() { text.to_owned() } else { format!("{label}: {text}") });
     }
 }

@@ -29,7 +29,7 @@ const FIXED: [&str; 1] = ["cache.capacity"];
 impl Config {
     /// The settings in which `next` differs from this one and that need a restart, by name, in order. What a reload takes
     /// over is not among them.
-    pub fn waiting_for_restart(&self, next: &Self) -> Vec<String> {
+    pub fn restart_required(&self, next: &Self) -> Vec<String> {
         let (running, wanted) = (leaves(self), leaves(next));
         let mut names: Vec<String> = running
             .keys()
@@ -37,10 +37,10 @@ impl Config {
             .filter(|name| running.get(*name) != wanted.get(*name))
             .cloned()
             .collect();
-        names.retain(|name| !is_live(name) && !SECRETS.iter().any(|(secret, _)| secret == name));
+        names.retain(|name| !is_reloadable(name) && !SECRETS.iter().any(|(secret, _)| secret == name));
         names.extend(SECRETS.iter().filter(|(_, of)| of(self) != of(next)).map(|(name, _)| (*name).to_owned()));
-        if self.upstream.goes_elsewhere(&next.upstream) {
-            names.extend(self.upstream.other_credentials(&next.upstream).map(str::to_owned));
+        if self.upstream.target_changed(&next.upstream) {
+            names.extend(self.upstream.credentials_changed(&next.upstream).map(str::to_owned));
         }
         names.sort();
         names.dedup();
@@ -58,7 +58,7 @@ impl UpstreamConfig {
     /// This, with the credentials of `next`, unless `next` means them for another address: there they belong, and to
     /// show them here would tell the old vendor the new secret, and lock an account.
     pub fn with_credentials_of(&self, next: &Self) -> Self {
-        if self.goes_elsewhere(next) {
+        if self.target_changed(next) {
             return self.clone();
         }
         let mut merged = self.clone();
@@ -70,11 +70,11 @@ impl UpstreamConfig {
         merged
     }
 
-    fn goes_elsewhere(&self, next: &Self) -> bool {
+    fn target_changed(&self, next: &Self) -> bool {
         (&self.base_url, &self.proxy, &self.ca_file) != (&next.base_url, &next.proxy, &next.ca_file)
     }
 
-    fn other_credentials(&self, next: &Self) -> impl Iterator<Item = &'static str> {
+    fn credentials_changed(&self, next: &Self) -> impl Iterator<Item = &'static str> {
         let (login, next_login) = (&self.login, &next.login);
         let differ = [
             ("upstream.client_id", self.client_id != next.client_id),
@@ -87,7 +87,8 @@ impl UpstreamConfig {
     }
 }
 
-pub(super) fn is_live(name: &str) -> bool {
+/// Whether a reload takes over a change of the setting of this dotted name.
+pub fn is_reloadable(name: &str) -> bool {
     let within = |table: &&str| name.strip_prefix(*table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     !FIXED.contains(&name) && LIVE.iter().any(within)
 }
@@ -126,7 +127,7 @@ mod tests {
         let running = Config::default();
         let mut next = running.clone();
         change(&mut next);
-        running.waiting_for_restart(&next)
+        running.restart_required(&next)
     }
 
     #[test]
@@ -174,7 +175,7 @@ mod tests {
         running.admin.token = Secret::new("one");
         let mut next = running.clone();
         next.admin.token = Secret::new("two");
-        assert_eq!(running.waiting_for_restart(&next), ["admin.token"]);
+        assert_eq!(running.restart_required(&next), ["admin.token"]);
     }
 
     #[test]
@@ -185,7 +186,7 @@ mod tests {
         next.upstream.password = Secret::new("new");
         assert_eq!(running.upstream.with_credentials_of(&next.upstream).password.expose(), "new");
         next.upstream.base_url = "https://elsewhere.example".to_owned();
-        assert_eq!(running.waiting_for_restart(&next), ["upstream.base_url", "upstream.password"]);
+        assert_eq!(running.restart_required(&next), ["upstream.base_url", "upstream.password"]);
         assert_eq!(running.upstream.with_credentials_of(&next.upstream).password.expose(), "old");
     }
 }

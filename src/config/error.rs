@@ -5,7 +5,7 @@ use super::tree::Origin;
 /// One thing that is wrong with the settings. Its texts never hold the value of a secret, and whatever in them
 /// looks like a gateway key is cut out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct ConfigError {
     file: String,
     origin: Origin,
     setting: String,
@@ -13,7 +13,7 @@ pub struct Fault {
     remedy: String,
 }
 
-impl Fault {
+impl ConfigError {
     pub(super) fn new(file: &Path, origin: Origin, setting: &str, reason: &str, remedy: &str) -> Self {
         let file = file.display().to_string();
         Self {
@@ -54,7 +54,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.origin {
             Origin::Line(line) => write!(f, "{}:{line}: ", self.file)?,
@@ -71,18 +71,18 @@ impl fmt::Display for Fault {
 /// Everything that is wrong with the settings, in the order of the file, then of the environment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-pub struct Faults(Vec<Fault>);
+pub struct ConfigErrors(Vec<ConfigError>);
 
-impl Faults {
+impl ConfigErrors {
     /// In order; a fault that was found twice counts once.
-    pub(super) fn new(mut faults: Vec<Fault>) -> Self {
+    pub(super) fn new(mut faults: Vec<ConfigError>) -> Self {
         faults.sort_by(|a, b| (&a.origin, &a.setting).cmp(&(&b.origin, &b.setting)));
         faults.dedup();
         Self(faults)
     }
 
     /// Each fault by itself.
-    pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
+    pub fn iter(&self) -> std::slice::Iter<'_, ConfigError> {
         self.0.iter()
     }
 
@@ -93,8 +93,8 @@ impl Faults {
     }
 }
 
-impl From<Fault> for Faults {
-    fn from(fault: Fault) -> Self {
+impl From<ConfigError> for ConfigErrors {
+    fn from(fault: ConfigError) -> Self {
         Self(vec![fault])
     }
 }
@@ -117,7 +117,8 @@ mod tests {
 
     #[test]
     fn a_pasted_key_is_cut_out_of_every_text() {
-        let fault = Fault::new(Path::new("c.toml"), Origin::Line(3), "wgw_abc1", "no wgw_abc2, wgw_abc3", "say wgw_");
+        let fault =
+            ConfigError::new(Path::new("c.toml"), Origin::Line(3), "wgw_abc1", "no wgw_abc2, wgw_abc3", "say wgw_");
         assert_eq!(fault.to_string(), "c.toml:3: wgw_…: no wgw_…, wgw_…; say wgw_…");
     }
 }
