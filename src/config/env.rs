@@ -4,32 +4,30 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::Deserialize;
 use toml::de::DeValue;
 
 use super::{
-    Config,
-    misfit::{Kind, Misfit},
-    reader::Reader,
-    secret_files,
-    tree::{Node, Origin, Step, Value},
+    document::{Document, child},
+    secret_files::SECRETS,
+    structure::{Structure, type_of},
 };
 
-/// The variables that override the file: `WESAL_GATEWAY__SECTION__SETTING`, a further `__` for each table below.
-///
-/// Their values may be secrets, so it has no `Debug`.
+/// The environment variables that override the file: `WESAL_GATEWAY__SECTION__SETTING`, with a further `__` for each table
+/// below.
+// Their values may be secrets: no `Debug`.
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
+    /// Variables whose value is not UTF-8.
     unreadable: Vec<String>,
     state_dir: Option<PathBuf>,
 }
 
 impl Environment {
-    /// What every variable of ours begins with.
+    /// The prefix of every variable.
     pub const PREFIX: &'static str = "WESAL_GATEWAY__";
 
-    /// The variables of this process: the only place that reads them.
+    /// Reads the variables of this process. Nothing else reads them.
     pub fn from_process() -> Self {
         let mut environment = Self { state_dir: state_dir(|name| std::env::var_os(name)), ..Self::default() };
         for (name, value) in std::env::vars_os() {
@@ -42,43 +40,53 @@ impl Environment {
         environment
     }
 
-    /// No variable at all.
+    /// No variables.
     pub fn empty() -> Self {
         Self::default()
     }
 
-    /// Those whose value is not UTF-8.
-    pub(super) fn unreadable(&self) -> &[String] {
-        &self.unreadable
-    }
-
-    /// Where this process may keep what it has to know after a restart.
+    /// The folder for state that outlives the process.
     pub(super) fn state_dir(&self) -> Option<&Path> {
         self.state_dir.as_deref()
     }
 
-    /// Those that are there for a secret or its file, and hold nothing: as deployment tools leave them where what they
-    /// were to hold is not set. The file's secret does not make way for them, nor may the gateway run without it unsaid.
-    pub(super) fn empty_secrets(&self) -> impl Iterator<Item = &str> {
-        let empty = self.variables.iter().filter(|(variable, text)| is_empty_secret(&names_of(variable), text));
-        empty.map(|(variable, _)| variable.as_str())
-    }
-
-    /// Lays the variables over what the file says. What does not fit is found when the tree is read.
-    pub(super) fn overlay(&self, tree: &mut Node) {
+    /// Lays the variables over what the file says.
+    pub(super) fn overlay(&self, document: &mut Document<'_>, structure: &Structure) {
+        for variable in &self.unreadable {
+            document.report_variable(variable, "its value is not UTF-8", "set it to a text, or unset it");
+        }
         for (variable, text) in &self.variables {
-            let names = names_of(variable);
-            if is_empty_secret(&names, text) {
-                continue;
+            let names: Vec<String> = variable.trim_start_matches(Self::PREFIX).split("__").map(setting_name).collect();
+            let pointer = names.iter().fold(String::new(), |pointer, name| child(&pointer, name));
+            let secret = pointer.strip_suffix("_file").unwrap_or(&pointer);
+            let secret = SECRETS.into_iter().find(|known| *known == secret);
+            if let Some(secret) = secret {
+                // Deployment tools leave an empty variable where its source is not set. It must not replace the secret, and
+                // the gateway must not run without the secret silently.
+                if text.is_empty() {
+                    let remedy = "unset it to use the secret of the file, or set it";
+                    document.report_variable(variable, "it is empty, but meant for a secret", remedy);
+                    continue;
+                }
+                document.remove_from_file(secret);
+                document.remove_from_file(&format!("{secret}_file"));
             }
-            secret_files::make_way(tree, &names);
-            tree.set(&names, candidate(&names, variable, text));
+            let plain = || DeValue::String(text.as_str().into());
+            let property = structure.property(&pointer).map(|property| structure.resolve(property));
+            let value = match DeValue::parse(text) {
+                // A secret is taken literally, quotes included.
+                _ if secret == Some(&pointer) => plain(),
+                Ok(value) if value.get_ref().is_str() => value.into_inner(),
+                Ok(value) if property.and_then(type_of) != Some("string") => value.into_inner(),
+                _ => plain(),
+            };
+            document.set(&names, &value, variable);
         }
     }
 }
 
 impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Environment {
-    /// Keeps those with our prefix.
+    /// Keeps the variables with the prefix.
     fn from_iter<T: IntoIterator<Item = (N, V)>>(variables: T) -> Self {
         let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
         let variables = variables.filter(|(name, _)| name.starts_with(Self::PREFIX)).collect();
@@ -86,56 +94,20 @@ impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Environment {
     }
 }
 
-/// What the service manager gives (systemd.exec(5), `StateDirectory=`), else the user's own (XDG Base Directory
-/// Specification). A path that is not absolute counts as none.
+/// The folder that the service manager gives (systemd.exec(5), `StateDirectory=`), else the user's own (XDG Base Directory
+/// Specification). A path that is not absolute is ignored.
 fn state_dir(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    const OURS: &str = "wesal-gateway";
+    const NAME: &str = "wesal-gateway";
     let absolute = |path: PathBuf| Some(path).filter(|path| path.is_absolute());
     let given = variable("STATE_DIRECTORY").and_then(|folders| absolute(std::env::split_paths(&folders).next()?));
-    let users = || absolute(PathBuf::from(variable("XDG_STATE_HOME")?));
+    let user = || absolute(PathBuf::from(variable("XDG_STATE_HOME")?));
     let home = || absolute(PathBuf::from(variable("HOME")?)).map(|home| home.join(".local/state"));
-    given.or_else(|| users().or_else(home).map(|state| state.join(OURS)))
+    given.or_else(|| user().or_else(home).map(|state| state.join(NAME)))
 }
 
-fn names_of(variable: &str) -> Vec<String> {
-    variable.strip_prefix(Environment::PREFIX).unwrap_or(variable).split("__").map(name_of).collect()
-}
-
-fn is_empty_secret(names: &[String], text: &str) -> bool {
-    text.is_empty() && secret_files::is_for_secret(names)
-}
-
-/// `MAX_BODY` is `max_body`; what is not all capitals is meant as it stands, as in a name of `upstream.login.fields`.
-fn name_of(part: &str) -> String {
+/// `MAX_BODY` is `max_body`; a name that is not all capitals, such as one of `upstream.login.fields`, stays as it is.
+fn setting_name(part: &str) -> String {
     if part.contains(|c: char| c.is_ascii_lowercase()) { part.to_owned() } else { part.to_ascii_lowercase() }
-}
-
-/// The variable's text as a TOML value where that fits the setting, else as it stands: `3s` needs no quotes.
-/// A secret is always taken as it stands, be it made of digits or in quotes.
-fn candidate(names: &[String], variable: &str, text: &str) -> Node {
-    let plain = Node::new(Value::Text(text.to_owned()), Origin::Variable(variable.to_owned()));
-    if secret_files::is_secret(names) {
-        return plain;
-    }
-    let Ok(value) = DeValue::parse(text) else { return plain };
-    let value = Node::from_variable(value.get_ref(), variable);
-    match (misfit(names, &value), misfit(names, &plain)) {
-        (None, _) => value,
-        (Some(_), None) => plain,
-        // Neither fits: keep the one whose fault says more than "wrong type".
-        (Some(Misfit { kind: Kind::Type { .. }, .. }), Some(misfit)) if !matches!(misfit.kind, Kind::Type { .. }) => {
-            plain
-        }
-        _ => value,
-    }
-}
-
-/// Why the value does not fit the setting of these names, whatever else is set.
-fn misfit(names: &[String], value: &Node) -> Option<Misfit> {
-    let mut tree = Node::new(Value::Table(Vec::new()), Origin::Nowhere);
-    tree.set(names, value.clone());
-    let steps: Vec<Step> = names.iter().cloned().map(Step::Name).collect();
-    Config::deserialize(Reader(&tree)).err().filter(|misfit| misfit.steps.starts_with(&steps))
 }
 
 #[cfg(test)]

@@ -4,37 +4,36 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tracing::level_filters::LevelFilter;
 
-/// Which events are written: a level for all, and for those of one target. It holds nothing else, as a filter that names what
-/// nobody writes would silence the log unsaid.
+/// Which log events are written: a level for all, or levels by target. A target or level that does not exist is refused, as it
+/// would silence the log without notice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFilter(String);
 
-/// Why a text is no filter. It does not repeat the text.
+/// Why a text is not a filter. It does not repeat the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidLogFilter {
-    /// It says nothing.
-    #[error("is empty; write a level such as \"info\"; \"off\" silences the log")]
+    /// It is empty.
+    #[error("is empty: write a level such as \"info\", or \"off\"")]
     Empty,
-    /// A level that there is not.
-    #[error("names a level that there is not; choose from error, warn, info, debug, trace, off")]
+    /// An unknown level.
+    #[error("names an unknown level: choose from error, warn, info, debug, trace, off")]
     Level,
-    /// Neither a level nor what the gateway's events bear.
+    /// An unknown level or target.
     #[error(
-        "names what is neither a level nor a target of the gateway's events; write a level (error, warn, info, debug, trace, \
-         off), or directives such as \"info,wesal_gateway::access=warn\"; the targets are {}",
+        "names an unknown level or target: the levels are error, warn, info, debug, trace, off; the targets are {}",
         LogFilter::TARGETS.join(", ")
     )]
     Target,
 }
 
 impl LogFilter {
-    /// The filter as it was written, without idle spaces and commas.
+    /// The filter as written, without superfluous spaces and commas.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The targets that events can have: those of `telemetry::events`, and what they lie under. A test of the architecture
-    /// holds that there are no others.
+    /// The targets of the events in `telemetry::events`, and the modules above them. `tests/architecture.rs` checks that
+    /// there are no others.
     pub const TARGETS: [&str; 4] =
         ["wesal_gateway", "wesal_gateway::access", "wesal_gateway::telemetry", "wesal_gateway::telemetry::events"];
 }
@@ -97,7 +96,7 @@ impl JsonSchema for LogFilter {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string" })
+        json_schema!({ "type": "string", "examples": ["info", "info,wesal_gateway::access=warn"] })
     }
 }
 
@@ -106,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_is_levels_for_all_or_for_a_target_that_there_is() {
+    fn filters_hold_known_levels_and_targets() {
         for (text, held) in [
             ("info", "info"),
             (" info ", "info"),

@@ -42,7 +42,7 @@ const KEY_FILE: &str = "key_file";
 /// Reports certificate files of the settings that cannot be used, for `check` and the start. A reload does not take them
 /// over and so does not check them: between the two steps of a renewal they do not match, which is no reason to refuse
 /// the rest.
-pub fn check_certificate_files(config: &Config, validator: &mut Validator<'_>) {
+pub fn check_certificate_files(config: &Config, validator: &mut Validator<'_, '_>) {
     if let Some(tls) = &config.server.tls {
         match TlsFiles::read(tls).and_then(|files| files.certified_key(tls)) {
             Err(error) => {

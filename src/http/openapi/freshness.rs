@@ -10,7 +10,7 @@ use crate::{
 /// How long a route's answers are good, counted from when Wesal was asked; `None` where nothing is ever kept.
 pub(super) fn of(route: Route, cache: &CacheConfig, routes: &[RouteConfig]) -> Option<Value> {
     let document = match route {
-        Route::Further(further) => &routes.iter().find(|route| route.is(further))?.freshness(),
+        Route::Further(further) => &routes.iter().find(|route| route.is_source_of(further))?.freshness(),
         Route::Login | Route::Logout | Route::Reset | Route::Verify => return None,
         Route::Organization => &cache.organization,
         Route::Questions => &cache.questions,
