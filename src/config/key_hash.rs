@@ -1,12 +1,17 @@
 use std::{borrow::Cow, fmt, str::FromStr};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The SHA-256 of a printed gateway key; as text, `sha256:` and 64 lower-case hex digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Cow<'_, str>", into = "String")]
-pub struct KeyHash([u8; 32]);
+#[schemars(
+    description = "\"sha256:\" and 64 lower-case hex digits, as `wesal-gateway keys new` prints them",
+    extend("pattern" = "^sha256:[0-9a-f]{64}$"),
+    extend("examples" = [format!("sha256:{}", "0".repeat(64))])
+)]
+pub struct KeyHash(#[schemars(with = "String")] [u8; 32]);
 
 /// Why a text is not the hash of a key. It never holds the text, which may be a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,21 +82,6 @@ impl fmt::Display for KeyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(Self::PREFIX)?;
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl JsonSchema for KeyHash {
-    fn schema_name() -> Cow<'static, str> {
-        "KeyHash".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "description": "\"sha256:\" and 64 lower-case hex digits, as `wesal-gateway keys new` prints them",
-            "pattern": "^sha256:[0-9a-f]{64}$",
-            "examples": [format!("sha256:{}", "0".repeat(64))],
-        })
     }
 }
 

@@ -1,12 +1,12 @@
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 
 /// Which log events are written: a level for all, or levels by target. A target or level that does not exist is refused, as it
 /// would silence the log without notice.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct LogFilter(String);
 
 /// Why a text is not a filter. It does not repeat the text.
@@ -74,29 +74,17 @@ impl fmt::Display for LogFilter {
     }
 }
 
-impl Serialize for LogFilter {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+impl TryFrom<String> for LogFilter {
+    type Error = InvalidLogFilter;
+
+    fn try_from(text: String) -> Result<Self, InvalidLogFilter> {
+        text.parse()
     }
 }
 
-impl<'de> Deserialize<'de> for LogFilter {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-
-impl JsonSchema for LogFilter {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "LogFilter".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "examples": ["info", "info,wesal_gateway::access=warn"] })
+impl From<LogFilter> for String {
+    fn from(filter: LogFilter) -> Self {
+        filter.0
     }
 }
 

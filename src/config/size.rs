@@ -1,12 +1,17 @@
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 use bytesize::ByteSize;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 /// A number of bytes; in the settings a text with its unit, such as `64 MiB`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Size(u64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+#[schemars(
+    description = "a size: a number of bytes with its unit, such as \"64 KiB\" or \"16 MiB\"",
+    extend("pattern" = r"^([0-9]+[.]?[0-9]*|[.][0-9]+)\s*([KMGTPEkmgtpe][Ii]?[Bb]?|[Bb])$"),
+    extend("examples" = ["64 KiB", "16 MiB", "1 GiB"])
+)]
+pub struct Size(#[schemars(with = "String")] u64);
 
 impl Size {
     /// A size in bytes.
@@ -53,21 +58,6 @@ impl<'de> Deserialize<'de> for Size {
         let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
         let size = text.parse::<ByteSize>().ok().map(|size| size.as_u64()).filter(|size| has_unit && *size < u64::MAX);
         size.map(Self).ok_or_else(|| D::Error::custom("is not a size"))
-    }
-}
-
-impl JsonSchema for Size {
-    fn schema_name() -> Cow<'static, str> {
-        "Size".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "description": "a size: a number of bytes with its unit, such as \"64 KiB\" or \"16 MiB\"",
-            "pattern": r"^([0-9]+[.]?[0-9]*|[.][0-9]+)\s*([KMGTPEkmgtpe][Ii]?[Bb]?|[Bb])$",
-            "examples": ["64 KiB", "16 MiB", "1 GiB"],
-        })
     }
 }
 

@@ -7,9 +7,13 @@ use serde_json::{Map, Value};
 
 use super::{
     document::{Document, child, parent},
-    schema::schema,
     settings::Config,
 };
+
+/// The JSON Schema (draft 2020-12) of the settings file, with every default; secrets are `writeOnly`.
+pub fn schema() -> Value {
+    schemars::schema_for!(Config).to_value()
+}
 
 /// The schema of the settings, and the values of a configuration without any.
 pub(super) struct Structure {
@@ -128,7 +132,7 @@ impl Structure {
 
     /// The remedy for a value of the right kind that its type refuses.
     pub(super) fn remedy(&self, property: &Value) -> String {
-        match example(property) {
+        match self.example(property) {
             Some(example) => format!("write it as in {example}"),
             None => format!("expected {}", self.expected(property)),
         }
@@ -139,14 +143,14 @@ impl Structure {
         let schema = self.resolve(property);
         let bound = |name: &str, word: &str| Some(format!(" {word} {}", schema.get(name)?));
         let range = || {
-            let least = bound("minimum", "from").or_else(|| bound("exclusiveMinimum", "above"));
-            [least, bound("maximum", "to")].into_iter().flatten().collect::<String>()
+            let bounds = match bound("exclusiveMinimum", "above") {
+                Some(limit) => [Some(limit), bound("maximum", "and at most")],
+                None => [bound("minimum", "from"), bound("maximum", "to")],
+            };
+            bounds.into_iter().flatten().collect::<String>()
         };
         let choices: Vec<String> = choices(schema).map(ToString::to_string).collect();
-        // The types of our own describe themselves; a description beside a plain type is the setting's.
-        let is_own_type = !std::ptr::eq(schema, property) && schema.get("properties").is_none();
-        let description = schema.get("description").and_then(Value::as_str).filter(|_| is_own_type);
-        match (type_of(schema), description) {
+        match (type_of(schema), self.type_description(property)) {
             _ if !choices.is_empty() => format!("one of {}", choices.join(", ")),
             (_, Some(description)) => description.to_owned(),
             (Some("boolean"), _) => "true or false".to_owned(),
@@ -154,11 +158,24 @@ impl Structure {
             (Some("number"), _) => format!("a number{}", range()),
             (Some("array"), _) => "a list in [ ]".to_owned(),
             (Some("object"), _) => "a table of settings".to_owned(),
-            _ => match example(property) {
+            _ => match self.example(property) {
                 Some(example) => format!("a text such as {example}"),
                 None => "a text in quotes".to_owned(),
             },
         }
+    }
+
+    /// How a type of our own describes itself. The description of a plain type is the setting's.
+    fn type_description<'a>(&'a self, property: &'a Value) -> Option<&'a str> {
+        let schema = self.resolve(property);
+        let is_own_type = !std::ptr::eq(schema, property) && schema.get("properties").is_none();
+        schema.get("description").filter(|_| is_own_type)?.as_str()
+    }
+
+    /// An example of a setting whose type does not describe itself.
+    fn example<'a>(&'a self, property: &'a Value) -> Option<&'a Value> {
+        let schema = Some(self.resolve(property)).filter(|_| self.type_description(property).is_none());
+        example(property).or_else(|| example(schema?))
     }
 
     fn placeholder(&self, property: &Value) -> Value {

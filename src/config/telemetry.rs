@@ -11,6 +11,7 @@ pub struct TelemetryConfig {
     /// Format of log events.
     pub log_format: LogFormat,
     /// Log level, or levels by target, such as `info,wesal_gateway::access=warn`.
+    #[schemars(with = "String", example = &"info")]
     pub log_filter: LogFilter,
     /// Collector of traces (OTLP over HTTP), without `/v1/traces`. Left out, none are sent. Needs a build with the feature
     /// `otlp`.
