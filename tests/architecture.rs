@@ -118,13 +118,14 @@ fn the_import_reader_sees_every_form() {
 
 #[test]
 fn crates_stay_where_they_belong() {
-    let homes: [(&str, &[&str]); 16] = [
+    let homes: [(&str, &[&str]); 17] = [
         ("axum::", &["http", "admin", "server"]),
         ("reqwest::", &["telemetry", "upstream"]),
         ("hyper::", &["server", "upstream"]),
         ("moka::", &["cache"]),
         ("clap::", &["cli"]),
-        ("rustls::", &["config", "server"]),
+        ("rustls::", &["server", "upstream"]),
+        ("x509_parser::", &["server"]),
         ("socket2::", &["server"]),
         ("listenfd::", &["server"]),
         ("sd_notify::", &["server"]),
@@ -148,19 +149,40 @@ fn crates_stay_where_they_belong() {
 }
 
 #[test]
+fn only_telemetry_events_writes_events() {
+    let targets = wesal_gateway::config::LogFilter::TARGETS;
+    assert!(targets.iter().all(|target| target.starts_with("wesal_gateway")));
+    for file in source() {
+        let writes = ["error!(", "warn!(", "info!(", "debug!(", "trace!(", "event!("]
+            .iter()
+            .any(|call| file.code.contains(&format!("tracing::{call}")));
+        let is_home = file.path == Path::new("telemetry/events.rs");
+        assert_eq!(writes, is_home, "{}: only telemetry/events.rs writes events", file.path.display());
+        if is_home {
+            assert!(file.code.contains("ACCESS: &str = \"wesal_gateway::access\""));
+            assert!(
+                targets.contains(&"wesal_gateway::access") && targets.contains(&"wesal_gateway::telemetry::events")
+            );
+            let named: Vec<_> = file.code.split("target: ").skip(1).collect();
+            assert!(!named.is_empty() && named.iter().all(|rest| rest.starts_with("ACCESS")));
+        }
+    }
+}
+
+#[test]
 fn pure_files_neither_wait_nor_ask_the_time() {
     const PURE: &[&str] = &[
-        "admin/guard.rs",
+        "admin/auth.rs",
         "cache/freshness.rs",
         "cache/stretch.rs",
         "fetch/policies.rs",
         "http/cache_headers.rs",
         "http/client_address.rs",
         "http/credential.rs",
-        "http/headline.rs",
+        "admin/health.rs",
         "http/openapi/errors.rs",
         "http/openapi/headers.rs",
-        "http/router.rs",
+        "http/route_table.rs",
         "server/connection/frames.rs",
         "server/settling.rs",
         "telemetry/classic.rs",

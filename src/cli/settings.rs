@@ -6,6 +6,7 @@ use super::Failed;
 use crate::{
     clock::{Clock, SystemClock},
     config::{Environment, Loaded, Source},
+    server::check_certificate_files,
 };
 
 /// Where the configuration is.
@@ -25,7 +26,7 @@ impl ConfigFile {
     /// The checked configuration, or all that is wrong with it.
     pub(super) fn load(&self) -> Result<Loaded, Failed> {
         self.source()
-            .load(SystemClock::new().wall())
+            .load(SystemClock::new().wall(), check_certificate_files)
             .map_err(|faults| Failed::Configuration(format!("{}\n", faults.to_string().trim_end())))
     }
 }

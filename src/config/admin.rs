@@ -6,27 +6,31 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ListenAddress, Secret, check::Check, listen, secret};
+use super::{
+    listen::{self, ListenAddress},
+    secret::{self, Secret},
+    validator::Validator,
+};
 
-/// `[admin]`: the listener for those who run the gateway.
+/// `[admin]`: the admin listener.
 // It holds a secret: no `Debug`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdminConfig {
-    /// The address to listen at, as IP:PORT or `unix:` and an absolute path; an empty text turns it off. Beyond loopback it needs a token.
-    #[serde(deserialize_with = "listen::optional", serialize_with = "listen::show")]
-    #[schemars(with = "String")]
+    /// Address to listen on, as in `server.listen`; `""` turns the listener off. An address beyond loopback requires a token.
+    #[serde(with = "listen::optional")]
+    #[schemars(with = "String", example = &"127.0.0.1:9090")]
     pub listen: Option<ListenAddress>,
-    /// What `Authorization: Bearer …` must bear here, 16 characters at least. Better given as `token_file` or from the environment.
+    /// Token that `Authorization: Bearer` must carry, at least 16 characters.
     #[serde(serialize_with = "Secret::mask")]
     pub token: Secret,
-    /// A file that holds the token.
-    #[serde(skip_serializing_if = "secret::mask_tells_the_file")]
+    /// File that holds the token.
+    #[serde(skip_serializing_if = "secret::mask_shows_path")]
     pub token_file: Option<PathBuf>,
 }
 
-/// As many characters as nobody guesses, if they are random.
-const SHORTEST_TOKEN: usize = 16;
+/// As many random characters cannot be guessed.
+const MIN_TOKEN_LEN: usize = 16;
 
 impl Default for AdminConfig {
     fn default() -> Self {
@@ -36,21 +40,17 @@ impl Default for AdminConfig {
 }
 
 impl AdminConfig {
-    pub(super) fn secrets_mut(&mut self) -> [(&mut Secret, &mut Option<PathBuf>); 1] {
-        [(&mut self.token, &mut self.token_file)]
-    }
-
-    pub(super) fn validate(&self, check: &mut Check<'_>) {
-        let guarded = self.listen.as_ref().is_none_or(ListenAddress::is_local) || !self.token.is_empty();
+    pub(super) fn validate(&self, validator: &mut Validator<'_, '_>) {
+        let is_guarded = self.listen.as_ref().is_none_or(ListenAddress::is_local) || !self.token.is_empty();
         let reason = "is beyond loopback, where an admin token is needed";
-        let remedy = "set admin.token_file, or listen at \"127.0.0.1:9090\"";
-        check.together(guarded, &["listen", "token", "token_file"], reason, remedy);
-        let sendable = self.token.expose().bytes().all(|byte| byte.is_ascii_graphic());
-        let long_enough = self.token.is_empty() || self.token.expose().len() >= SHORTEST_TOKEN;
-        let reason = "is shorter than 16 characters, so that it could be guessed";
-        let remedy = "make one with: openssl rand -base64 32";
-        check.together(long_enough, &["token", "token_file"], reason, remedy);
-        let reason = "holds a character that cannot stand in a header";
-        check.together(sendable, &["token", "token_file"], reason, "use letters, digits and signs, without spaces");
+        let remedy = "set admin.token_file, or listen on \"127.0.0.1:9090\"";
+        validator.require_all(is_guarded, &["listen", "token", "token_file"], reason, remedy);
+        let token = self.token.expose();
+        let is_long_enough = token.is_empty() || token.len() >= MIN_TOKEN_LEN;
+        let remedy = "create one with `openssl rand -base64 32`";
+        validator.require_all(is_long_enough, &["token", "token_file"], "is shorter than 16 characters", remedy);
+        let is_printable = token.bytes().all(|byte| byte.is_ascii_graphic());
+        let reason = "holds a character that is invalid in a header";
+        validator.require_all(is_printable, &["token", "token_file"], reason, "use printable ASCII without spaces");
     }
 }

@@ -3,28 +3,26 @@ use std::{num::NonZeroU32, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DurationText, check::Check};
+use super::{duration::HumanDuration, validator::Validator};
 
-/// Calls whose outcome the breaker remembers.
-const MOST_CALLS: u32 = 1000;
-
-/// `upstream.breaker`: when a failing vendor is left alone, and for how long.
+/// `upstream.breaker`: when calls to a failing vendor pause, and for how long.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BreakerConfig {
-    /// The share of failed calls that opens the breaker: above 0, at most 1.
+    /// Share of failed calls that opens the breaker: above 0, at most 1.
     #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
     pub failure_ratio: f64,
-    /// Calls within the window below which nothing is concluded.
+    /// Calls in the window below which the breaker stays closed. At most 1000 are remembered.
+    #[schemars(range(min = 1, max = 1000))]
     pub min_calls: NonZeroU32,
-    /// The time over which calls are counted.
-    #[serde(with = "DurationText")]
+    /// Time over which calls are counted.
+    #[serde(with = "HumanDuration")]
     pub window: Duration,
-    /// How long the breaker stays open before the first probe; it doubles with each failed one.
-    #[serde(with = "DurationText")]
+    /// Time from opening to the first probe. It doubles with each failed probe.
+    #[serde(with = "HumanDuration")]
     pub pause: Duration,
-    /// The longest that pause gets. A vendor that has come back is found again within it.
-    #[serde(with = "DurationText")]
+    /// Longest such time: a vendor that has recovered is found within it.
+    #[serde(with = "HumanDuration")]
     pub max_pause: Duration,
 }
 
@@ -41,19 +39,10 @@ impl Default for BreakerConfig {
 }
 
 impl BreakerConfig {
-    pub(super) fn validate(&self, check: &mut Check<'_>) {
-        let share = self.failure_ratio > 0.0 && self.failure_ratio <= 1.0;
-        check.that(
-            share,
-            "failure_ratio",
-            "is not a share of the calls",
-            "write a number above 0, at most 1, as in 0.5",
-        );
-        let remembered = self.min_calls.get() <= MOST_CALLS;
-        check.that(remembered, "min_calls", "is more calls than are remembered", "write a number up to 1000");
-        super::no_zero_durations(check, &[("window", self.window), ("pause", self.pause)]);
+    pub(super) fn validate(&self, validator: &mut Validator<'_, '_>) {
+        validator.require_nonzero(&[("window", self.window.is_zero()), ("pause", self.pause.is_zero())]);
         let reason = "pause is longer than max_pause";
         let remedy = "shorten pause or lengthen max_pause";
-        check.together(self.pause <= self.max_pause, &["pause", "max_pause"], reason, remedy);
+        validator.require_all(self.pause <= self.max_pause, &["pause", "max_pause"], reason, remedy);
     }
 }

@@ -1,158 +1,95 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
-use super::{DurationText, Size, check::Check};
+use super::{duration::HumanDuration, size::Size, validator::Validator};
 
-/// `[cache]`: how much is kept, and how long the answers of each route are good.
+/// `[cache]`: the size of the cache, and the freshness of each route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CacheConfig {
-    /// The memory that kept answers may take, in bytes.
+    /// Memory of the cache, keys and bookkeeping included.
     pub capacity: Size,
-    /// How long it is remembered that the vendor has no row for a queue, or refuses it.
-    #[serde(with = "DurationText")]
+    /// Time for which an absent or rejected queue is remembered.
+    #[serde(with = "HumanDuration")]
     pub negative_ttl: Duration,
     /// `GET /queries/organization`.
-    #[serde(deserialize_with = "organization")]
-    #[schemars(with = "FreshnessPatch")]
     pub organization: FreshnessConfig,
     /// `GET /survey/queries/questions/{companyId}`.
-    #[serde(deserialize_with = "questions")]
-    #[schemars(with = "FreshnessPatch")]
     pub questions: FreshnessConfig,
-    /// `POST /survey/queries/surveys`: personal data, by default not kept.
-    #[serde(deserialize_with = "surveys")]
-    #[schemars(with = "FreshnessPatch")]
+    /// `POST /survey/queries/surveys`: personal data, by default not cached.
     pub surveys: FreshnessConfig,
     /// `POST /analytics/runtime/queues/summary`.
-    #[serde(deserialize_with = "live")]
-    #[schemars(with = "FreshnessPatch")]
     pub queue_summary: FreshnessConfig,
     /// `POST /analytics/runtime/queues/activity`.
-    #[serde(deserialize_with = "live")]
-    #[schemars(with = "FreshnessPatch")]
     pub queue_activity: FreshnessConfig,
     /// `POST /analytics/queues/performance`.
     pub queue_performance: PerformanceFreshness,
 }
 
-/// How long the answers of one route are good, counted from when the vendor call began.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+/// The freshness of one route, counted from the moment when its vendor call began.
+// What a file leaves out is the route's own default, which the loader adds: there is none of this type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Freshness", extend("required" = []))]
 pub struct FreshnessConfig {
-    /// How long an answer is fresh; zero: it is not kept.
-    #[serde(with = "DurationText")]
+    /// Time for which an answer is fresh; zero: it is not cached.
+    #[serde(with = "HumanDuration")]
     pub ttl: Duration,
-    /// How long after that it is served at once while it is refreshed.
-    #[serde(with = "DurationText")]
+    /// Time after `ttl` in which it is served immediately while it is refreshed.
+    #[serde(with = "HumanDuration")]
     pub stale_while_revalidate: Duration,
-    /// How long after `ttl` it may stand in when the vendor fails.
-    #[serde(with = "DurationText")]
+    /// Time after `ttl` in which it is served if the vendor fails.
+    #[serde(with = "HumanDuration")]
     pub stale_if_error: Duration,
 }
 
-/// How long queue performance is good: the longer ago its interval ended, the less its figures change.
+/// The freshness of queue performance: the longer ago its interval ended, the less its values change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PerformanceFreshness {
-    /// How long an answer is fresh while its interval is open or has ended less than `closed_after` ago.
-    #[serde(with = "DurationText")]
+    /// Time for which an answer is fresh until its interval is closed.
+    #[serde(with = "HumanDuration")]
     pub ttl: Duration,
-    /// How long after that it is served at once while it is refreshed.
-    #[serde(with = "DurationText")]
+    /// Time after the end of freshness in which it is served immediately while it is refreshed.
+    #[serde(with = "HumanDuration")]
     pub stale_while_revalidate: Duration,
-    /// How long after ceasing to be fresh it may stand in when the vendor fails.
-    #[serde(with = "DurationText")]
+    /// Time after the end of freshness in which it is served if the vendor fails.
+    #[serde(with = "HumanDuration")]
     pub stale_if_error: Duration,
-    /// How long after its end an interval counts as closed.
-    #[serde(with = "DurationText")]
+    /// Time after the end of an interval from which it is closed.
+    #[serde(with = "HumanDuration")]
     pub closed_after: Duration,
-    /// How long an answer about a closed interval is fresh.
-    #[serde(with = "DurationText")]
+    /// Time for which an answer about a closed interval is fresh.
+    #[serde(with = "HumanDuration")]
     pub closed_ttl: Duration,
-    /// How long after its end an interval counts as settled.
-    #[serde(with = "DurationText")]
+    /// Time after the end of an interval from which it is settled.
+    #[serde(with = "HumanDuration")]
     pub settled_after: Duration,
-    /// How long an answer about a settled interval is fresh.
-    #[serde(with = "DurationText")]
+    /// Time for which an answer about a settled interval is fresh.
+    #[serde(with = "HumanDuration")]
     pub settled_ttl: Duration,
-}
-
-/// What a file says of one route: the rest keeps that route's own defaults.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(rename = "Freshness")]
-struct FreshnessPatch {
-    /// How long an answer is fresh; zero: it is not kept.
-    ttl: Option<Text>,
-    /// How long after that it is served at once while it is refreshed.
-    stale_while_revalidate: Option<Text>,
-    /// How long after `ttl` it may stand in when the vendor fails.
-    stale_if_error: Option<Text>,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(transparent)]
-struct Text(#[serde(with = "DurationText")] Duration);
-
-impl FreshnessConfig {
-    const fn seconds(ttl: u64, stale_while_revalidate: u64, stale_if_error: u64) -> Self {
-        Self {
-            ttl: Duration::from_secs(ttl),
-            stale_while_revalidate: Duration::from_secs(stale_while_revalidate),
-            stale_if_error: Duration::from_secs(stale_if_error),
-        }
-    }
-
-    fn patched<'de, D: Deserializer<'de>>(self, deserializer: D) -> Result<Self, D::Error> {
-        let patch = FreshnessPatch::deserialize(deserializer)?;
-        let or = |text: Option<Text>, shipped| text.map_or(shipped, |text| text.0);
-        Ok(Self {
-            ttl: or(patch.ttl, self.ttl),
-            stale_while_revalidate: or(patch.stale_while_revalidate, self.stale_while_revalidate),
-            stale_if_error: or(patch.stale_if_error, self.stale_if_error),
-        })
-    }
-
-    fn validate(&self, check: &mut Check<'_>) {
-        never_stale_without_ttl(check, self.ttl.is_zero(), self.stale_while_revalidate, self.stale_if_error);
-    }
 }
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
-const ORGANIZATION: FreshnessConfig = FreshnessConfig::seconds(10 * MINUTE, HOUR, 24 * HOUR);
-const QUESTIONS: FreshnessConfig = FreshnessConfig::seconds(HOUR, 6 * HOUR, 24 * HOUR);
-const SURVEYS: FreshnessConfig = FreshnessConfig::seconds(0, 0, 0);
-const LIVE: FreshnessConfig = FreshnessConfig::seconds(3, 0, 30);
-
-fn organization<'de, D: Deserializer<'de>>(deserializer: D) -> Result<FreshnessConfig, D::Error> {
-    ORGANIZATION.patched(deserializer)
-}
-
-fn questions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<FreshnessConfig, D::Error> {
-    QUESTIONS.patched(deserializer)
-}
-
-fn surveys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<FreshnessConfig, D::Error> {
-    SURVEYS.patched(deserializer)
-}
-
-fn live<'de, D: Deserializer<'de>>(deserializer: D) -> Result<FreshnessConfig, D::Error> {
-    LIVE.patched(deserializer)
-}
 
 impl Default for CacheConfig {
     fn default() -> Self {
+        let seconds = |ttl, stale_while_revalidate, stale_if_error| FreshnessConfig {
+            ttl: Duration::from_secs(ttl),
+            stale_while_revalidate: Duration::from_secs(stale_while_revalidate),
+            stale_if_error: Duration::from_secs(stale_if_error),
+        };
         Self {
             capacity: Size::from_mib(64),
             negative_ttl: Duration::from_secs(30),
-            organization: ORGANIZATION,
-            questions: QUESTIONS,
-            surveys: SURVEYS,
-            queue_summary: LIVE,
-            queue_activity: LIVE,
+            organization: seconds(10 * MINUTE, HOUR, 24 * HOUR),
+            questions: seconds(HOUR, 6 * HOUR, 24 * HOUR),
+            surveys: seconds(0, 0, 0),
+            queue_summary: seconds(3, 0, 30),
+            queue_activity: seconds(3, 0, 30),
             queue_performance: PerformanceFreshness::default(),
         }
     }
@@ -172,21 +109,30 @@ impl Default for PerformanceFreshness {
     }
 }
 
+impl FreshnessConfig {
+    /// Refuses stale windows of answers that are not cached.
+    pub(super) fn validate(&self, validator: &mut Validator<'_, '_>) {
+        require_ttl_for_stale(validator, self.ttl.is_zero(), self.stale_while_revalidate, self.stale_if_error);
+    }
+}
+
 impl PerformanceFreshness {
-    fn validate(&self, check: &mut Check<'_>) {
-        let never_kept = self.ttl.is_zero() && self.closed_ttl.is_zero() && self.settled_ttl.is_zero();
-        never_stale_without_ttl(check, never_kept, self.stale_while_revalidate, self.stale_if_error);
-        let in_order = self.closed_after <= self.settled_after;
-        let reason = "closed_after is longer than settled_after, but an interval is closed before it is settled";
+    fn validate(&self, validator: &mut Validator<'_, '_>) {
+        let is_never_cached = self.ttl.is_zero() && self.closed_ttl.is_zero() && self.settled_ttl.is_zero();
+        require_ttl_for_stale(validator, is_never_cached, self.stale_while_revalidate, self.stale_if_error);
+        let is_ordered = self.closed_after <= self.settled_after;
+        let reason = "closed_after is longer than settled_after";
         let remedy = "shorten closed_after or lengthen settled_after";
-        check.together(in_order, &["closed_after", "settled_after"], reason, remedy);
+        validator.require_all(is_ordered, &["closed_after", "settled_after"], reason, remedy);
     }
 }
 
 impl CacheConfig {
-    pub(super) fn validate(&self, check: &mut Check<'_>) {
-        super::no_zero_durations(check, &[("negative_ttl", self.negative_ttl)]);
-        check.that(self.capacity.bytes() > 0, "capacity", "may not be zero", "write a size, as in \"64 MiB\"");
+    pub(super) fn validate(&self, validator: &mut Validator<'_, '_>) {
+        validator.require_nonzero(&[
+            ("negative_ttl", self.negative_ttl.is_zero()),
+            ("capacity", self.capacity.bytes() == 0),
+        ]);
         let routes = [
             ("organization", &self.organization),
             ("questions", &self.questions),
@@ -195,22 +141,21 @@ impl CacheConfig {
             ("queue_activity", &self.queue_activity),
         ];
         for (name, freshness) in routes {
-            check.within(name, |check| freshness.validate(check));
+            validator.section(name, |validator| freshness.validate(validator));
         }
-        check.within("queue_performance", |check| self.queue_performance.validate(check));
+        validator.section("queue_performance", |validator| self.queue_performance.validate(validator));
     }
 }
 
-/// What is not kept cannot be served stale.
-pub(super) fn never_stale_without_ttl(
-    check: &mut Check<'_>,
-    never_kept: bool,
+fn require_ttl_for_stale(
+    validator: &mut Validator<'_, '_>,
+    is_never_cached: bool,
     revalidate: Duration,
     if_error: Duration,
 ) {
     for (name, stale) in [("stale_while_revalidate", revalidate), ("stale_if_error", if_error)] {
-        let reason = format!("a ttl of zero keeps nothing, so there is nothing for {name} to serve");
+        let reason = format!("a ttl of zero caches nothing, so {name} has nothing to serve");
         let remedy = format!("set {name} = \"0s\" too, or a ttl above zero");
-        check.together(!never_kept || stale.is_zero(), &[name, "ttl"], &reason, &remedy);
+        validator.require_all(!is_never_cached || stale.is_zero(), &[name, "ttl"], &reason, &remedy);
     }
 }

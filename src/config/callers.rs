@@ -1,72 +1,68 @@
 use std::collections::{HashMap, HashSet};
 
 use schemars::JsonSchema;
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{self, Error},
-};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
-use super::{KeyHash, RateLimit, check::Check};
+use super::{key_hash::KeyHash, rate::RateLimit, validator::Validator};
 use crate::model::{CallerName, CompanyId, QueueId, Scope};
 
-/// One of `[[callers]]`: an internal app, how it is known, and what it may ask for.
+/// One of `[[callers]]`: an internal app, its keys and its rights.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-// Left out, it is told with the rest that is wrong, and with how to make one.
+// `key_hashes` has a default for serde only: an empty list is reported with how to create a key.
 #[schemars(extend("required" = ["name", "key_hashes"]))]
 pub struct CallerConfig {
     /// The caller's name in logs and metrics: 1 to 64 of `a-z`, `0-9`, `-`, `_`.
-    #[schemars(with = "String", regex(pattern = "^[a-z0-9_-]{1,64}$"))]
+    #[schemars(with = "String", regex(pattern = "^[a-z0-9_-]{1,64}$"), example = &"wallboard")]
     pub name: CallerName,
-    /// The hashes of its keys; several while a key is being replaced.
+    /// Hashes of its keys; several during a rotation.
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub key_hashes: Vec<KeyHash>,
-    /// What it may ask for, each by name.
-    #[serde(default, deserialize_with = "named_scopes")]
+    /// Its scopes, each by name.
+    #[serde(default, deserialize_with = "deserialize_scopes")]
     #[schemars(with = "Vec<ScopeName>")]
     pub scopes: Vec<Scope>,
-    /// The companies it may ask about; left out: all.
+    /// Ids of the companies that it may ask about; left out: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Vec<std::num::NonZeroU64>>")]
     pub companies: Option<Vec<CompanyId>>,
-    /// The queues it may ask about; left out: all.
+    /// Ids of the queues that it may ask about; left out: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Vec<String>>")]
     pub queues: Option<Vec<QueueId>>,
     /// Its own rate; left out: `limits.default`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
-    /// When its keys cease to work (RFC 3339); left out: never.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "instant")]
-    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    /// Time from which its keys are refused (RFC 3339); left out: never.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "deserialize_timestamp")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"), example = &"2027-01-01T00:00:00Z")]
     pub expires: Option<jiff::Timestamp>,
-    /// Whether its keys work at all.
-    #[serde(default = "yes")]
+    /// Whether its keys are accepted.
+    #[serde(default = "default_true")]
     pub enabled: bool,
-    /// Whether its requests' `Cache-Control` (`max-age`, `no-cache`, `only-if-cached`) is honoured: each such request may
-    /// cost a vendor call.
+    /// Whether the `Cache-Control` of its requests (`max-age`, `no-cache`, `only-if-cached`) applies: each such request may cost
+    /// a vendor call.
     #[serde(default)]
     pub may_refresh: bool,
-    /// What it may give as `email` at the login route, beside its name.
+    /// Accepted as `email` by the login route, besides its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<String>,
 }
 
-const fn yes() -> bool {
+const fn default_true() -> bool {
     true
 }
 
-/// A scope in the settings. There is no "everything".
+/// A scope in the settings. There is none for everything.
 pub(super) struct ScopeName(pub(super) Scope);
 
 impl<'de> Deserialize<'de> for ScopeName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        if text == "*" {
-            return Err(D::Error::custom("is \"*\", but each scope must be named"));
+        match String::deserialize(deserializer)?.as_str() {
+            "*" => Err(D::Error::custom("is \"*\", but each scope must be named")),
+            text => text.parse().map(Self).map_err(D::Error::custom),
         }
-        text.parse().map(Self).map_err(D::Error::custom)
     }
 }
 
@@ -84,82 +80,72 @@ impl JsonSchema for ScopeName {
     }
 }
 
-fn named_scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Scope>, D::Error> {
+fn deserialize_scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Scope>, D::Error> {
     let names = Vec::<ScopeName>::deserialize(deserializer)?;
     Ok(names.into_iter().map(|name| name.0).collect())
 }
 
-fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<jiff::Timestamp>, D::Error> {
-    struct Visitor;
-
-    impl de::Visitor<'_> for Visitor {
-        type Value = jiff::Timestamp;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("an instant such as \"2027-01-01T00:00:00Z\"")
-        }
-
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<jiff::Timestamp, E> {
-            let remedy = "write date, time and offset, as in \"2027-01-01T00:00:00Z\"";
-            text.parse().map_err(|_| E::custom(format!("is not an instant (RFC 3339); {remedy}")))
-        }
-    }
-
-    deserializer.deserialize_str(Visitor).map(Some)
+fn deserialize_timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<jiff::Timestamp>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(|_| D::Error::custom("is not a time with date and offset (RFC 3339)"))
 }
 
 impl CallerConfig {
-    fn validate(&self, check: &mut Check<'_>) {
+    fn validate(&self, validator: &mut Validator<'_, '_>) {
         let remedy = "run `wesal-gateway keys new`, which prints a new key and its hash";
-        check.that(!self.key_hashes.is_empty(), "key_hashes", "is empty, so nobody could be this caller", remedy);
-        let remedy = "write what the app sends as `email`, or leave it out";
-        check.that(self.login.as_deref() != Some(""), "login", "is empty", remedy);
+        validator.require(!self.key_hashes.is_empty(), "key_hashes", "is empty, so no key is accepted", remedy);
+        let remedy = "write what the app sends as `email`, or remove it";
+        validator.require(self.login.as_deref() != Some(""), "login", "is empty", remedy);
         if let Some(rate) = &self.rate_limit {
-            check.within("rate_limit", |check| rate.validate(check));
+            validator.section("rate_limit", |validator| rate.validate(validator));
         }
-        if self.enabled && self.expires.is_some_and(|expires| expires <= check.now) {
-            check.warn("expires lies in the past, so none of its keys work");
+        if self.enabled && self.expires.is_some_and(|expires| expires <= validator.now) {
+            validator.warn("expires is in the past, so its keys are refused");
         }
         if self.scopes.is_empty() {
-            check.warn("it has no scopes, so it may ask for nothing");
+            validator.warn("it has no scopes, so all its requests are refused");
         }
-        for (setting, nothing) in [
+        let is_empty_list = [
             ("companies", self.companies.as_ref().is_some_and(Vec::is_empty)),
             ("queues", self.queues.as_ref().is_some_and(Vec::is_empty)),
-        ] {
-            if nothing {
-                check.warn(&format!("{setting} is an empty list, so it may ask about none; leave it out to allow all"));
-            }
+        ];
+        for (setting, _) in is_empty_list.into_iter().filter(|(_, is_empty)| *is_empty) {
+            validator.warn(&format!("{setting} is an empty list, which allows none; remove it to allow all"));
         }
     }
 }
 
-/// Checks each caller by itself, then that no two can be taken for each other.
-pub(super) fn validate(callers: &[CallerConfig], check: &mut Check<'_>) {
+/// Checks each caller, then that no two can be confused.
+pub(super) fn validate(callers: &[CallerConfig], validator: &mut Validator<'_, '_>) {
     let mut hashes: HashMap<&KeyHash, String> = HashMap::new();
     let mut names: HashSet<&str> = HashSet::new();
-    let all_names: HashMap<&str, usize> = callers.iter().enumerate().map(|(i, c)| (c.name.as_str(), i)).collect();
-    for (index, caller) in callers.iter().enumerate() {
-        check.entry(index, |check| {
-            caller.validate(check);
-            let unique = names.insert(caller.name.as_str());
-            check.that(unique, "name", "is the name of another caller too", "give each caller a name of its own");
-            for hash in &caller.key_hashes {
-                if let Some(owner) = hashes.insert(hash, check.here()) {
-                    let reason = format!("holds a hash that stands in {owner} already");
-                    check.that(false, "key_hashes", &reason, "make a key for each caller, and list its hash once");
-                }
-            }
-        });
-    }
+    let owners: HashMap<&str, usize> = callers.iter().enumerate().map(|(i, c)| (c.name.as_str(), i)).collect();
     let mut logins: HashMap<&str, usize> = HashMap::new();
     for (index, caller) in callers.iter().enumerate() {
-        let Some(login) = caller.login.as_deref() else { continue };
-        let free = logins.insert(login, index).is_none() && all_names.get(login).is_none_or(|owner| *owner == index);
-        let remedy = "give each caller a login of its own, or leave it out";
-        check.entry(index, |check| check.that(free, "login", "is another caller's name or login", remedy));
+        validator.entry(index, |validator| {
+            caller.validate(validator);
+            // A name that is not valid was replaced by an example.
+            let is_unique = validator.is_invalid("name") || names.insert(caller.name.as_str());
+            validator.require(is_unique, "name", "is the name of another caller", "give each caller its own name");
+            for hash in &caller.key_hashes {
+                if let Some(owner) = hashes.insert(hash, validator.path()) {
+                    let reason = format!("holds a hash that {owner} has too");
+                    validator.require(
+                        false,
+                        "key_hashes",
+                        &reason,
+                        "create a key for each caller, and list its hash once",
+                    );
+                }
+            }
+            let Some(login) = caller.login.as_deref() else { return };
+            let is_free =
+                logins.insert(login, index).is_none() && owners.get(login).is_none_or(|owner| *owner == index);
+            let remedy = "give each caller its own login, or remove it";
+            validator.require(is_free, "login", "is the name or login of another caller", remedy);
+        });
     }
     if callers.is_empty() {
-        check.warn("there are no callers, so every request is refused; `wesal-gateway keys new` makes one");
+        validator.warn("there are no callers, so every request is refused; `wesal-gateway keys new` creates one");
     }
 }

@@ -2,17 +2,17 @@ use std::{borrow::Cow, time::Duration};
 
 use jiff::fmt::friendly::{SpanParser, SpanPrinter};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserializer, Serializer, de};
+use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-/// How a [`Duration`] stands in the settings: a text with units, such as `3s`, `1h 30m`, `250ms` or `0s`
-/// (jiff's friendly format, without calendar units). For use as `#[serde(with = "DurationText")]`.
+/// A [`Duration`] as the settings write it: a text with units, such as `3s`, `1h 30m`, `250ms` or `0s`
+/// (jiff's friendly format, without calendar units). For use as `#[serde(with = "HumanDuration")]`.
 #[derive(Clone, Copy, Debug)]
-pub enum DurationText {}
+pub enum HumanDuration {}
 
-/// Ten years: longer is a slip, and would overflow deadlines.
+/// Ten years: a longer duration is a mistake, and would overflow deadlines.
 const MAX: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-impl DurationText {
+impl HumanDuration {
     /// Writes the duration with units.
     ///
     /// # Errors
@@ -26,7 +26,13 @@ impl DurationText {
     /// # Errors
     /// A number without unit, a negative or calendar span, or more than ten years.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        deserializer.deserialize_str(Visitor)
+        let text = String::deserialize(deserializer)?;
+        let duration = SpanParser::new().parse_unsigned_duration(&text).ok().filter(|_| is_unit_form(&text));
+        match duration {
+            None => Err(D::Error::custom("is not a duration")),
+            Some(duration) if duration > MAX => Err(D::Error::custom("is longer than ten years")),
+            Some(duration) => Ok(duration),
+        }
     }
 
     /// The text form, such as `1h 30m`.
@@ -35,29 +41,8 @@ impl DurationText {
     }
 }
 
-struct Visitor;
-
-const REMEDY: &str = "write a number and its unit (ms, s, m, h), as in \"3s\" or \"1h 30m\"";
-
-impl de::Visitor<'_> for Visitor {
-    type Value = Duration;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a duration such as \"3s\" or \"1h 30m\"")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
-        let duration = SpanParser::new().parse_unsigned_duration(text).ok().filter(|_| is_of_units_only(text));
-        let duration = duration.ok_or_else(|| E::custom(format!("is not a duration such as \"3s\"; {REMEDY}")))?;
-        if duration > MAX {
-            return Err(E::custom("is longer than ten years; write a shorter duration, as in \"48h\""));
-        }
-        Ok(duration)
-    }
-}
-
-/// jiff reads more than is written here: `1:30:00`, of which one may think minutes and seconds, `+3s`, `0s ago`, `1,5h`, `1.h`.
-fn is_of_units_only(text: &str) -> bool {
+/// jiff accepts more: `1:30:00`, which may be meant as minutes and seconds, `+3s`, `0s ago`, `1,5h`, `1.h`.
+fn is_unit_form(text: &str) -> bool {
     let mut pairs = text.as_bytes().windows(2);
     let is_odd = |pair: &[u8]| match pair {
         [before, b','] => before.is_ascii_digit(),
@@ -67,7 +52,7 @@ fn is_of_units_only(text: &str) -> bool {
     !text.contains([':', '+', '-']) && !text.ends_with("ago") && !pairs.any(is_odd)
 }
 
-/// Each unit once at most, the longest first, and a fraction only in the last. A `,` may stand between two.
+/// Each unit at most once, the longest first, and a fraction only in the last. A `,` may separate two.
 const PATTERN: &str = concat!(
     r"^(?=[0-9])",
     r"([0-9]+([.][0-9]{1,9}(?=\s*[a-z]+\s*$))?\s*h((ou)?rs?)?((,\s+|\s*)(?=[0-9]))?)?",
@@ -78,7 +63,7 @@ const PATTERN: &str = concat!(
     r"([0-9]+\s*(nano(s(econds?)?)?|ns(ecs?)?))?\s*$",
 );
 
-impl JsonSchema for DurationText {
+impl JsonSchema for HumanDuration {
     fn schema_name() -> Cow<'static, str> {
         "Duration".into()
     }
@@ -86,7 +71,7 @@ impl JsonSchema for DurationText {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "description": "A number with its unit (h, m, s, ms, us, ns); several may follow each other, the longest first.",
+            "description": "a duration: numbers with units (h, m, s, ms, us, ns), such as \"3s\" or \"1h 30m\"",
             "pattern": PATTERN,
             "examples": ["3s", "250ms", "10m", "1h 30m"],
         })
@@ -100,18 +85,18 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Duration, Error> {
-        DurationText::deserialize(IntoDeserializer::<Error>::into_deserializer(text))
+        HumanDuration::deserialize(IntoDeserializer::<Error>::into_deserializer(text))
     }
 
     #[test]
-    fn a_duration_has_units_and_comes_back_as_it_went() {
+    fn durations_need_units_and_round_trip() {
         for (text, millis) in [("0s", 0), ("3s", 3_000), ("250ms", 250), ("1h 30m", 5_400_000), ("48h", 172_800_000)] {
             let duration = read(text).unwrap();
             assert_eq!(duration, Duration::from_millis(millis));
-            assert_eq!(DurationText::show(&duration), text);
+            assert_eq!(HumanDuration::show(&duration), text);
         }
         for bad in ["", "3", "-3s", "3 fortnights", "1y", "1d", "s", "99999999h", "1:30:00", "0s ago"] {
-            assert!(read(bad).is_err(), "{bad:?} was taken");
+            assert!(read(bad).is_err(), "{bad:?} was accepted");
         }
     }
 }

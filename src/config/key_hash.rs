@@ -1,34 +1,33 @@
 use std::{borrow::Cow, fmt, str::FromStr};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The SHA-256 of a whole printed gateway key. As text `sha256:` and 64 lower-case hex digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// The SHA-256 of a printed gateway key; as text, `sha256:` and 64 lower-case hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Cow<'_, str>", into = "String")]
-pub struct KeyHash([u8; 32]);
+#[schemars(
+    description = "\"sha256:\" and 64 lower-case hex digits, as `wesal-gateway keys new` prints them",
+    extend("pattern" = "^sha256:[0-9a-f]{64}$"),
+    extend("examples" = [format!("sha256:{}", "0".repeat(64))])
+)]
+pub struct KeyHash(#[schemars(with = "String")] [u8; 32]);
 
-/// Why a text is no hash of a key. It never holds the text: somebody may have pasted the key.
+/// Why a text is not the hash of a key. It never holds the text, which may be a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKeyHash {
-    /// The key itself stands where its hash belongs.
-    #[error(
-        "holds a gateway key, where only its hash belongs; treat that key as leaked: run `wesal-gateway keys new`, \
-         put the hash it prints here, and give the caller the new key"
-    )]
+    /// It holds a key.
+    #[error("holds a gateway key instead of its hash: treat that key as leaked, and give the caller a new one")]
     Key,
     /// Anything else.
-    #[error(
-        "is no hash of a key: expected \"sha256:\" and 64 lower-case hex digits; run `wesal-gateway keys new`, \
-         which prints a new key and its hash"
-    )]
+    #[error("is not the hash of a key")]
     Form,
 }
 
 impl KeyHash {
     const PREFIX: &'static str = "sha256:";
 
-    /// A hash that was just computed.
+    /// A hash of this digest.
     pub const fn new(digest: [u8; 32]) -> Self {
         Self(digest)
     }
@@ -86,26 +85,12 @@ impl fmt::Display for KeyHash {
     }
 }
 
-impl JsonSchema for KeyHash {
-    fn schema_name() -> Cow<'static, str> {
-        "KeyHash".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "description": "The SHA-256 of a whole printed key, as `wesal-gateway keys new` prints it.",
-            "pattern": "^sha256:[0-9a-f]{64}$",
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_hash_has_one_spelling() {
+    fn hashes_have_one_spelling() {
         let text = format!("sha256:{}", "0f".repeat(32));
         let hash: KeyHash = text.parse().unwrap();
         assert_eq!(hash.as_bytes(), &[0x0f; 32]);

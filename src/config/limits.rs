@@ -3,17 +3,18 @@ use std::{num::NonZeroUsize, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{RateLimit, check::Check};
+use super::{rate::RateLimit, validator::Validator};
 
-/// `[limits]`: what callers may ask for in how long a time.
+/// `[limits]`: limits on callers' requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsConfig {
-    /// The rate of a caller that has none of its own.
+    /// Rate of a caller without its own.
     pub default: RateLimit,
-    /// Failed authentications from one client address.
+    /// Rate of failed authentications from one client address.
     pub auth_failures: RateLimit,
-    /// Requests worked on at once; a further one is refused with 503.
+    /// Requests processed concurrently; a further one is refused with 503.
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub max_in_flight: NonZeroUsize,
     /// Queue ids in one request.
     pub max_queues_per_request: NonZeroUsize,
@@ -22,18 +23,17 @@ pub struct LimitsConfig {
 impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
-            default: RateLimit::shipped(50, Duration::from_secs(1), 100),
-            auth_failures: RateLimit::shipped(10, Duration::from_secs(60), 20),
-            max_in_flight: super::at_least_one(2048),
-            max_queues_per_request: super::at_least_one(500),
+            default: RateLimit::default_for(50, Duration::from_secs(1), 100),
+            auth_failures: RateLimit::default_for(10, Duration::from_secs(60), 20),
+            max_in_flight: NonZeroUsize::new(2048).unwrap_or(NonZeroUsize::MIN),
+            max_queues_per_request: NonZeroUsize::new(500).unwrap_or(NonZeroUsize::MIN),
         }
     }
 }
 
 impl LimitsConfig {
-    pub(super) fn validate(&self, check: &mut Check<'_>) {
-        check.within("default", |check| self.default.validate(check));
-        check.within("auth_failures", |check| self.auth_failures.validate(check));
-        super::countable(check, "max_in_flight", self.max_in_flight);
+    pub(super) fn validate(&self, validator: &mut Validator<'_, '_>) {
+        validator.section("default", |validator| self.default.validate(validator));
+        validator.section("auth_failures", |validator| self.auth_failures.validate(validator));
     }
 }

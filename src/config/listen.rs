@@ -1,5 +1,3 @@
-//! How the address of a listener stands in the settings.
-
 use std::{
     fmt,
     net::SocketAddr,
@@ -7,29 +5,28 @@ use std::{
     str::FromStr,
 };
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use serde::{Deserialize, Serialize};
 
-const REMEDY: &str = "write an IP address and a port, as in \"127.0.0.1:8080\" or \"[::1]:8080\", or the absolute path of \
-                      a Unix socket, as in \"unix:/run/wesal-gateway/public.sock\"";
 const UNIX: &str = "unix:";
 
-/// Where a listener listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The address of a listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum ListenAddress {
-    /// An IP address and a port; port 0 takes a free one.
+    /// An IP address and a port; port 0 selects a free one.
     Tcp(SocketAddr),
     /// The absolute path of a Unix socket.
     Unix(PathBuf),
 }
 
-/// What is no address to listen at.
+/// The text is not a listen address.
 #[derive(Debug, thiserror::Error)]
-#[error("is not an address to listen at")]
+#[error("is neither IP:PORT nor \"unix:\" and an absolute path of at most {} bytes", ListenAddress::MAX_PATH)]
 pub struct InvalidListenAddress;
 
 impl ListenAddress {
-    /// The longest path that the kernel takes (unix(7)), in bytes, its ending zero not counted.
-    const LONGEST_PATH: usize = 107;
+    /// The longest path that the kernel accepts (unix(7)), in bytes, without the final zero.
+    const MAX_PATH: usize = 107;
 
     /// The address on the network, if it is one.
     pub fn tcp(&self) -> Option<SocketAddr> {
@@ -39,24 +36,24 @@ impl ListenAddress {
         }
     }
 
-    /// Whether only this machine reaches it. Who may reach a Unix socket, the file system says.
+    /// Whether only this machine reaches it. The file system guards a Unix socket.
     pub(super) fn is_local(&self) -> bool {
         self.tcp().is_none_or(|address| address.ip().is_loopback())
     }
 
-    /// Whether both can be listened on at once.
-    pub(super) fn is_apart_from(&self, other: &Self) -> bool {
+    /// Whether the two cannot be used concurrently.
+    pub(super) fn conflicts_with(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Tcp(a), Self::Tcp(b)) => {
-                let everywhere = a.ip().is_unspecified() || b.ip().is_unspecified();
-                a.port() == 0 || a.port() != b.port() || (a.ip() != b.ip() && !everywhere)
+                let is_any = a.ip().is_unspecified() || b.ip().is_unspecified();
+                a.port() != 0 && a.port() == b.port() && (a.ip() == b.ip() || is_any)
             }
-            (a, b) => a != b,
+            (a, b) => a == b,
         }
     }
 
     fn unix(path: &Path) -> Option<Self> {
-        let fits = path.is_absolute() && path.as_os_str().len() <= Self::LONGEST_PATH && path.file_name().is_some();
+        let fits = path.is_absolute() && path.as_os_str().len() <= Self::MAX_PATH && path.file_name().is_some();
         fits.then(|| Self::Unix(path.to_owned()))
     }
 }
@@ -88,38 +85,47 @@ impl fmt::Display for ListenAddress {
     }
 }
 
-impl Serialize for ListenAddress {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+impl TryFrom<String> for ListenAddress {
+    type Error = InvalidListenAddress;
+
+    fn try_from(text: String) -> Result<Self, InvalidListenAddress> {
+        text.parse()
     }
 }
 
-impl<'de> Deserialize<'de> for ListenAddress {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+impl From<ListenAddress> for String {
+    fn from(address: ListenAddress) -> Self {
+        address.to_string()
+    }
+}
+
+/// An optional address; `""` is none. For `#[serde(with = "listen::optional")]`.
+pub(super) mod optional {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use super::ListenAddress;
+
+    pub(in crate::config) fn deserialize<'de, D>(deserializer: D) -> Result<Option<ListenAddress>, D::Error>
+    where
+        D: Deserializer<'de>,
+    {
         let text = String::deserialize(deserializer)?;
-        text.parse().map_err(|error| D::Error::custom(format!("{error}; {REMEDY}")))
+        if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(D::Error::custom) }
+    }
+
+    pub(in crate::config) fn serialize<S: Serializer>(
+        address: &Option<ListenAddress>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match address {
+            Some(address) => serializer.collect_str(address),
+            None => serializer.serialize_str(""),
+        }
     }
 }
 
-/// An address, or nothing for "".
-pub(super) fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ListenAddress>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    if text.is_empty() {
-        return Ok(None);
-    }
-    ListenAddress::deserialize(serde::de::value::StringDeserializer::<D::Error>::new(text)).map(Some)
-}
-
-/// Writes what [`optional`] reads.
-pub(super) fn show<S: Serializer>(address: &Option<ListenAddress>, serializer: S) -> Result<S::Ok, S::Error> {
-    match address {
-        Some(address) => serializer.collect_str(address),
-        None => serializer.serialize_str(""),
-    }
-}
-
-/// The names of the sockets that the service manager passed to this process (`LISTEN_FDNAMES`, sd_listen_fds(3)),
-/// in their order.
+/// The names of the sockets that the service manager passed to this process, in order (`LISTEN_FDNAMES`,
+/// sd_listen_fds(3)).
 pub fn passed_socket_names() -> Vec<String> {
     let names = std::env::var_os("LISTEN_FDNAMES").unwrap_or_default();
     names.to_string_lossy().split(':').filter(|name| !name.is_empty()).map(str::to_owned).collect()
@@ -130,13 +136,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_an_ip_with_a_port_or_an_absolute_path() {
+    fn addresses_are_ip_and_port_or_an_absolute_path() {
         for good in ["127.0.0.1:8080", "[::1]:0", "unix:/run/wesal-gateway.sock"] {
             assert_eq!(good.parse::<ListenAddress>().unwrap().to_string(), good);
         }
         let long = format!("unix:/{}", "x".repeat(107));
         for bad in ["", "localhost:8080", ":8080", "unix:", "unix:/", "unix:gateway.sock", "/run/gateway.sock", &long] {
-            assert!(bad.parse::<ListenAddress>().is_err(), "{bad:?} was taken");
+            assert!(bad.parse::<ListenAddress>().is_err(), "{bad:?} was accepted");
         }
     }
 }

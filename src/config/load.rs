@@ -1,173 +1,116 @@
-use std::{
-    collections::BTreeSet,
-    fs::{self, File},
-    io::{self, Read},
-    path::Path,
-};
+use std::path::Path;
 
-use serde::Deserialize;
-use toml::de::DeTable;
+use serde_json::Value;
+use serde_path_to_error::Segment;
 
 use super::{
-    Config, Environment, Fault, Faults, Loaded,
-    check::{Check, Purpose},
-    lines::Lines,
-    misfit::Kind,
-    reader::Reader,
+    document::{Document, child, parent},
+    env::Environment,
+    error::{ConfigError, ConfigErrors, Origin},
+    file::{self, Access},
     secret_files,
-    tree::{Node, Origin, State, Step, Value},
+    settings::Config,
+    structure::Structure,
+    validator::Validator,
 };
 
-/// The most that the file with the settings may hold, in bytes.
+/// The largest configuration file, in bytes.
 pub(super) const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Loads the settings: the file, what the environment lays over it, and the files with secrets. `now` is for the
-/// expiry of callers.
-///
-/// # Errors
-/// Every fault there is, at once.
-pub fn load(path: &Path, environment: &Environment, now: jiff::Timestamp) -> Result<Loaded, Faults> {
-    load_for(Purpose::Start, path, environment, now)
+/// Checks of the files that the settings name, made by the modules that read them: the settings are data only.
+pub type FileChecks = fn(&Config, &mut Validator<'_, '_>);
+
+/// Valid settings, and warnings about them.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// What is allowed but probably not meant, for the operator.
+    pub warnings: Vec<String>,
 }
 
-pub(super) fn load_for(
-    purpose: Purpose,
+/// Loads the settings: the file, the environment over it, and the files with secrets. `now` is for the expiry of callers.
+///
+/// # Errors
+/// Every error in the settings.
+pub fn load(path: &Path, environment: &Environment, now: jiff::Timestamp) -> Result<Loaded, ConfigErrors> {
+    load_as(Access::Any, |_, _| (), path, environment, now)
+}
+
+pub(super) fn load_as(
+    access: Access,
+    check_files: FileChecks,
     path: &Path,
     environment: &Environment,
     now: jiff::Timestamp,
-) -> Result<Loaded, Faults> {
-    let mut bytes = Vec::new();
-    open(purpose, path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(|error| {
-        let remedy = "name the configuration file with --config, and see that this user may read it";
-        Fault::new(path, Origin::Nowhere, "", &format!("cannot be read: {error}"), remedy)
+) -> Result<Loaded, ConfigErrors> {
+    let bytes = file::read(path, MAX_BYTES, access).map_err(|reason| {
+        let remedy = "name a configuration file with --config that this user may read";
+        ConfigError::new(path, Origin::Nowhere, "", &reason, remedy)
     })?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(Fault::new(path, Origin::Nowhere, "", "is over 16 MiB", "name the file with the settings").into());
-    }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let line = Lines::of(error.as_bytes()).at(error.utf8_error().valid_up_to());
-        Fault::new(path, Origin::Line(line), "", "is not UTF-8 text", "save the file as UTF-8, as TOML asks for")
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let line = 1 + bytes.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count();
+        ConfigError::new(path, Origin::Line(line), "", "is not UTF-8 text", "save the file as UTF-8")
     })?;
-    parse_for(purpose, &text, path, environment, now)
+    parse_as(access, check_files, text, path, environment, now)
 }
 
-/// Opens one of the files with settings. While the process runs, only a regular one: a pipe would be waited for, perhaps
-/// without end, and what was in it is gone.
-pub(super) fn open(purpose: Purpose, path: &Path) -> io::Result<File> {
-    if purpose == Purpose::Reload && !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is no regular file, and so cannot be read again"));
-    }
-    File::open(path)
-}
-
-/// As [`load`], from a text: `origin` is the file it stands for, which names it in faults, and whose folder
-/// relative paths start from.
+/// As [`load`], from a text. `path` names the file in errors; relative paths start from its folder.
 ///
 /// # Errors
-/// Every fault there is, at once.
-pub fn parse(text: &str, origin: &Path, environment: &Environment, now: jiff::Timestamp) -> Result<Loaded, Faults> {
-    parse_for(Purpose::Start, text, origin, environment, now)
+/// Every error in the settings.
+pub fn parse(text: &str, path: &Path, environment: &Environment, now: jiff::Timestamp) -> Result<Loaded, ConfigErrors> {
+    parse_as(Access::Any, |_, _| (), text, path, environment, now)
 }
 
-fn parse_for(
-    purpose: Purpose,
+fn parse_as(
+    access: Access,
+    check_files: FileChecks,
     text: &str,
-    origin: &Path,
+    path: &Path,
     environment: &Environment,
     now: jiff::Timestamp,
-) -> Result<Loaded, Faults> {
-    let (table, errors) = DeTable::parse_recoverable(text);
-    let lines = Lines::of(text.as_bytes());
-    let mut faults: Vec<Fault> = errors.iter().map(|error| syntax_fault(&lines, origin, error)).collect();
-    let spoilt: BTreeSet<usize> = faults.iter().filter_map(Fault::line).collect();
-    let is_sound = |fault: &Fault| fault.line().is_none_or(|line| !spoilt.contains(&line));
-    for variable in environment.unreadable() {
-        let origin_of = Origin::Variable(variable.clone());
-        faults.push(Fault::new(origin, origin_of, "", "its value is not UTF-8", "set it to a text, or unset it"));
-    }
-    for variable in environment.empty_secrets() {
-        let origin_of = Origin::Variable(variable.to_owned());
-        let remedy = "unset it, and what the file says holds; or set it to what it is there for";
-        faults.push(Fault::new(origin, origin_of, "", "it is empty, but there for a secret", remedy));
-    }
-
-    let mut tree = Node::from_file(&lines, table.get_ref());
-    environment.overlay(&mut tree);
-    let written = tree.clone();
-    // The parser guessed what a broken line meant: only what stands on sound lines is worth telling.
-    tree.damage_lines(&spoilt);
-    let mut misfits = Vec::new();
-    let mut config = read(&mut tree, &written, origin, &mut misfits);
-    faults.extend(misfits.into_iter().filter(is_sound));
-    // What a setting means is not known below a header that is broken.
-    if text.lines().zip(1..).any(|(line, number)| line.trim_start().starts_with('[') && spoilt.contains(&number)) {
-        return Err(Faults::new(faults));
-    }
-
-    secret_files::read(&mut config, &mut tree, origin, purpose, &mut faults);
-    config.server.settle_paths(origin.parent().unwrap_or(Path::new("")));
-    config.upstream.settle_paths(origin.parent().unwrap_or(Path::new("")), environment.state_dir());
-    let mut check = Check::new(origin, &tree, &written, now, purpose);
-    check.guessed = !spoilt.is_empty();
-    config.validate(&mut check);
-    let warnings = check.warnings;
-    faults.extend(check.faults.into_iter().filter(is_sound));
-    if faults.is_empty() { Ok(Loaded { config, warnings }) } else { Err(Faults::new(faults)) }
+) -> Result<Loaded, ConfigErrors> {
+    let structure = Structure::of_settings();
+    let mut document = Document::parse(text, path);
+    environment.overlay(&mut document, structure);
+    structure.check(&mut document);
+    let mut config = deserialize(&mut document, structure);
+    let folder = path.parent().unwrap_or(Path::new(""));
+    secret_files::read(&mut config, &mut document, folder, access);
+    config.server.resolve_paths(folder);
+    config.upstream.resolve_paths(folder, environment.state_dir());
+    let mut validator = Validator::new(&mut document, now);
+    config.validate(&mut validator);
+    check_files(&config, &mut validator);
+    let warnings = validator.warnings;
+    if document.errors.is_empty() { Ok(Loaded { config, warnings }) } else { Err(ConfigErrors::new(document.errors)) }
 }
 
-/// Reads the tree, again and again: each time the value that does not fit is reported and marked, and the next
-/// reading passes over it, until what is left can be read.
-fn read(tree: &mut Node, written: &Node, file: &Path, faults: &mut Vec<Fault>) -> Config {
+/// Reads the values into their types. Serde stops at the first that its type refuses, such as `"3 fortnights"`: so that value
+/// is reported and replaced, and all are read again until none is left.
+fn deserialize(document: &mut Document<'_>, structure: &Structure) -> Config {
     loop {
-        let misfit = match Config::deserialize(Reader(tree)) {
+        let error = match serde_path_to_error::deserialize::<_, Config>(&document.value) {
             Ok(config) => return config,
-            Err(misfit) => misfit,
+            Err(error) => error,
         };
-        let mut steps = misfit.steps.clone();
-        if let Kind::Missing { name } = misfit.kind {
-            steps.push(Step::Name(name.to_owned()));
+        let mut pointer = error.path().iter().fold(String::new(), |pointer, segment| match segment {
+            Segment::Seq { index } => child(&pointer, &index.to_string()),
+            Segment::Map { key } | Segment::Enum { variant: key } => child(&pointer, key),
+            Segment::Unknown => pointer,
+        });
+        if !document.is_invalid(&pointer) {
+            let property = structure.property(&pointer).unwrap_or(&Value::Null);
+            document.report(&pointer, &error.inner().to_string(), &structure.remedy(property));
         }
-        // What a damaged value leaves behind, such as a name that is now missing, is no further fault.
-        if !tree.at(&steps).is_some_and(Node::is_damaged) {
-            let (reason, remedy) = misfit.tell();
-            faults.push(Fault::new(file, written.origin_of(&steps), &written.label(&misfit.steps), &reason, &remedy));
+        // A placeholder that is refused too takes what is around it along.
+        while document.is_marked(&pointer) {
+            match parent(&pointer) {
+                Some((table, _)) => pointer = table.to_owned(),
+                None => return Config::default(),
+            }
         }
-        match (&misfit.kind, tree.at(&steps).map(|node| (node.state, &node.value))) {
-            (Kind::Missing { .. }, _) => stand_in(tree, &misfit.steps, &steps, Value::Text("1s".to_owned())),
-            (_, Some((State::StandIn, Value::Text(_)))) => stand_in(tree, &[], &steps, Value::Integer(1)),
-            (_, Some((State::StandIn, _))) => mark(tree, steps.get(..steps.len().saturating_sub(1)).unwrap_or(&[])),
-            _ => mark(tree, &steps),
-        }
-        if tree.state == State::Damaged {
-            return Config::default();
-        }
+        structure.invalidate(document, &pointer, structure.property(&pointer).unwrap_or(&Value::Null));
     }
-}
-
-fn mark(tree: &mut Node, steps: &[Step]) {
-    match tree.at_mut(steps) {
-        Some(node) => node.state = State::Damaged,
-        None => tree.state = State::Damaged,
-    }
-}
-
-/// Puts a made-up value in place of a missing one. `1s` can be a name or a duration; a number is tried next.
-fn stand_in(tree: &mut Node, table: &[Step], steps: &[Step], value: Value) {
-    let made_up = Node { value, origin: Origin::Nowhere, state: State::StandIn };
-    if let Some(node) = tree.at_mut(steps) {
-        *node = made_up;
-    } else if let (Some(Node { value: Value::Table(entries), .. }), Some(Step::Name(name))) =
-        (tree.at_mut(table), steps.last())
-    {
-        entries.push((name.clone(), made_up));
-    } else {
-        tree.state = State::Damaged;
-    }
-}
-
-/// The parser's message without the source line, which may hold a secret.
-fn syntax_fault(lines: &Lines, file: &Path, error: &toml::de::Error) -> Fault {
-    let line = error.span().map_or(Origin::Nowhere, |span| Origin::Line(lines.at(span.start)));
-    let reason = format!("is not TOML: {}", error.message().replace('\n', ", "));
-    Fault::new(file, line, "", &reason, "correct the line; texts stand in quotes, and each setting once in its table")
 }

@@ -4,25 +4,24 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{check::Check, secret::MASK};
+use super::{secret::MASK, validator::Validator};
 
-/// `[upstream.login]`: the shape of the vendor's login.
+/// `[upstream.login]`: the vendor's login.
 // Its fields travel with the password and may be as private: no `Debug`.
 #[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LoginConfig {
-    /// Further fields of the login's body, beside `email` and `password`.
+    /// Fields of the login body besides `email` and `password`.
     #[serde(serialize_with = "names_only")]
     pub fields: Map<String, Value>,
-    /// Where in the answer the token may stand, as JSON pointers (RFC 6901); the first that leads to a text counts.
+    /// JSON pointers (RFC 6901) to the token in the answer; the first that matches a text is used.
     #[schemars(length(min = 1), inner(regex(pattern = "^(/([^~]|~[01])*)+$")))]
     pub token_pointers: Vec<String>,
-    /// The share of a token's known life after which a new one is got: above 0, at most 1.
+    /// Share of a token's known life after which a new one is requested: above 0, at most 1.
     #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
     pub refresh_ahead: f64,
-    /// A folder in which it is remembered that the vendor refused the login, or was being asked, so that a process that is
-    /// started again does not ask again at once and lock the account. Left out: `$STATE_DIRECTORY`, which a service manager sets, else the
-    /// user's own folder for state. Empty: nothing is remembered.
+    /// Folder that keeps a refused or running login across restarts, so that a restart does not repeat the login and lock the
+    /// account. Left out: `$STATE_DIRECTORY`, which a service manager sets, else the user's own state folder. Empty: off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state_dir: Option<PathBuf>,
 }
@@ -40,8 +39,8 @@ impl Default for LoginConfig {
 }
 
 impl LoginConfig {
-    /// Relative paths start from `folder`; `default` holds where nothing is set.
-    pub(super) fn settle_state_dir(&mut self, folder: &Path, default: Option<&Path>) {
+    /// Relative paths start from `folder`; `default` is used if nothing is set.
+    pub(super) fn resolve_state_dir(&mut self, folder: &Path, default: Option<&Path>) {
         self.state_dir = match self.state_dir.take() {
             Some(off) if off.as_os_str().is_empty() => None,
             Some(set) => Some(folder.join(set)),
@@ -49,34 +48,31 @@ impl LoginConfig {
         };
     }
 
-    pub(super) fn validate(&self, check: &mut Check<'_>) {
-        for taken in ["email", "password"].into_iter().filter(|taken| self.fields.contains_key(*taken)) {
-            let reason = format!("holds `{taken}`, which is a setting of its own");
-            check.that(false, "fields", &reason, &format!("set upstream.{taken} or upstream.{taken}_file instead"));
+    pub(super) fn validate(&self, validator: &mut Validator<'_, '_>) {
+        for name in ["email", "password"].into_iter().filter(|name| self.fields.contains_key(*name)) {
+            let reason = format!("holds `{name}`, which is a setting of its own");
+            validator.require(
+                false,
+                "fields",
+                &reason,
+                &format!("set upstream.{name} or upstream.{name}_file instead"),
+            );
         }
         for (name, _) in self.fields.iter().filter(|(_, value)| *value == MASK) {
-            let reason = format!("holds for `{name}` what `check` shows in its place");
-            check.that(false, "fields", &reason, "write what the vendor is to be sent");
+            let reason = format!("holds for `{name}` the mask that `check` prints in place of a value");
+            validator.require(false, "fields", &reason, "write the value that the vendor expects");
         }
-        let example = "as in [\"/data/access_token\"]";
-        let some = !self.token_pointers.is_empty();
-        check.that(
-            some,
-            "token_pointers",
-            "is empty, so no token could be found",
-            &format!("name one place, {example}"),
-        );
-        for pointer in self.token_pointers.iter().filter(|pointer| !is_pointer(pointer)) {
-            let reason = format!("{pointer:?} is not a JSON pointer");
-            let remedy = format!("begin it with '/', and write '~0' for '~' and '~1' for '/' in a name, {example}");
-            check.that(false, "token_pointers", &reason, &remedy);
+        let remedy = "name at least one, as in [\"/data/access_token\"]";
+        validator.require(!self.token_pointers.is_empty(), "token_pointers", "is empty", remedy);
+        for (index, pointer) in self.token_pointers.iter().enumerate() {
+            let remedy = "begin it with '/', and write '~0' for '~' and '~1' for '/' in a name";
+            let setting = format!("token_pointers.{index}");
+            validator.require(is_pointer(pointer), &setting, "is not a JSON pointer", remedy);
         }
-        let share = self.refresh_ahead > 0.0 && self.refresh_ahead <= 1.0;
-        check.that(share, "refresh_ahead", "is not a share of a life", "write a number above 0, at most 1, as in 0.8");
     }
 }
 
-/// RFC 6901, section 3; the empty pointer is left out, as a whole answer is no token.
+/// RFC 6901, section 3, without the empty pointer: a whole answer is not a token.
 fn is_pointer(text: &str) -> bool {
     text.starts_with('/') && text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']))
 }
@@ -90,12 +86,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pointer_begins_with_a_slash_and_escapes_well() {
+    fn pointers_begin_with_a_slash_and_escape_tildes() {
         for good in ["/", "/token", "/a~1b/~0"] {
             assert!(is_pointer(good), "{good:?} was refused");
         }
         for bad in ["", "token", "/a~", "/a~2", "/~~0"] {
-            assert!(!is_pointer(bad), "{bad:?} was taken");
+            assert!(!is_pointer(bad), "{bad:?} was accepted");
         }
     }
 }

@@ -1,169 +1,64 @@
-//! The settings: one file, what the environment lays over it, and the files with secrets. They are read once into a
-//! checked [`Config`]; whatever is wrong with them is told all at once, with its place and its remedy.
+//! The settings: one TOML file, environment variables that override it, and files with secrets, read into a validated
+//! [`Config`]. Every error is reported in one run, with its place, its reason and a remedy.
 //!
-//! One file a section: its struct, its one `Default`, its own `validate`. `tree`, `reader` and `misfit` turn
-//! text into those structs without losing the line a value stands on; nothing there knows a single setting.
+//! `settings` and one file per section hold the data: names, types, bounds, defaults and `validate`. `document` keeps what is
+//! written and where, `structure` holds it against the schema of the settings, `validator` collects what the sections
+//! refuse, and `load` runs them in order.
 
 mod admin;
 mod breaker;
 mod cache;
 mod callers;
-mod check;
+mod diff;
+mod document;
 mod duration;
-mod effective;
-mod environment;
-mod fault;
+mod env;
+mod error;
+mod file;
 mod key_hash;
 mod limits;
-mod lines;
 mod listen;
 mod load;
 mod log_filter;
 mod login;
-mod misfit;
-#[cfg(test)]
-mod page;
 mod rate;
-mod reader;
-mod restart;
-mod roots;
 mod routes;
-mod schema;
 mod secret;
 mod secret_files;
 mod server;
 mod sessions;
+mod settings;
 mod size;
 mod source;
+mod structure;
 mod telemetry;
-#[cfg(test)]
-mod tests;
-mod tls;
-mod tree;
 mod upstream;
-mod validity;
-mod web_address;
-
-use std::{num::NonZeroUsize, time::Duration};
-
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+mod url;
+mod validator;
 
 pub use admin::AdminConfig;
 pub use breaker::BreakerConfig;
 pub use cache::{CacheConfig, FreshnessConfig, PerformanceFreshness};
 pub use callers::CallerConfig;
-pub use duration::DurationText;
-pub use environment::Environment;
-pub use fault::{Fault, Faults};
+pub use diff::is_reloadable;
+pub use duration::HumanDuration;
+pub use env::Environment;
+pub use error::{ConfigError, ConfigErrors, Origin};
 pub use key_hash::{InvalidKeyHash, KeyHash};
 pub use limits::LimitsConfig;
 pub use listen::{InvalidListenAddress, ListenAddress, passed_socket_names};
-pub use load::{load, parse};
+pub use load::{FileChecks, Loaded, load, parse};
 pub use log_filter::{InvalidLogFilter, LogFilter};
 pub use login::LoginConfig;
 pub use rate::RateLimit;
-pub use roots::root_certificates;
-pub use routes::{RouteConfig, RouteMethod, further_routes};
-pub use schema::schema;
+pub use routes::{RouteConfig, RouteMethod};
 pub use secret::Secret;
-pub use server::ServerConfig;
+pub use server::{ServerConfig, TlsConfig};
 pub use sessions::SessionsConfig;
+pub use settings::Config;
 pub use size::Size;
 pub use source::{Fingerprint, Source};
+pub use structure::schema;
 pub use telemetry::{LogFormat, QueueGauges, TelemetryConfig};
-pub use tls::{TlsConfig, TlsFault, TlsFiles};
-pub use tree::Origin;
 pub use upstream::UpstreamConfig;
-pub use validity::Validity;
-
-use check::Check;
-
-/// All settings; the default is what the shipped `config.toml` says.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(title = "wesal-gateway settings")]
-pub struct Config {
-    /// The public listener.
-    pub server: ServerConfig,
-    /// The listener for those who run the gateway.
-    pub admin: AdminConfig,
-    /// The vendor.
-    pub upstream: UpstreamConfig,
-    /// What is kept, and how long.
-    pub cache: CacheConfig,
-    /// What callers may ask for in how long a time.
-    pub limits: LimitsConfig,
-    /// What apps get that log in as they would at the vendor.
-    pub sessions: SessionsConfig,
-    /// What the gateway tells about itself.
-    pub telemetry: TelemetryConfig,
-    /// Who may ask.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub callers: Vec<CallerConfig>,
-    /// Further routes of the vendor's.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub routes: Vec<RouteConfig>,
-}
-
-/// Settings that hold, and what is odd about them.
-#[derive(Clone, Debug)]
-pub struct Loaded {
-    /// The settings, checked.
-    pub config: Config,
-    /// What is allowed but hardly meant, for a human to read.
-    pub warnings: Vec<String>,
-}
-
-impl Config {
-    /// The vendor credentials that are not set, each with how to set it. Without them the gateway cannot log in.
-    pub fn missing_credentials(&self) -> Vec<&'static str> {
-        let credentials = [
-            (
-                &self.upstream.client_id,
-                "upstream.client_id: set it, upstream.client_id_file, or WESAL_GATEWAY__UPSTREAM__CLIENT_ID",
-            ),
-            (&self.upstream.email, "upstream.email: set it, upstream.email_file, or WESAL_GATEWAY__UPSTREAM__EMAIL"),
-            (
-                &self.upstream.password,
-                "upstream.password: set upstream.password_file, or WESAL_GATEWAY__UPSTREAM__PASSWORD",
-            ),
-        ];
-        credentials.into_iter().filter(|(secret, _)| secret.is_empty()).map(|(_, how)| how).collect()
-    }
-
-    fn validate(&self, check: &mut Check<'_>) {
-        check.within("server", |check| self.server.validate(check));
-        check.within("admin", |check| self.admin.validate(check));
-        check.within("upstream", |check| self.upstream.validate(check));
-        check.within("cache", |check| self.cache.validate(check));
-        check.within("limits", |check| self.limits.validate(check));
-        check.within("sessions", |check| self.sessions.validate(check));
-        check.within("telemetry", |check| self.telemetry.validate(check));
-        check.within("callers", |check| {
-            callers::validate(&self.callers, check);
-            routes::validate_scopes(&self.callers, &self.routes, check);
-        });
-        check.within("routes", |check| routes::validate(&self.routes, check));
-        let apart = self.admin.listen.as_ref().is_none_or(|admin| admin.is_apart_from(&self.server.listen));
-        let reason = "server.listen and admin.listen are the same address";
-        check.together(apart, &["admin.listen", "server.listen"], reason, "give each a port of its own");
-    }
-}
-
-/// A default that is known not to be zero.
-fn at_least_one(number: usize) -> NonZeroUsize {
-    NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN)
-}
-
-/// Refuses zero where a time must pass.
-fn no_zero_durations(check: &mut Check<'_>, durations: &[(&str, Duration)]) {
-    for (setting, duration) in durations {
-        check.that(!duration.is_zero(), setting, "may not be zero", "write a duration above zero, as in \"5s\"");
-    }
-}
-
-/// Refuses a bound on things at once that is beyond what a process can hold.
-fn countable(check: &mut Check<'_>, setting: &str, number: NonZeroUsize) {
-    check.that(number.get() <= 1_000_000, setting, "is more than a million", "write a number up to 1000000");
-}
+pub use validator::Validator;

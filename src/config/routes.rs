@@ -1,49 +1,49 @@
 use std::{collections::HashSet, time::Duration};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    DurationText, FreshnessConfig,
-    cache::never_stale_without_ttl,
+    cache::FreshnessConfig,
     callers::{CallerConfig, ScopeName},
-    check::Check,
+    duration::HumanDuration,
+    validator::Validator,
 };
 use crate::model::{COMPANY_PARAMETER, Further, Route, RoutePath, Scope};
 
-/// One of `[[routes]]`: a vendor route that the reference does not know, mirrored as documents.
+/// One of `[[routes]]`: a vendor route beside the documented ones, mirrored as documents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RouteConfig {
-    /// Its path under the base path, here and at the vendor; a segment in braces, as in `/queries/agents/{id}`, stands for any
-    /// one segment. Where it is called `{companyId}`, callers that are held to some companies are held to them here too.
-    #[schemars(with = "String")]
+    /// Path below the base path, here and at the vendor; a segment in braces, as in `/queries/agents/{id}`, is a parameter.
+    /// `{companyId}` is checked against the companies of restricted callers.
+    #[schemars(with = "String", example = &"/queries/agents/{id}")]
     pub path: RoutePath,
-    /// How it is asked for: `GET`, `POST`, or both. The gateway may ask again what an app asked once, ahead of time or after a
-    /// failure: what changes something at the vendor must not stand here.
-    #[serde(default = "by_get")]
+    /// Methods: `GET`, `POST` or both. The gateway may repeat a request ahead of time or after a failure, so the route must not
+    /// change anything at the vendor.
+    #[serde(default = "default_methods")]
     #[schemars(length(min = 1))]
     pub methods: Vec<RouteMethod>,
-    /// What a caller needs among its `scopes`: one of the reference's, or a new word of 1 to 32 of `a-z`, `0-9`, `-`, `_`.
-    #[serde(deserialize_with = "named_scope")]
+    /// Scope that a caller needs: a documented one, or a new name of 1 to 32 of `a-z`, `0-9`, `-`, `_`.
+    #[serde(deserialize_with = "deserialize_scope")]
     #[schemars(with = "ScopeName")]
     pub scope: Scope,
-    /// The query parameters that it takes, beside those of `upstream.forward_query`.
+    /// Query parameters that the route takes, besides those of `upstream.forward_query`.
     #[serde(default)]
     pub query: Vec<String>,
-    /// How long an answer is fresh; zero: it is not kept.
-    #[serde(with = "DurationText")]
+    /// Time for which an answer is fresh; zero: it is not cached.
+    #[serde(with = "HumanDuration")]
     pub ttl: Duration,
-    /// How long after that it is served at once while it is refreshed.
-    #[serde(default, with = "DurationText")]
+    /// Time after `ttl` in which it is served immediately while it is refreshed.
+    #[serde(default, with = "HumanDuration")]
     pub stale_while_revalidate: Duration,
-    /// How long after `ttl` it may stand in when the vendor fails.
-    #[serde(default, with = "DurationText")]
+    /// Time after `ttl` in which it is served if the vendor fails.
+    #[serde(default, with = "HumanDuration")]
     pub stale_if_error: Duration,
 }
 
-/// A method of a further route: one that asks, and does not change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+/// A method of a configured route. Others change things at the vendor and are not mirrored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum RouteMethod {
     /// `GET`, and with it `HEAD`.
@@ -52,141 +52,114 @@ pub enum RouteMethod {
     Post,
 }
 
-impl<'de> Deserialize<'de> for RouteMethod {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match String::deserialize(deserializer)?.as_str() {
-            "GET" => Ok(Self::Get),
-            "POST" => Ok(Self::Post),
-            _ => Err(D::Error::custom(
-                "is neither \"GET\" nor \"POST\"; other methods change things at the vendor, and are not mirrored",
-            )),
-        }
-    }
-}
-
-fn by_get() -> Vec<RouteMethod> {
+fn default_methods() -> Vec<RouteMethod> {
     vec![RouteMethod::Get]
 }
 
-fn named_scope<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Scope, D::Error> {
+fn deserialize_scope<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Scope, D::Error> {
     ScopeName::deserialize(deserializer).map(|name| name.0)
 }
 
 impl RouteConfig {
-    /// How long its answers are good.
+    /// The freshness of its answers.
     pub fn freshness(&self) -> FreshnessConfig {
         let Self { ttl, stale_while_revalidate, stale_if_error, .. } = *self;
         FreshnessConfig { ttl, stale_while_revalidate, stale_if_error }
     }
 
-    /// Whether it is where `route` was read from.
-    pub fn is(&self, route: &Further) -> bool {
+    /// Whether `route` was made from it.
+    pub fn is_source_of(&self, route: &Further) -> bool {
         let method = if route.is_gotten { RouteMethod::Get } else { RouteMethod::Post };
         self.path == route.path && self.methods.contains(&method)
     }
 
-    fn validate(&self, check: &mut Check<'_>) {
+    fn validate(&self, validator: &mut Validator<'_, '_>) {
         let first = self.path.first_literal();
-        let remedy = "write the first segment out, as in \"/queries/{what}\"";
-        check.that(first.is_some(), "path", "begins with a parameter, so it would be every path there is", remedy);
-        let own = first.is_some_and(|first| OWN.contains(&first));
-        let remedy = "leave it out; the gateway's own pages stand there";
-        check.that(!own, "path", "begins like a page of the gateway's own, and could not be told from it", remedy);
-        let of_account = first.is_some_and(|first| first.eq_ignore_ascii_case("auth"));
-        let remedy = "leave it out; the login routes are the gateway's own";
-        check.that(
-            !of_account,
-            "path",
-            "lies below /auth, where the service login's own account is dealt with",
-            remedy,
-        );
+        let remedy = "write a literal first segment, as in \"/queries/{id}\"";
+        validator.require(first.is_some(), "path", "must start with a literal segment", remedy);
+        let is_reserved = first.is_some_and(|first| RESERVED_SEGMENTS.contains(&first));
+        let reason = "begins like a page of the gateway's own, such as /docs";
+        validator.require(!is_reserved, "path", reason, "remove the route");
+        let is_auth = first.is_some_and(|first| first.eq_ignore_ascii_case("auth"));
+        let reason = "is below /auth, which the gateway answers itself";
+        validator.require(!is_auth, "path", reason, "remove the route");
         let path = self.path.as_str();
-        let known = Route::ALL.into_iter().filter_map(template).any(|known| known.fits_in_any_case(path));
-        let reason = "is a path of the reference's, which is mirrored already";
-        check.that(of_account || !known, "path", reason, "leave it out; [cache] sets how long its answers are good");
-        check.that(!self.methods.is_empty(), "methods", "is empty", "write [\"GET\"], or leave it out");
-        let unique = self.methods.iter().collect::<HashSet<_>>().len() == self.methods.len();
-        check.that(unique, "methods", "names a method twice", "name each once");
-        let unique = self.query.iter().collect::<HashSet<_>>().len() == self.query.len();
-        let named = self.query.iter().all(|name| !name.is_empty());
-        check.that(unique && named, "query", "has an empty name, or a name twice", "name each query parameter once");
-        never_stale_without_ttl(check, self.ttl.is_zero(), self.stale_while_revalidate, self.stale_if_error);
+        let templates = Route::ALL.into_iter().filter_map(|route| route.template().parse::<RoutePath>().ok());
+        let is_documented = templates.into_iter().any(|template| template.fits_in_any_case(path));
+        let reason = "is a path of the vendor's reference, which is mirrored already";
+        validator.require(is_auth || !is_documented, "path", reason, "set its freshness in [cache] instead");
+        validator.require(!self.methods.is_empty(), "methods", "is empty", "write [\"GET\"], or remove it");
+        let is_unique = self.methods.iter().collect::<HashSet<_>>().len() == self.methods.len();
+        validator.require(is_unique, "methods", "names a method twice", "name each method once");
+        let is_unique = self.query.iter().collect::<HashSet<_>>().len() == self.query.len();
+        let are_named = self.query.iter().all(|name| !name.is_empty());
+        let reason = "holds an empty name or a name twice";
+        validator.require(is_unique && are_named, "query", reason, "name each query parameter once");
+        self.freshness().validate(validator);
     }
 
-    /// What is wrong with it beside `earlier`, which stands before it, and what to do.
-    fn beside(&self, earlier: &Self) -> Option<(&'static str, &'static str)> {
+    /// How it conflicts with `earlier`, which comes before it, and the remedy.
+    fn conflict_with(&self, earlier: &Self) -> Option<(&'static str, &'static str)> {
         let shared = self.methods.iter().any(|method| earlier.methods.contains(method));
         if self.path == earlier.path {
-            shared.then_some(("stands here twice with the same method", "take one of them out"))
+            shared.then_some(("has the path and a method of an earlier route", "remove one of them"))
         } else if self.path.is_same(&earlier.path) {
-            Some(("is a path of a route before it, with other names", "call its parameters as that one does"))
+            Some(("is the path of an earlier route with other parameter names", "use the same names"))
         } else if shared && earlier.path.fits_in_any_case(self.path.as_str()) {
-            Some(("is hidden by a route before it, which takes every such path", "put it before that one"))
+            Some(("is hidden by an earlier route, which matches every such path", "move it before that route"))
         } else {
             None
         }
     }
 }
 
-/// What the gateway's own pages begin with, in metrics and alerts too.
-const OWN: [&str; 4] = ["livez", "readyz", "openapi.json", "docs"];
+/// First segments of the gateway's own pages, which metrics and alerts distinguish by path.
+const RESERVED_SEGMENTS: [&str; 4] = ["livez", "readyz", "openapi.json", "docs"];
 
-fn template(route: Route) -> Option<RoutePath> {
-    route.template().parse().ok()
-}
-
-/// Checks each by itself, then that each can be reached.
-pub(super) fn validate(routes: &[RouteConfig], check: &mut Check<'_>) {
+/// Checks each route, then that each can be reached.
+pub(super) fn validate(routes: &[RouteConfig], validator: &mut Validator<'_, '_>) {
+    let mut earlier: Vec<&RouteConfig> = Vec::new();
     for (index, route) in routes.iter().enumerate() {
-        check.entry(index, |check| {
-            route.validate(check);
-            if let Some((reason, remedy)) = routes.iter().take(index).find_map(|earlier| route.beside(earlier)) {
-                check.that(false, "path", reason, remedy);
+        validator.entry(index, |validator| {
+            route.validate(validator);
+            if let Some((reason, remedy)) = earlier.iter().find_map(|earlier| route.conflict_with(earlier)) {
+                validator.require(false, "path", reason, remedy);
+            }
+            // An invalid setting of a route was replaced by an example.
+            if !validator.is_invalid("") {
+                earlier.push(route);
             }
         });
     }
 }
 
-/// Checks that each caller's scopes are those of some route, and warns where less is held back than one may think.
-pub(super) fn validate_scopes(callers: &[CallerConfig], routes: &[RouteConfig], check: &mut Check<'_>) {
-    let further: Vec<Scope> = routes.iter().map(|route| route.scope).collect();
-    let mut names: Vec<&str> = Scope::ALL.iter().chain(&further).map(Scope::as_str).collect();
+/// Checks that each caller's scopes belong to some route, and warns of routes that ignore a caller's restrictions.
+pub(super) fn validate_scopes(
+    callers: &[CallerConfig],
+    routes: &[RouteConfig],
+    is_scope_known: bool,
+    validator: &mut Validator<'_, '_>,
+) {
+    let configured: Vec<Scope> = routes.iter().map(|route| route.scope).collect();
+    let mut names: Vec<&str> = Scope::ALL.iter().chain(&configured).map(Scope::as_str).collect();
     let mut seen = HashSet::new();
     names.retain(|name| seen.insert(*name));
+    let remedy = format!("choose from {}", names.join(", "));
     for (index, caller) in callers.iter().enumerate() {
-        check.entry(index, |check| {
-            let known = |scope: &Scope| !matches!(scope, Scope::Further(_)) || further.contains(scope);
-            let remedy = format!("choose from {}", names.join(", "));
-            // Of a route that is at fault itself it is not known what scope was meant.
-            let unknown = caller.scopes.iter().enumerate().filter(|(_, scope)| !known(scope));
-            for (place, _) in unknown.filter(|_| !check.is_damaged("routes")).collect::<Vec<_>>() {
-                check.within("scopes", |check| {
-                    check.entry(place, |check| check.that(false, "", "is a scope that no route has", &remedy));
-                });
+        validator.entry(index, |validator| {
+            for (place, scope) in caller.scopes.iter().enumerate() {
+                let is_known = !matches!(scope, Scope::Further(_)) || configured.contains(scope) || !is_scope_known;
+                validator.require(is_known, &format!("scopes.{place}"), "is a scope that no route has", &remedy);
             }
             for route in routes.iter().filter(|route| caller.scopes.contains(&route.scope)) {
-                let of_company = route.path.parameters().any(|name| name == COMPANY_PARAMETER);
+                let has_company = route.path.parameters().any(|name| name == COMPANY_PARAMETER);
                 let path = &route.path;
-                if !of_company && (caller.companies.is_some() || caller.queues.is_some()) {
-                    let shown = "its scope shows it everything";
-                    check.warn(&format!("it is held to some companies or queues, but of {path} {shown}"));
+                if !has_company && (caller.companies.is_some() || caller.queues.is_some()) {
+                    validator.warn(&format!("its companies and queues do not restrict {path}"));
                 } else if caller.queues.is_some() {
-                    let shown = "its scope shows it all that is the company's";
-                    check.warn(&format!("its queues do not hold of {path}: where it may ask about a company, {shown}"));
+                    validator.warn(&format!("its queues do not restrict {path}, which shows all of a company"));
                 }
             }
         });
     }
-}
-
-/// The routes, each with one method, in their order. They live as long as the process: to be called once in it.
-pub fn further_routes(routes: &[RouteConfig]) -> Vec<&'static Further> {
-    let each = routes.iter().flat_map(|route| route.methods.iter().map(move |method| (route, method)));
-    let further = each.enumerate().map(|(index, (route, method))| Further {
-        index,
-        path: route.path.clone(),
-        is_gotten: *method == RouteMethod::Get,
-        query: route.query.clone(),
-    });
-    further.map(|further| &*Box::leak(Box::new(further))).collect()
 }

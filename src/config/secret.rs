@@ -8,11 +8,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serializer};
 use subtle::ConstantTimeEq;
 
-/// What is shown in place of a secret.
+/// The mask of a secret.
 pub(super) const MASK: &str = "(set)";
 
-/// A text that nobody may see. It is wiped from memory when dropped, and has no `Debug`, `Display` or
-/// `Serialize`: what holds one cannot show it by accident. Empty means not set.
+/// A secret text. It is wiped from memory when dropped, and has no `Debug`, `Display` or `Serialize`, so that nothing shows
+/// it by accident. Empty means not set.
 #[derive(Clone, Default)]
 pub struct Secret {
     text: SecretString,
@@ -25,17 +25,17 @@ impl Secret {
         Self { text: SecretString::from(text), file: None }
     }
 
-    /// A secret of this text, which came from `file`.
+    /// A secret that was read from `file`.
     pub fn from_file(text: &str, file: &Path) -> Self {
         Self { text: SecretString::from(text), file: Some(file.to_owned()) }
     }
 
-    /// The file that it came from, if it came from one.
+    /// The file that it was read from, if any.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
-    /// The same text, as if it had come from where `other` did.
+    /// The same text, with the file of `other`.
     pub fn from_where(self, other: &Self) -> Self {
         Self { file: other.file.clone(), ..self }
     }
@@ -45,18 +45,18 @@ impl Secret {
         self.text.expose_secret().is_empty()
     }
 
-    /// Whether it is what [`Secret::mask`] writes in place of one: settings that were shown were taken for settings.
+    /// Whether it is what [`Secret::mask`] writes: printed settings were used as settings.
     pub(super) fn is_a_mask(&self) -> bool {
         let text = self.text.expose_secret();
         text == MASK || (text.starts_with("(set, from ") && text.ends_with(')'))
     }
 
-    /// The text itself: for the place that sends or compares it, and for no other.
+    /// The text, for the code that sends or compares it.
     pub fn expose(&self) -> &str {
         self.text.expose_secret()
     }
 
-    /// Writes that it is set, and from where, never what it is. For `#[serde(serialize_with = …)]`.
+    /// Writes that it is set, and its file, never the text. For `#[serde(serialize_with = …)]`.
     pub(super) fn mask<S: Serializer>(secret: &Self, serializer: S) -> Result<S::Ok, S::Error> {
         match &secret.file {
             _ if secret.is_empty() => serializer.serialize_str(""),
@@ -66,13 +66,13 @@ impl Secret {
     }
 }
 
-/// A secret's file is shown in the place of the secret itself, so its own setting is left out.
-pub(super) fn mask_tells_the_file(_: &Option<PathBuf>) -> bool {
+/// Leaves out the setting of a secret's file, which the mask shows.
+pub(super) fn mask_shows_path(_: &Option<PathBuf>) -> bool {
     true
 }
 
 impl PartialEq for Secret {
-    /// Compares the texts in a time that does not depend on where they differ.
+    /// Compares in constant time.
     fn eq(&self, other: &Self) -> bool {
         self.expose().as_bytes().ct_eq(other.expose().as_bytes()).into()
     }
@@ -92,6 +92,6 @@ impl JsonSchema for Secret {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "writeOnly": true, "description": "A secret; never shown. Empty: not set." })
+        json_schema!({ "type": "string", "writeOnly": true, "description": "a secret text, which is never shown; empty: not set" })
     }
 }

@@ -1,7 +1,7 @@
 use std::{
     net::{IpAddr, SocketAddr},
     num::NonZeroUsize,
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -9,59 +9,67 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
-use super::{
-    DurationText, ListenAddress, Size, TlsConfig,
-    check::{Check, Purpose},
-};
+use super::{duration::HumanDuration, listen::ListenAddress, size::Size, validator::Validator};
 
-/// `[server]`: the public listener, and what one connection to it may take.
+/// `[server]`: the public listener, and the bounds of its connections.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerConfig {
-    /// The address to listen at: IP:PORT, where port 0 takes a free one, or `unix:` and the absolute path of a socket, which
-    /// this user and its group may then connect to (mode 0660).
-    #[schemars(with = "String")]
+    /// Address to listen on: `IP:PORT`, where port 0 selects a free one, or `unix:` and the absolute path of a socket, to
+    /// which this user and its group may connect (mode 0660).
+    #[schemars(with = "String", example = &"127.0.0.1:8080")]
     pub listen: ListenAddress,
-    /// Whether another process may listen at the same addresses too (`SO_REUSEPORT`), so that a new one takes over before
-    /// the old one ends. Not otherwise, lest a second gateway that nobody meant takes half of the connections unseen.
+    /// Whether a second process may listen on the same address (`SO_REUSEPORT`), so that a new one can take over before the
+    /// old one ends.
     pub reuse_port: bool,
-    /// The certificate to serve HTTPS with, HTTP/2 included; left out: plain HTTP/1.1.
+    /// Certificate for HTTPS and HTTP/2; left out: plain HTTP/1.1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsConfig>,
-    /// What stands before every mirrored route, such as `/api/v1`: begins with `/`, does not end with it.
+    /// Prefix of every mirrored route: begins with `/` and does not end with it.
+    #[schemars(example = &"/api/v1")]
     pub base_path: String,
-    /// The longest request body that is read, in bytes.
+    /// Largest request body.
     pub max_body: Size,
-    /// How long the headers of a request may take, from their first byte; a TLS handshake; and the silence of a connection
-    /// that has asked for nothing yet.
-    #[serde(with = "DurationText")]
+    /// Time for a request header from its first byte, for a TLS handshake, and until the first request of a connection.
+    #[serde(with = "HumanDuration")]
     pub header_timeout: Duration,
-    /// How long the body of a request may take.
-    #[serde(with = "DurationText")]
+    /// Time for a request body.
+    #[serde(with = "HumanDuration")]
     pub body_timeout: Duration,
-    /// How long a connection may be silent between two requests.
-    #[serde(with = "DurationText")]
+    /// Silence between two requests, and time until a response is read.
+    #[serde(with = "HumanDuration")]
     pub idle_timeout: Duration,
-    /// Connections open at once; further ones wait to be accepted.
+    /// Concurrent client connections; further ones wait.
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub max_connections: NonZeroUsize,
-    /// Networks of proxies that are believed where a request comes from, as in `10.0.0.0/8`: `Forwarded`, or
-    /// `X-Forwarded-For`, then counts for `limits.auth_failures`.
+    /// Networks of proxies whose `Forwarded` or `X-Forwarded-For` gives the client address for `limits.auth_failures`, such as
+    /// `10.0.0.0/8`.
     #[schemars(with = "Vec<String>")]
     #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
-    /// How long requests in flight may still take once the process is told to end.
-    #[serde(with = "DurationText")]
+    /// Time for requests in flight after SIGTERM.
+    #[serde(with = "HumanDuration")]
     pub drain_timeout: Duration,
-    /// How long connections are still accepted once the process is told to end.
-    #[serde(with = "DurationText")]
+    /// Time after SIGTERM in which connections are still accepted.
+    #[serde(with = "HumanDuration")]
     pub drain_delay: Duration,
 }
 
-/// An address alone is a network of one.
+/// `server.tls`: the certificate of the public listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// PEM file with the certificate, followed by its intermediate certificates.
+    pub cert_file: PathBuf,
+    /// PEM file with its private key.
+    pub key_file: PathBuf,
+}
+
+/// A single address is a network of one.
 fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
     let network = |text: String| {
         let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-        network.map_err(|_| D::Error::custom("holds what is no network; write each as in \"10.0.0.0/8\""))
+        network.map_err(|_| D::Error::custom("holds an invalid network: write each as in \"10.0.0.0/8\""))
     };
     Vec::<String>::deserialize(deserializer)?.into_iter().map(network).collect()
 }
@@ -77,7 +85,7 @@ impl Default for ServerConfig {
             header_timeout: Duration::from_secs(5),
             body_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
-            max_connections: super::at_least_one(10_000),
+            max_connections: NonZeroUsize::new(10_000).unwrap_or(NonZeroUsize::MIN),
             trusted_proxies: Vec::new(),
             drain_timeout: Duration::from_secs(30),
             drain_delay: Duration::ZERO,
@@ -86,32 +94,26 @@ impl Default for ServerConfig {
 }
 
 impl ServerConfig {
-    pub(super) fn settle_paths(&mut self, folder: &Path) {
-        if let Some(tls) = &mut self.tls {
-            tls.settle_paths(folder);
-        }
+    /// Relative paths start from `folder`.
+    pub(super) fn resolve_paths(&mut self, folder: &Path) {
+        let files = self.tls.iter_mut().flat_map(|tls| [&mut tls.cert_file, &mut tls.key_file]);
+        files.for_each(|file| *file = folder.join(&file));
     }
 
-    pub(super) fn validate(&self, check: &mut Check<'_>) {
+    pub(super) fn validate(&self, validator: &mut Validator<'_, '_>) {
         let path = self.base_path.as_str();
-        let segments_are_plain = path
-            .strip_prefix('/')
-            .is_some_and(|rest| rest.split('/').all(|segment| !matches!(segment, "" | "." | "..")));
-        let plain = |c: char| c.is_ascii_graphic() && !"{}*?#%\\\"<>^`|".contains(c);
+        let is_plain = |c: char| c.is_ascii_graphic() && !"{}*?#%\\\"<>^`|".contains(c);
+        let is_valid = path.chars().all(is_plain)
+            && path
+                .strip_prefix('/')
+                .is_some_and(|rest| rest.split('/').all(|segment| !matches!(segment, "" | "." | "..")));
         let reason = "is not a plain path: it begins with '/', does not end with it, and has no {}*?#% or spaces";
-        check.that(segments_are_plain && path.chars().all(plain), "base_path", reason, "write it as in \"/api/v1\"");
-        check.that(self.max_body.bytes() > 0, "max_body", "may not be zero", "write a size, as in \"64 KiB\"");
-        super::no_zero_durations(
-            check,
-            &[
-                ("header_timeout", self.header_timeout),
-                ("body_timeout", self.body_timeout),
-                ("idle_timeout", self.idle_timeout),
-            ],
-        );
-        if let Some(tls) = self.tls.as_ref().filter(|_| check.purpose == Purpose::Start) {
-            check.within("tls", |check| tls.validate(check));
-        }
-        super::countable(check, "max_connections", self.max_connections);
+        validator.require(is_valid, "base_path", reason, "write it as in \"/api/v1\"");
+        validator.require_nonzero(&[
+            ("max_body", self.max_body.bytes() == 0),
+            ("header_timeout", self.header_timeout.is_zero()),
+            ("body_timeout", self.body_timeout.is_zero()),
+            ("idle_timeout", self.idle_timeout.is_zero()),
+        ]);
     }
 }

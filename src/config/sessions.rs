@@ -3,28 +3,31 @@ use std::{path::PathBuf, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DurationText, Secret, check::Check, secret};
+use super::{
+    duration::HumanDuration,
+    secret::{self, Secret},
+    validator::Validator,
+};
 
-/// `[sessions]`: what the login route gives to apps that log in as they would at the vendor.
+/// `[sessions]`: sessions of callers that use the login route.
 // It holds a secret: no `Debug`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SessionsConfig {
-    /// How long a session lives.
-    #[serde(with = "DurationText")]
+    /// Life of a session, at most a year.
+    #[serde(with = "HumanDuration")]
     pub ttl: Duration,
-    /// What sessions are signed with, 32 bytes at least. Empty: a random one at each start, and sessions end with the
-    /// process.
+    /// Signing secret, at least 32 bytes. Empty: a random one at each start, so that sessions end with the process.
     #[serde(serialize_with = "Secret::mask")]
     pub secret: Secret,
-    /// A file that holds the secret.
-    #[serde(skip_serializing_if = "secret::mask_tells_the_file")]
+    /// File that holds the secret.
+    #[serde(skip_serializing_if = "secret::mask_shows_path")]
     pub secret_file: Option<PathBuf>,
 }
 
-/// RFC 7518, section 3.2: a key as long as the hash, at least.
-const SHORTEST_SECRET: usize = 32;
-const LONGEST_TTL: Duration = Duration::from_secs(366 * 86_400);
+/// RFC 7518, section 3.2: a key is at least as long as the hash.
+const MIN_SECRET_LEN: usize = 32;
+const MAX_TTL: Duration = Duration::from_secs(366 * 86_400);
 
 impl Default for SessionsConfig {
     fn default() -> Self {
@@ -33,16 +36,11 @@ impl Default for SessionsConfig {
 }
 
 impl SessionsConfig {
-    pub(super) fn secrets_mut(&mut self) -> [(&mut Secret, &mut Option<PathBuf>); 1] {
-        [(&mut self.secret, &mut self.secret_file)]
-    }
-
-    pub(super) fn validate(&self, check: &mut Check<'_>) {
-        super::no_zero_durations(check, &[("ttl", self.ttl)]);
-        check.that(self.ttl <= LONGEST_TTL, "ttl", "is more than a year", "write a duration up to \"8784h\"");
-        let long_enough = self.secret.is_empty() || self.secret.expose().len() >= SHORTEST_SECRET;
-        let reason = "is shorter than 32 bytes, so that it could be guessed";
-        let remedy = "make one with: head -c 32 /dev/urandom | base64";
-        check.together(long_enough, &["secret", "secret_file"], reason, remedy);
+    pub(super) fn validate(&self, validator: &mut Validator<'_, '_>) {
+        validator.require_nonzero(&[("ttl", self.ttl.is_zero())]);
+        validator.require(self.ttl <= MAX_TTL, "ttl", "is longer than a year", "write a duration up to \"8784h\"");
+        let is_long_enough = self.secret.is_empty() || self.secret.expose().len() >= MIN_SECRET_LEN;
+        let remedy = "create one with `openssl rand -base64 32`";
+        validator.require_all(is_long_enough, &["secret", "secret_file"], "is shorter than 32 bytes", remedy);
     }
 }

@@ -1,25 +1,30 @@
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::fmt;
 
 use bytesize::ByteSize;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 /// A number of bytes; in the settings a text with its unit, such as `64 MiB`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Size(u64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+#[schemars(
+    description = "a size: a number of bytes with its unit, such as \"64 KiB\" or \"16 MiB\"",
+    extend("pattern" = r"^([0-9]+[.]?[0-9]*|[.][0-9]+)\s*([KMGTPEkmgtpe][Ii]?[Bb]?|[Bb])$"),
+    extend("examples" = ["64 KiB", "16 MiB", "1 GiB"])
+)]
+pub struct Size(#[schemars(with = "String")] u64);
 
 impl Size {
-    /// So many bytes.
+    /// A size in bytes.
     pub const fn from_bytes(bytes: u64) -> Self {
         Self(bytes)
     }
 
-    /// So many times 1024 bytes.
+    /// A size in KiB.
     pub const fn from_kib(kib: u64) -> Self {
         Self(kib * 1024)
     }
 
-    /// So many times 1024 KiB.
+    /// A size in MiB.
     pub const fn from_mib(mib: u64) -> Self {
         Self::from_kib(mib * 1024)
     }
@@ -49,40 +54,10 @@ impl Serialize for Size {
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Visitor)
-    }
-}
-
-struct Visitor;
-
-impl de::Visitor<'_> for Visitor {
-    type Value = Size;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a size such as \"64 MiB\"")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Size, E> {
+        let text = String::deserialize(deserializer)?;
         let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
-        match ByteSize::from_str(text) {
-            Ok(size) if has_unit && size.as_u64() < u64::MAX => Ok(Size(size.as_u64())),
-            _ => Err(E::custom("is not a size such as \"64 MiB\"; write a number and its unit (B, KiB, MiB, GiB)")),
-        }
-    }
-}
-
-impl JsonSchema for Size {
-    fn schema_name() -> Cow<'static, str> {
-        "Size".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "description": "A number of bytes with its unit.",
-            "pattern": r"^([0-9]+[.]?[0-9]*|[.][0-9]+)\s*([KMGTPEkmgtpe][Ii]?[Bb]?|[Bb])$",
-            "examples": ["64 KiB", "16 MiB", "1 GiB"],
-        })
+        let size = text.parse::<ByteSize>().ok().map(|size| size.as_u64()).filter(|size| has_unit && *size < u64::MAX);
+        size.map(Self).ok_or_else(|| D::Error::custom("is not a size"))
     }
 }
 
@@ -97,14 +72,14 @@ mod tests {
     }
 
     #[test]
-    fn a_size_has_a_unit_and_comes_back_as_it_went() {
+    fn sizes_need_a_unit_and_round_trip() {
         for (text, bytes) in [("0 B", 0), ("1000 B", 1000), ("64 KiB", 65_536), ("64 MiB", 67_108_864)] {
             assert_eq!(read(text).unwrap().bytes(), bytes);
             assert_eq!(read(text).unwrap().to_string(), text);
         }
         assert_eq!(read("1.5MiB").unwrap().to_string(), "1536 KiB");
         for bad in ["", "64", "MiB", "-1 MiB", "64 miles", "99999999999 EiB"] {
-            assert!(read(bad).is_err(), "{bad:?} was taken");
+            assert!(read(bad).is_err(), "{bad:?} was accepted");
         }
     }
 }

@@ -1,106 +1,93 @@
-use std::{
-    fs::{self, File},
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
-use toml::de::DeTable;
 
 use super::{
-    Environment, Faults, Loaded,
-    check::Purpose,
-    lines::Lines,
-    load,
-    load::{MAX_BYTES, load_for},
+    document::Document,
+    env::Environment,
+    error::ConfigErrors,
+    file::{self, Access},
+    load::{FileChecks, Loaded, MAX_BYTES, load_as},
     secret_files,
-    tree::Node,
+    structure::Structure,
 };
 
-/// Where the settings come from, so that they can be read again while the process runs.
+/// The sources of the settings, so that they can be read again while the process runs.
 #[derive(Clone)]
 pub struct Source {
     path: PathBuf,
     environment: Environment,
 }
 
-/// Tells the contents of the files of one moment from those of another.
+/// Identifies the contents of the files at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
-    /// Of the configuration file's contents.
+    /// Digest of the configuration file.
     file: [u8; 32],
-    /// The files with secrets that these name.
+    /// The files with secrets that the settings name.
     named: Vec<PathBuf>,
-    /// Of their contents.
+    /// Digest of those files.
     secrets: [u8; 32],
 }
 
 impl Source {
-    /// The file at `path`, under what the environment lays over it.
+    /// The file at `path`, overridden by the environment.
     pub fn new(path: &Path, environment: Environment) -> Self {
         Self { path: path.to_owned(), environment }
     }
 
-    /// The settings as they are now. Reads files: not for a thread that answers.
+    /// Loads the settings. Reads files: not for an async thread.
     ///
     /// # Errors
-    /// Every fault there is, at once.
-    pub fn load(&self, now: jiff::Timestamp) -> Result<Loaded, Faults> {
-        load(&self.path, &self.environment, now)
+    /// Every error in the settings, and those of the files that `check_files` reports.
+    pub fn load(&self, now: jiff::Timestamp, check_files: FileChecks) -> Result<Loaded, ConfigErrors> {
+        load_as(Access::Any, check_files, &self.path, &self.environment, now)
     }
 
-    /// The same for a process that runs. Certificates in files are not looked at: they are not taken over with this.
+    /// Loads the settings again while the process runs.
     ///
     /// # Errors
-    /// Every fault there is, at once.
-    pub fn load_again(&self, now: jiff::Timestamp) -> Result<Loaded, Faults> {
-        load_for(Purpose::Reload, &self.path, &self.environment, now)
+    /// Every error in the settings. Files that a reload does not take over, such as certificates, are not checked.
+    pub fn load_again(&self, now: jiff::Timestamp) -> Result<Loaded, ConfigErrors> {
+        load_as(Access::Regular, |_, _| (), &self.path, &self.environment, now)
     }
 
-    /// Of the contents of the file and of the files with secrets that it names. By contents, because orchestrators swap
-    /// a link somewhere on the way to a file, which no date and no event at the file itself tells.
+    /// Identifies the contents of the configuration file and of the files with secrets that it names. Contents are compared
+    /// because orchestrators swap a symbolic link above the file, which changes neither its date nor raises an event.
     pub fn fingerprint(&self) -> Fingerprint {
-        self.look(None)
+        self.scan(None)
     }
 
-    /// The same after `last`: a file whose contents are still the same is not parsed again.
+    /// As [`Source::fingerprint`]; a file that is unchanged since `last` is not parsed again.
     pub fn fingerprint_after(&self, last: &Fingerprint) -> Fingerprint {
-        self.look(Some(last))
+        self.scan(Some(last))
     }
 
-    fn look(&self, last: Option<&Fingerprint>) -> Fingerprint {
-        let text = contents(&self.path);
+    fn scan(&self, last: Option<&Fingerprint>) -> Fingerprint {
+        let text = file::read(&self.path, MAX_BYTES, Access::Regular).ok();
+        let text = text.as_ref().map(|text| text.as_slice());
         let mut hasher = Sha256::new();
-        add(&mut hasher, &self.path, text.as_deref());
+        add(&mut hasher, &self.path, text);
         let file = hasher.finalize().into();
         let named = match last.filter(|last| last.file == file) {
             Some(last) => last.named.clone(),
-            None => self.named(&text.unwrap_or_default()),
+            None => self.named(text.unwrap_or_default()),
         };
         let mut hasher = Sha256::new();
-        for file in &named {
-            add(&mut hasher, file, contents(file).as_deref());
+        for path in &named {
+            let contents = file::read(path, MAX_BYTES, Access::Regular).ok();
+            add(&mut hasher, path, contents.as_ref().map(|contents| contents.as_slice()));
         }
         Fingerprint { file, named, secrets: hasher.finalize().into() }
     }
 
-    /// The files with secrets that a text names, under this environment. Also where the text has faults: a file with a secret
-    /// that was missing may be there the next time.
+    /// The files with secrets that a text names, even one with errors: a missing file may exist the next time.
     fn named(&self, text: &[u8]) -> Vec<PathBuf> {
         let text = String::from_utf8_lossy(text);
-        let (table, _) = DeTable::parse_recoverable(&text);
-        let mut tree = Node::from_file(&Lines::of(text.as_bytes()), table.get_ref());
-        self.environment.overlay(&mut tree);
-        secret_files::named(&tree, self.path.parent().unwrap_or(Path::new("")))
+        let mut document = Document::parse(&text, &self.path);
+        self.environment.overlay(&mut document, Structure::of_settings());
+        secret_files::file_settings(&document.value, self.path.parent().unwrap_or(Path::new("")))
     }
-}
-
-/// A pipe is never looked into: what is read there is gone.
-fn contents(path: &Path) -> Option<Vec<u8>> {
-    fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
-    let mut bytes = Vec::new();
-    File::open(path).ok()?.take(MAX_BYTES + 1).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
 }
 
 fn add(hasher: &mut Sha256, path: &Path, contents: Option<&[u8]>) {
@@ -114,7 +101,7 @@ fn add(hasher: &mut Sha256, path: &Path, contents: Option<&[u8]>) {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::{fs, os::unix::fs::symlink};
 
     use super::*;
 

@@ -1,48 +1,50 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{LogFilter, check::Check, web_address};
+use super::{log_filter::LogFilter, url, validator::Validator};
 use crate::model::QueueId;
 
-/// `[telemetry]`: what the gateway tells about itself.
+/// `[telemetry]`: logs, metrics and traces.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TelemetryConfig {
-    /// How log events are written.
+    /// Format of log events.
     pub log_format: LogFormat,
-    /// Which events are written: a level, or directives such as `info,wesal_gateway::access=warn`.
+    /// Log level, or levels by target, such as `info,wesal_gateway::access=warn`.
+    #[schemars(with = "String", example = &"info")]
     pub log_filter: LogFilter,
-    /// Where traces are sent, by OTLP over HTTP: `/v1/traces` is put behind it. Left out, none are. Needs a build with the
-    /// feature `otlp`.
+    /// Collector of traces (OTLP over HTTP), without `/v1/traces`. Left out, none are sent. Needs a build with the feature
+    /// `otlp`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"http://127.0.0.1:4318")]
     pub otlp_endpoint: Option<String>,
-    /// The share of the traces that are sent, from 0 to 1, where the caller's `traceparent` does not decide.
+    /// Share of traces that are sent, from 0 to 1, unless the caller's `traceparent` decides.
     #[schemars(range(min = 0, max = 1))]
     pub otlp_sample_ratio: f64,
-    /// Figures of queues that `/metrics` tells, as far as they are held anyway: no call is made for them.
+    /// Values of queues in `/metrics`, as far as they are cached: they cause no vendor call.
     pub queue_gauges: QueueGauges,
 }
 
-/// `telemetry.queue_gauges`: which fields of which queues' summaries become metrics.
+/// `telemetry.queue_gauges`: the fields and the queues whose summaries become metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct QueueGauges {
-    /// The queues, by their ids: at most 500.
+    /// Ids of the queues: at most 500.
     #[schemars(with = "Vec<String>")]
     pub queues: Vec<QueueId>,
-    /// The fields, as in `memberCount`: at most 50. Those that hold no number are left out.
+    /// Names of the fields, such as `memberCount`: at most 50. A field that holds no number is left out.
     pub fields: Vec<String>,
 }
 
-/// How log events are written.
+/// Format of log events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// Text on a terminal, JSON elsewhere.
+    /// Text on a terminal, otherwise JSON.
     Auto,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
-    /// Lines for human eyes.
+    /// Text.
     Text,
 }
 
@@ -59,34 +61,31 @@ impl Default for TelemetryConfig {
 }
 
 impl TelemetryConfig {
-    pub(super) fn validate(&self, check: &mut Check<'_>) {
+    pub(super) fn validate(&self, validator: &mut Validator<'_, '_>) {
         if let Some(endpoint) = &self.otlp_endpoint {
             if cfg!(feature = "otlp") {
-                web_address::validate_collector(endpoint, check);
+                url::validate_collector(endpoint, validator);
             } else {
-                // Whoever sets it would wait for traces in vain.
                 let reason = "needs the feature `otlp`, which this build does not have";
-                check.that(false, "otlp_endpoint", reason, "build with --features otlp, or take it out");
+                validator.require(false, "otlp_endpoint", reason, "build with --features otlp, or remove it");
             }
         }
-        let share = (0.0..=1.0).contains(&self.otlp_sample_ratio);
-        check.that(share, "otlp_sample_ratio", "is not a share of the traces", "write a number from 0 to 1, as in 0.1");
-        check.within("queue_gauges", |check| self.queue_gauges.validate(check));
+        validator.section("queue_gauges", |validator| self.queue_gauges.validate(validator));
     }
 }
 
 impl QueueGauges {
-    const MOST_QUEUES: usize = 500;
-    const MOST_FIELDS: usize = 50;
+    const MAX_QUEUES: usize = 500;
+    const MAX_FIELDS: usize = 50;
 
-    fn validate(&self, check: &mut Check<'_>) {
-        let series = "each becomes a series of its own: name fewer";
-        check.that(self.queues.len() <= Self::MOST_QUEUES, "queues", "names more than 500 queues", series);
-        check.that(self.fields.len() <= Self::MOST_FIELDS, "fields", "names more than 50 fields", series);
-        let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let words = self.fields.iter().all(|field| (1..=64).contains(&field.len()) && field.chars().all(word));
-        check.that(words, "fields", "holds what is no field's name", "write each as in \"memberCount\"");
-        let both = self.queues.is_empty() == self.fields.is_empty();
-        check.together(both, &["fields", "queues"], "only one of the two is set", "set both, or neither");
+    fn validate(&self, validator: &mut Validator<'_, '_>) {
+        let remedy = "name fewer: each becomes a series of its own";
+        validator.require(self.queues.len() <= Self::MAX_QUEUES, "queues", "names more than 500 queues", remedy);
+        validator.require(self.fields.len() <= Self::MAX_FIELDS, "fields", "names more than 50 fields", remedy);
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let are_names = self.fields.iter().all(|field| (1..=64).contains(&field.len()) && field.chars().all(is_word));
+        validator.require(are_names, "fields", "holds an invalid field name", "write each as in \"memberCount\"");
+        let are_paired = self.queues.is_empty() == self.fields.is_empty();
+        validator.require_all(are_paired, &["fields", "queues"], "only one of the two is set", "set both, or neither");
     }
 }

@@ -8,98 +8,103 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    BreakerConfig, DurationText, LoginConfig, RateLimit, Secret, Size,
-    check::{Check, Purpose},
-    root_certificates, secret, web_address,
+    breaker::BreakerConfig,
+    duration::HumanDuration,
+    login::LoginConfig,
+    rate::RateLimit,
+    secret::{self, Secret},
+    size::Size,
+    url,
+    validator::Validator,
 };
 
-/// `[upstream]`: the vendor, how the gateway logs in there, and how it is spared.
+/// `[upstream]`: the vendor, the service login, and the bounds of calls.
 // It holds secrets: no `Debug`.
 #[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UpstreamConfig {
-    /// Where the vendor's API begins, without a slash behind it. `https`, unless the host is loopback or
-    /// `allow_http` is set.
+    /// Address of the vendor's API, without a slash at its end. `https`, unless the host is loopback or `allow_http` is set.
     #[serde(deserialize_with = "without_trailing_slash")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", example = &"https://api.wesal.dev/api/v1")]
     pub base_url: String,
-    /// Whether the vendor may be called without encryption: credentials then travel in the clear.
+    /// Whether credentials may travel unencrypted to a host other than loopback.
     pub allow_http: bool,
-    /// A file with the only root certificates, in PEM form, that the vendor's certificate may come from; left out: those
-    /// of the system.
+    /// PEM file with the only trusted root certificates; left out: those of the system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
-    /// What goes into `X-Client-Id`.
+    /// Value of `X-Client-Id`.
     #[serde(serialize_with = "Secret::mask")]
     pub client_id: Secret,
-    /// A file that holds the client id.
-    #[serde(skip_serializing_if = "secret::mask_tells_the_file")]
+    /// File that holds the client id.
+    #[serde(skip_serializing_if = "secret::mask_shows_path")]
     pub client_id_file: Option<PathBuf>,
-    /// The e-mail address of the service login.
+    /// Email of the service login.
     #[serde(serialize_with = "Secret::mask")]
     pub email: Secret,
-    /// A file that holds the e-mail address.
-    #[serde(skip_serializing_if = "secret::mask_tells_the_file")]
+    /// File that holds the email.
+    #[serde(skip_serializing_if = "secret::mask_shows_path")]
     pub email_file: Option<PathBuf>,
-    /// The password of the service login.
+    /// Password of the service login.
     #[serde(serialize_with = "Secret::mask")]
     pub password: Secret,
-    /// A file that holds the password.
-    #[serde(skip_serializing_if = "secret::mask_tells_the_file")]
+    /// File that holds the password.
+    #[serde(skip_serializing_if = "secret::mask_shows_path")]
     pub password_file: Option<PathBuf>,
-    /// What stands before the token in `Authorization`; empty: the bare token.
+    /// Scheme before the token in `Authorization`; empty: the bare token.
     pub auth_scheme: String,
-    /// How long a token lives that does not say so itself; zero: until the vendor refuses it.
-    #[serde(with = "DurationText")]
+    /// Life of a token without `exp`; zero: until the vendor refuses it.
+    #[serde(with = "HumanDuration")]
     pub token_ttl: Duration,
-    /// How long a connection may take to come about.
-    #[serde(with = "DurationText")]
+    /// Time to connect.
+    #[serde(with = "HumanDuration")]
     pub connect_timeout: Duration,
-    /// How long one try of a call may take.
-    #[serde(with = "DurationText")]
+    /// Time of one try of a call, connecting included.
+    #[serde(with = "HumanDuration")]
     pub try_timeout: Duration,
-    /// How long a call may take with all its tries.
-    #[serde(with = "DurationText")]
+    /// Time of a call with all its tries.
+    #[serde(with = "HumanDuration")]
     pub request_timeout: Duration,
-    /// How long a request waits when the vendor's budget is spent.
-    #[serde(with = "DurationText")]
+    /// Longest wait of a call for the call budget or a vendor pause, all tries together.
+    #[serde(with = "HumanDuration")]
     pub max_wait: Duration,
-    /// The longest answer that is read, in bytes, counted unpacked.
+    /// Largest vendor answer, unpacked.
     pub max_response: Size,
-    /// Connections to the vendor at once.
+    /// Concurrent connections to the vendor.
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub max_connections: NonZeroUsize,
-    /// How long a pooled connection to the vendor is used. A vendor that moved in DNS is found within this time.
-    #[serde(with = "DurationText")]
+    /// Longest use of a pooled connection: a change of the vendor's address in DNS is followed within it.
+    #[serde(with = "HumanDuration")]
     pub max_connection_age: Duration,
-    /// Queue ids in one vendor call at most.
+    /// Queue ids in one vendor call.
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub max_queues_per_call: NonZeroUsize,
-    /// How many times as long as its `ttl` an answer may be fresh as the calls that the vendor allows run out, so that
-    /// nobody has to be refused; 1 turns it off.
+    /// Largest factor by which `ttl`s grow while the call budget is scarce; 1 turns it off.
     #[schemars(range(min = 1, max = 100))]
     pub max_stretch: f64,
-    /// A proxy to go through, as `http://host:port`; the environment's proxy variables are ignored.
+    /// Proxy, as `http://host:port`; the environment's proxy variables are ignored.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"http://proxy.example.com:3128")]
     pub proxy: Option<String>,
-    /// The calls that the vendor allows.
+    /// Call budget of the vendor.
     pub rate_limit: RateLimit,
-    /// Further tries of a failed call: 0, 1 or 2.
+    /// Further tries of a failed call.
     #[schemars(range(max = 2))]
     pub retries: u32,
-    /// The share of all calls that may be such further tries, from 0 to 1.
+    /// Share of calls that may be such further tries, from 0 to 1.
     #[schemars(range(min = 0, max = 1))]
     pub retry_budget: f64,
-    /// Query parameters that are passed on, beside those the vendor's reference names.
+    /// Undocumented query parameters that are forwarded.
     pub forward_query: Vec<String>,
-    /// Top-level body fields that are passed on, beside those the vendor's reference names.
+    /// Undocumented top-level body fields that are forwarded.
     pub forward_fields: Vec<String>,
-    /// When the vendor is left alone for a while.
+    /// Circuit breaker.
     pub breaker: BreakerConfig,
-    /// How a token is got.
+    /// The vendor's login.
     pub login: LoginConfig,
 }
 
-/// The body fields that the vendor's reference defines itself.
-const DEFINED_FIELDS: [&str; 14] = [
+/// The body fields that the vendor's reference documents.
+const DOCUMENTED_FIELDS: [&str; 14] = [
     "queues",
     "interval",
     "partial",
@@ -139,12 +144,12 @@ impl Default for UpstreamConfig {
             request_timeout: Duration::from_secs(20),
             max_wait: Duration::from_secs(2),
             max_response: Size::from_mib(16),
-            max_connections: super::at_least_one(32),
+            max_connections: NonZeroUsize::new(32).unwrap_or(NonZeroUsize::MIN),
             max_connection_age: Duration::from_secs(300),
-            max_queues_per_call: super::at_least_one(100),
+            max_queues_per_call: NonZeroUsize::new(100).unwrap_or(NonZeroUsize::MIN),
             max_stretch: 3.0,
             proxy: None,
-            rate_limit: RateLimit::shipped(240, Duration::from_secs(60), 30),
+            rate_limit: RateLimit::default_for(240, Duration::from_secs(60), 30),
             retries: 2,
             retry_budget: 0.2,
             forward_query: Vec::new(),
@@ -156,91 +161,52 @@ impl Default for UpstreamConfig {
 }
 
 impl UpstreamConfig {
-    pub(super) fn secrets_mut(&mut self) -> [(&mut Secret, &mut Option<PathBuf>); 3] {
-        [
-            (&mut self.client_id, &mut self.client_id_file),
-            (&mut self.email, &mut self.email_file),
-            (&mut self.password, &mut self.password_file),
-        ]
-    }
-
     /// Relative paths start from the configuration file's `folder`.
-    pub(super) fn settle_paths(&mut self, folder: &Path, state_dir: Option<&Path>) {
+    pub(super) fn resolve_paths(&mut self, folder: &Path, state_dir: Option<&Path>) {
         self.ca_file = self.ca_file.take().map(|file| folder.join(file));
-        self.login.settle_state_dir(folder, state_dir);
+        self.login.resolve_state_dir(folder, state_dir);
     }
 
-    pub(super) fn validate(&self, check: &mut Check<'_>) {
-        web_address::validate_vendor(&self.base_url, self.allow_http, check);
-        if let Some(file) = self.ca_file.as_ref().filter(|_| check.purpose == Purpose::Start) {
-            let unusable = root_certificates(file).err();
-            let reason = format!("{} {}", file.display(), unusable.as_deref().unwrap_or_default());
-            let remedy =
-                "name a readable file with root certificates in PEM form, or leave it out for the system's own";
-            check.that(unusable.is_none(), "ca_file", &reason, remedy);
-        }
+    pub(super) fn validate(&self, validator: &mut Validator<'_, '_>) {
+        url::validate_vendor(&self.base_url, self.allow_http, validator);
         if let Some(proxy) = &self.proxy {
-            web_address::validate_proxy(proxy, check);
+            url::validate_proxy(proxy, validator);
         }
-        self.validate_credentials(check);
-        self.validate_times(check);
-        check.that(self.max_response.bytes() > 0, "max_response", "may not be zero", "write a size, as in \"16 MiB\"");
-        super::countable(check, "max_connections", self.max_connections);
-        super::countable(check, "max_queues_per_call", self.max_queues_per_call);
-        let stretch = (1.0..=100.0).contains(&self.max_stretch);
-        check.that(stretch, "max_stretch", "is not from 1 to 100", "write how many times as long, as in 3.0");
-        check.within("rate_limit", |check| self.rate_limit.validate(check));
-        check.that(self.retries <= 2, "retries", "is more than 2", "write 0, 1 or 2");
-        let share = (0.0..=1.0).contains(&self.retry_budget);
-        check.that(share, "retry_budget", "is not a share of the calls", "write a number from 0 to 1, as in 0.2");
-        self.validate_forwarded(check);
-        check.within("breaker", |check| self.breaker.validate(check));
-        check.within("login", |check| self.login.validate(check));
-    }
-
-    fn validate_credentials(&self, check: &mut Check<'_>) {
-        let sendable = self.client_id.expose().bytes().all(|byte| byte.is_ascii_graphic());
-        let reason = "holds a character that cannot stand in a header";
-        let remedy = "give the client id as the vendor gave it, without spaces or line ends";
-        check.together(sendable, &["client_id", "client_id_file"], reason, remedy);
+        let is_printable = self.client_id.expose().bytes().all(|byte| byte.is_ascii_graphic());
+        let reason = "holds a character that is invalid in a header";
+        let remedy = "write the client id as the vendor issued it, without spaces or line ends";
+        validator.require_all(is_printable, &["client_id", "client_id_file"], reason, remedy);
         // RFC 9110, section 5.6.2: a scheme is a token.
-        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        let reason = "is not the name of an authentication scheme";
-        let remedy = "write one word, as in \"Bearer\", or \"\" for the bare token";
-        check.that(self.auth_scheme.bytes().all(token), "auth_scheme", reason, remedy);
-    }
-
-    fn validate_times(&self, check: &mut Check<'_>) {
-        super::no_zero_durations(
-            check,
-            &[
-                ("connect_timeout", self.connect_timeout),
-                ("try_timeout", self.try_timeout),
-                ("request_timeout", self.request_timeout),
-                ("max_connection_age", self.max_connection_age),
-            ],
-        );
-        let settings = ["connect_timeout", "try_timeout"];
-        let reason = "connect_timeout is longer than try_timeout, which includes it";
-        let remedy = "shorten connect_timeout or lengthen try_timeout";
-        check.together(self.connect_timeout <= self.try_timeout, &settings, reason, remedy);
-        let settings = ["try_timeout", "request_timeout"];
-        let reason = "try_timeout is longer than request_timeout, which includes it";
-        let remedy = "shorten try_timeout or lengthen request_timeout";
-        check.together(self.try_timeout <= self.request_timeout, &settings, reason, remedy);
-    }
-
-    fn validate_forwarded(&self, check: &mut Check<'_>) {
-        let named = |names: &[String]| names.iter().all(|name| !name.is_empty());
-        let (reason, remedy) = ("holds an empty name", "take it out");
-        check.that(named(&self.forward_query), "forward_query", reason, remedy);
-        check.that(named(&self.forward_fields), "forward_fields", reason, remedy);
-        // A second spelling of a documented field would be a way around the rules for the first.
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        let is_scheme = self.auth_scheme.bytes().all(is_token);
+        let remedy = "write one word, such as \"Bearer\", or \"\" for the bare token";
+        validator.require(is_scheme, "auth_scheme", "is not an authentication scheme", remedy);
+        validator.require_nonzero(&[
+            ("connect_timeout", self.connect_timeout.is_zero()),
+            ("try_timeout", self.try_timeout.is_zero()),
+            ("request_timeout", self.request_timeout.is_zero()),
+            ("max_connection_age", self.max_connection_age.is_zero()),
+            ("max_response", self.max_response.bytes() == 0),
+        ]);
+        for (inner, short, outer, long) in [
+            ("connect_timeout", self.connect_timeout, "try_timeout", self.try_timeout),
+            ("try_timeout", self.try_timeout, "request_timeout", self.request_timeout),
+        ] {
+            let reason = format!("{inner} is longer than {outer}, which includes it");
+            let remedy = format!("shorten {inner} or lengthen {outer}");
+            validator.require_all(short <= long, &[inner, outer], &reason, &remedy);
+        }
+        validator.section("rate_limit", |validator| self.rate_limit.validate(validator));
         for (setting, names) in [("forward_query", &self.forward_query), ("forward_fields", &self.forward_fields)] {
-            for defined in DEFINED_FIELDS.iter().filter(|defined| names.iter().any(|name| name == *defined)) {
-                let reason = format!("names `{defined}`, which the vendor's reference defines as a field of its own");
-                check.that(false, setting, &reason, "take it out");
+            let remedy = "remove it";
+            validator.require(!names.iter().any(String::is_empty), setting, "holds an empty name", remedy);
+            // A second spelling of a documented field would evade the validation of the first.
+            for name in DOCUMENTED_FIELDS.into_iter().filter(|name| names.iter().any(|forwarded| forwarded == name)) {
+                let reason = format!("names `{name}`, which the vendor's reference defines");
+                validator.require(false, setting, &reason, remedy);
             }
         }
+        validator.section("breaker", |validator| self.breaker.validate(validator));
+        validator.section("login", |validator| self.login.validate(validator));
     }
 }

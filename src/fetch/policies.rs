@@ -51,7 +51,7 @@ impl Policies {
         let config = match route {
             Route::Login | Route::Logout | Route::Reset | Route::Verify => return Policy::NEVER,
             // What a reload has taken out is served without being kept until the process begins anew.
-            Route::Further(further) => match self.routes.iter().find(|route| route.is(further)) {
+            Route::Further(further) => match self.routes.iter().find(|route| route.is_source_of(further)) {
                 Some(route) => &route.freshness(),
                 None => return Policy::NEVER,
             },

@@ -65,7 +65,7 @@ impl ConfigSnapshot {
 
     /// What holds of a further route now; `None` if the configuration has it no more.
     pub(crate) fn custom_route(&self, route: &Further) -> Option<&RouteConfig> {
-        self.routes.iter().find(|config| config.is(route))
+        self.routes.iter().find(|config| config.is_source_of(route))
     }
 
     fn described(&self, settings: &Settings) -> Value {

@@ -3,6 +3,7 @@
 
 mod cache_control;
 mod cache_headers;
+mod certificate_validity;
 mod client_address;
 mod config_snapshot;
 pub(crate) mod context;
@@ -23,7 +24,9 @@ pub(crate) mod state;
 mod static_asset;
 pub(crate) mod warnings;
 
+pub use certificate_validity::CertificateValidity;
 pub use context::HttpService;
+pub use handlers::custom::custom_routes;
 #[cfg(any(test, fuzzing))]
 pub(crate) use handlers::properties::caller_request;
 pub use middleware::service;

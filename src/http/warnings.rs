@@ -9,8 +9,8 @@ use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::state::AppState;
-use crate::{config::Validity, upstream::LoginState};
+use super::{certificate_validity::CertificateValidity, state::AppState};
+use crate::upstream::LoginState;
 
 /// What the running parts have noted.
 #[derive(Default)]
@@ -25,7 +25,7 @@ pub(crate) struct Warnings {
 pub(crate) struct ActiveCertificate {
     /// When it begins and ceases to be good, if it says so.
     #[serde(flatten)]
-    pub(crate) validity: Option<Validity>,
+    pub(crate) validity: Option<CertificateValidity>,
     /// Why what its files hold now is not shown in its place.
     pub(crate) refused: Option<String>,
 }
@@ -106,7 +106,7 @@ impl AppState {
     }
 
     /// Notes that callers are shown a certificate from now on, which is as good as its files.
-    pub fn set_certificate(&self, validity: Option<Validity>) {
+    pub fn set_certificate(&self, validity: Option<CertificateValidity>) {
         self.warnings.certificate.store(Some(Arc::new(ActiveCertificate { validity, refused: None })));
     }
 

@@ -14,7 +14,7 @@ pub struct RoutePath(String);
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRoutePath {
     /// It does not begin with `/`, or has an empty segment.
-    #[error("is no path of segments; write it as in \"/queries/agents/{{id}}\", without the base path")]
+    #[error("is not a path of segments, such as \"/queries/agents/{{id}}\", below the base path")]
     Segments,
     /// Something in a segment would have to be percent-encoded.
     #[error("may hold letters, digits, '-', '.', '_', '~' and {{name}} alone")]
@@ -23,7 +23,7 @@ pub enum InvalidRoutePath {
     #[error("has a segment \".\" or \"..\", which means another path")]
     Dots,
     /// Two parameters have one name.
-    #[error("has two parameters of one name; give each its own")]
+    #[error("has two parameters of one name")]
     Twice,
     /// More than it may.
     #[error("is longer than {most} characters", most = RoutePath::MOST)]

@@ -9,13 +9,11 @@ use rustls::{
     sign::{CertifiedKey, SingleCertAndKey},
 };
 
-use super::settling::Settling;
-use crate::{
-    clock::SharedClock,
-    config::{TlsConfig, TlsFault},
-    http::AppState,
-    telemetry::events,
+use super::{
+    settling::Settling,
+    tls::{TlsFileError, TlsFiles, validity},
 };
+use crate::{clock::SharedClock, config::TlsConfig, http::AppState, telemetry::events};
 
 pub(super) const HTTP_2: &[u8] = b"h2";
 const HTTP_1_1: &[u8] = b"http/1.1";
@@ -40,7 +38,7 @@ pub(super) struct Certificates {
 pub enum TlsError {
     /// The files are not what they should be.
     #[error(transparent)]
-    Files(#[from] TlsFault),
+    Files(#[from] TlsFileError),
     /// The library does not know its own protocols.
     #[error("TLS cannot be set up: {0}")]
     Library(#[from] rustls::Error),
@@ -56,9 +54,9 @@ struct Seen {
 impl Certificates {
     /// Those of the settings' files as they are now.
     pub(super) fn load(settings: &TlsConfig, app: Arc<AppState>) -> Result<Arc<Self>, TlsError> {
-        let files = settings.read()?;
-        let certificate = settings.certificate(&files)?;
-        app.set_certificate(TlsConfig::validity(&certificate));
+        let files = TlsFiles::read(settings)?;
+        let certificate = files.certified_key(settings)?;
+        app.set_certificate(validity(&certificate));
         let current = ArcSwap::from_pointee(server_config(certificate)?);
         let (settings, first) = (settings.clone(), files.digest());
         Ok(Arc::new(Self { settings, first, current, app }))
@@ -87,15 +85,15 @@ impl Certificates {
     }
 
     fn look(&self, mut seen: Seen) -> Seen {
-        let files = self.settings.read();
-        let digest = files.as_ref().ok().map(|files| files.digest());
+        let files = TlsFiles::read(&self.settings);
+        let digest = files.as_ref().ok().map(TlsFiles::digest);
         if !seen.settling.counts(digest, &seen.held) {
             return seen;
         }
         seen.held = digest;
-        let certificate = files.and_then(|files| self.settings.certificate(&files)).map_err(TlsError::from);
+        let certificate = files.and_then(|files| files.certified_key(&self.settings)).map_err(TlsError::from);
         let config = certificate.and_then(|certificate| {
-            let validity = TlsConfig::validity(&certificate);
+            let validity = validity(&certificate);
             Ok((server_config(certificate)?, validity))
         });
         match config {

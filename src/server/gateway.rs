@@ -18,7 +18,7 @@ use super::{
 use crate::{
     admin::{self, AdminState, ConfigControl, ReloadRejected},
     clock::{SharedClock, SystemClock, before},
-    config::{Config, Fingerprint, ListenAddress, Secret, Source, further_routes},
+    config::{Config, Fingerprint, ListenAddress, Secret, Source},
     http::{self, AppState, Lifecycle},
     telemetry::{
         LAST_LINES, Metrics, Traces, events,
@@ -137,7 +137,7 @@ pub enum StartError {
 impl Gateway {
     /// Puts the parts together. Nothing is sent or listened on yet.
     pub fn new(config: &Config, clock: SharedClock) -> Result<Self, StartError> {
-        let further = further_routes(&config.routes);
+        let further = http::custom_routes(&config.routes);
         let metrics = Arc::new(Metrics::of(&further));
         let wesal = Wesal::new(&config.upstream, clock.clone(), Arc::clone(&metrics))?;
         let (traces, exporter) = Traces::new(config, clock.clone(), Arc::clone(&metrics))?;

@@ -11,6 +11,7 @@ mod service_manager;
 mod settling;
 mod socket;
 mod socket_file;
+mod tls;
 mod vitals;
 
 pub use bound::{Bound, Passed};
@@ -18,3 +19,4 @@ pub use certificates::TlsError;
 pub use descriptors::allow_descriptors;
 pub use gateway::{Drained, Gateway, LAST_STEPS, StartError};
 pub use reload::{Refused, Reloader};
+pub use tls::{TlsFileError, check_certificate_files};

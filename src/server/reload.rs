@@ -15,7 +15,7 @@ use tokio::{
 use super::{service_manager, settling::Settling};
 use crate::{
     clock::{SharedClock, before},
-    config::{Config, Faults, Fingerprint, Loaded, Source},
+    config::{Config, ConfigErrors, Fingerprint, Loaded, Source},
     http::AppState,
     telemetry::{Metrics, change_log_filter, events},
     upstream::{StartError, Wesal},
@@ -72,7 +72,7 @@ struct LastReload {
 pub enum Refused {
     /// It is not good.
     #[error(transparent)]
-    Faults(#[from] Faults),
+    Faults(#[from] ConfigErrors),
     /// Every caller would be gone: the file is half written, or not the right one.
     #[error("it has no callers; nothing was changed; to have none, restart the gateway with it")]
     NoCallers,
@@ -205,7 +205,7 @@ impl Reloader {
     }
 
     /// Takes a configuration over or refuses it, and says so wherever somebody may look.
-    fn settle(&self, loaded: Result<Loaded, Faults>) -> Result<Vec<String>, Refused> {
+    fn settle(&self, loaded: Result<Loaded, ConfigErrors>) -> Result<Vec<String>, Refused> {
         let shared = &self.0;
         let done = loaded.map_err(Refused::from).and_then(|loaded| self.apply_config(loaded));
         let (warnings, needs_restart) = done.map_err(|refused| self.refuse(refused))?;
@@ -250,7 +250,7 @@ impl Reloader {
             let _ = change_log_filter(config.telemetry.log_filter.as_str());
         }
         events::reloaded(config.callers.len());
-        let needs_restart = shared.started.waiting_for_restart(&config);
+        let needs_restart = shared.started.restart_required(&config);
         *taken = config;
         Ok((warnings, needs_restart))
     }

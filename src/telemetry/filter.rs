@@ -43,7 +43,7 @@ pub enum FilterError {
 
 /// The filter as a layer, and what makes it the process's own.
 pub(super) fn changeable(filter: &LogFilter) -> (Changeable, impl FnOnce() + use<>) {
-    let (layer, handle) = reload::Layer::new(filter.layer());
+    let (layer, handle) = reload::Layer::new(EnvFilter::new(filter.as_str()));
     let text = Mutex::new(filter.to_string());
     let keep = || {
         // Empty until now: a second subscriber would have been refused.
@@ -60,7 +60,7 @@ pub fn change_log_filter(text: &str) -> Result<(), FilterError> {
     let filter: LogFilter = text.parse()?;
     let current = CURRENT.get().ok_or(FilterError::NoLog)?;
     let mut told = current.text.lock().unwrap_or_else(PoisonError::into_inner);
-    current.handle.reload(filter.layer()).map_err(|_| FilterError::NoLog)?;
+    current.handle.reload(EnvFilter::new(filter.as_str())).map_err(|_| FilterError::NoLog)?;
     filter.as_str().clone_into(&mut told);
     Ok(())
 }

@@ -9,6 +9,7 @@
 mod account_call;
 mod breaker;
 mod budget;
+mod ca_bundle;
 mod client;
 mod credentials;
 mod decoder;
@@ -34,6 +35,7 @@ mod words;
 
 pub use account_call::AccountRequest;
 pub use breaker::BreakerState;
+pub use ca_bundle::read_ca_bundle;
 pub use client::Wesal;
 pub use error::{Rejection, StartError, UpstreamError};
 pub use login::{LoginStanding, LoginState};

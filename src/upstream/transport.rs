@@ -10,6 +10,7 @@ use reqwest::{
 };
 
 use super::{
+    ca_bundle::read_ca_bundle,
     client::lock,
     decoder::Decoder,
     error::StartError,
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{
     clock::{Moment, SharedClock, before},
-    config::{UpstreamConfig, root_certificates},
+    config::UpstreamConfig,
 };
 
 /// Shorter than any sane server's, so that a pooled connection seldom dies under a request.
@@ -206,7 +207,7 @@ impl Transport {
 }
 
 fn certificates(file: &Path) -> Result<Vec<Certificate>, StartError> {
-    let roots = root_certificates(file).map_err(|reason| StartError::Certificates { file: file.to_owned(), reason })?;
+    let roots = read_ca_bundle(file).map_err(|reason| StartError::Certificates { file: file.to_owned(), reason })?;
     Ok(roots.iter().map(|root| Certificate::from_der(root)).collect::<Result<_, _>>()?)
 }
 

@@ -84,7 +84,7 @@ async fn a_filter_that_an_operator_sets_holds_for_the_lines_that_follow() {
     assert!(!fs::read_to_string(service.log()).unwrap().contains("\"meanwhile\""));
     let refused = json!({ "filter": "inof" }).to_string();
     let told = service.operate("PUT", "/admin/log-filter", &refused).await;
-    assert!(told["detail"].as_str().unwrap().contains("neither a level nor a target"), "{told}");
+    assert!(told["detail"].as_str().unwrap().contains("unknown level or target"), "{told}");
     assert_eq!(service.operate("GET", "/admin/log-filter", "").await["filter"], "info");
 }
 

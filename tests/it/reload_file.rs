@@ -167,7 +167,7 @@ async fn a_pipe_in_place_of_a_file_is_not_waited_for() {
         assert!(Command::new("mkfifo").arg(file).status().unwrap().success());
         let refused = world.post_admin("/admin/reload", "").await;
         let told = refused.json()["detail"].as_str().unwrap().to_owned();
-        assert!(told.contains("no regular file"), "{told}");
+        assert!(told.contains("not a regular file"), "{told}");
     }
     world.get(ORGANIZATION).await.ok();
 }

@@ -12,8 +12,8 @@ use tokio::{
 };
 use wesal_gateway::{
     clock::ManualClock,
-    config::{Environment, TlsConfig, load},
-    server::Gateway,
+    config::{ConfigErrors, Environment, Loaded, Source, TlsConfig},
+    server::{Gateway, check_certificate_files},
 };
 
 use crate::harness::{Authority, Setup, World, in_time, secs, tls_files};
@@ -199,6 +199,11 @@ async fn when_a_certificate_expires_is_told_in_time() {
     assert!(plain.get_admin("/admin/status").await.ok().json()["certificate"].is_null());
 }
 
+/// Loads settings as `check` and the start do.
+fn load(file: &std::path::Path) -> Result<Loaded, ConfigErrors> {
+    Source::new(file, Environment::empty()).load(jiff::Timestamp::UNIX_EPOCH, check_certificate_files)
+}
+
 #[test]
 fn wrong_files_are_refused_with_their_name_and_a_remedy_before_anything_is_served() {
     let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
@@ -228,7 +233,7 @@ fn wrong_files_are_refused_with_their_name_and_a_remedy_before_anything_is_serve
             format!("[server]\ntls = {{ cert_file = \"{cert_file}\", key_file = \"{key_file}\" }}\n"),
         )
         .unwrap();
-        let faults = load(&file, &Environment::empty(), jiff::Timestamp::UNIX_EPOCH).unwrap_err().to_string();
+        let faults = load(&file).unwrap_err().to_string();
         assert!(faults.contains(&format!("server.tls.{setting}")) && faults.contains(says), "{faults}");
         assert!(faults.contains("config.toml:2"), "{faults}");
         assert!(!faults.contains(&key[30..60]), "{faults}");
@@ -242,6 +247,6 @@ fn wrong_files_are_refused_with_their_name_and_a_remedy_before_anything_is_serve
     }
     let file = path.join("config.toml");
     std::fs::write(&file, "[server]\ntls = { cert_file = \"server.pem\", key_file = \"server.key\" }\n").unwrap();
-    let loaded = load(&file, &Environment::empty(), jiff::Timestamp::UNIX_EPOCH).unwrap();
+    let loaded = load(&file).unwrap();
     assert!(!format!("{:?}", loaded.config).contains("PRIVATE"), "the key is told");
 }

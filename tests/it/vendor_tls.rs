@@ -169,5 +169,14 @@ fn a_file_without_certificates_is_refused_at_start() {
         let clock = std::sync::Arc::new(wesal_gateway::clock::ManualClock::at(jiff::Timestamp::UNIX_EPOCH));
         let refused = wesal_gateway::server::Gateway::new(&setup.config, clock).err().unwrap().to_string();
         assert!(refused.contains("upstream.ca_file") && refused.contains(says), "{refused}");
+        let settings = folder.path().join("config.toml");
+        std::fs::write(&settings, format!("\nupstream.ca_file = {:?}\n", file.file_name().unwrap())).unwrap();
+        let source = wesal_gateway::config::Source::new(&settings, wesal_gateway::config::Environment::empty());
+        let checked = source
+            .load(jiff::Timestamp::UNIX_EPOCH, wesal_gateway::server::check_certificate_files)
+            .unwrap_err()
+            .to_string();
+        assert!(checked.contains("config.toml:2: upstream.ca_file: ") && checked.contains(says), "{checked}");
+        assert!(checked.contains("leave it out"), "{checked}");
     }
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::cached::{parse_get, parse_post, respond_get, respond_post, whole_body};
 use crate::{
+    config::{RouteConfig, RouteMethod},
     http::{
         context::RequestContext,
         error_code::ErrorCode,
@@ -20,6 +21,19 @@ use crate::{
     },
     model::{BadParameter, COMPANY_PARAMETER, FilledPath, Further, FurtherQuery, Route, RoutePath, Subject},
 };
+
+/// Returns the routes of `[[routes]]`, one per method, in their order. They live as long as the process: to be called
+/// once.
+pub fn custom_routes(routes: &[RouteConfig]) -> Vec<&'static Further> {
+    let each = routes.iter().flat_map(|route| route.methods.iter().map(move |method| (route, method)));
+    let custom = each.enumerate().map(|(index, (route, method))| Further {
+        index,
+        path: route.path.clone(),
+        is_gotten: *method == RouteMethod::Get,
+        query: route.query.clone(),
+    });
+    custom.map(|custom| &*Box::leak(Box::new(custom))).collect()
+}
 
 /// A custom route, by GET or by POST.
 pub(crate) async fn handle_custom_route(

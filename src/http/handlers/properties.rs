@@ -20,10 +20,11 @@ use serde_json::Value;
 use super::{
     auth::{self, AccountCall},
     cached::{parameters, parse_get_query, parse_post_query},
-    custom, questions, queues, surveys,
+    custom::{self, custom_routes},
+    questions, queues, surveys,
 };
 use crate::{
-    config::{RouteConfig, further_routes},
+    config::RouteConfig,
     http::{
         error_code::ErrorCode,
         extract::{Fields, parse_json},
@@ -82,7 +83,7 @@ static FURTHER: LazyLock<Vec<&'static Further>> = LazyLock::new(|| {
     ];
     let routes: Vec<RouteConfig> =
         routes.into_iter().filter_map(|one| serde_json::from_value(route(one)).ok()).collect();
-    further_routes(&routes)
+    custom_routes(&routes)
 });
 
 fn settings() -> Settings {

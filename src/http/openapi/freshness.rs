@@ -3,14 +3,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::{
-    config::{CacheConfig, DurationText, FreshnessConfig, RouteConfig},
+    config::{CacheConfig, FreshnessConfig, HumanDuration, RouteConfig},
     model::Route,
 };
 
 /// How long a route's answers are good, counted from when Wesal was asked; `None` where nothing is ever kept.
 pub(super) fn of(route: Route, cache: &CacheConfig, routes: &[RouteConfig]) -> Option<Value> {
     let document = match route {
-        Route::Further(further) => &routes.iter().find(|route| route.is(further))?.freshness(),
+        Route::Further(further) => &routes.iter().find(|route| route.is_source_of(further))?.freshness(),
         Route::Login | Route::Logout | Route::Reset | Route::Verify => return None,
         Route::Organization => &cache.organization,
         Route::Questions => &cache.questions,
@@ -27,7 +27,7 @@ pub(super) fn of(route: Route, cache: &CacheConfig, routes: &[RouteConfig]) -> O
                 ("settledTtl", by_age.settled_ttl),
             ] {
                 if let Some(told) = told.as_object_mut() {
-                    told.insert(name.to_owned(), DurationText::show(&duration).into());
+                    told.insert(name.to_owned(), HumanDuration::show(&duration).into());
                 }
             }
             return Some(told);
@@ -39,8 +39,8 @@ pub(super) fn of(route: Route, cache: &CacheConfig, routes: &[RouteConfig]) -> O
 
 fn told(ttl: Duration, stale_while_revalidate: Duration, stale_if_error: Duration) -> Value {
     json!({
-        "ttl": DurationText::show(&ttl),
-        "staleWhileRevalidate": DurationText::show(&stale_while_revalidate),
-        "staleIfError": DurationText::show(&stale_if_error),
+        "ttl": HumanDuration::show(&ttl),
+        "staleWhileRevalidate": HumanDuration::show(&stale_while_revalidate),
+        "staleIfError": HumanDuration::show(&stale_if_error),
     })
 }

@@ -165,7 +165,7 @@ impl Describing<'_> {
         if let Endpoint::Mirrored(route) = endpoint {
             let scope = match route {
                 Route::Further(further) => {
-                    self.routes.iter().find(|config| config.is(further)).map(|config| config.scope)
+                    self.routes.iter().find(|config| config.is_source_of(further)).map(|config| config.scope)
                 }
                 route => route.scope(),
             };

@@ -1,10 +1,10 @@
-//! What of a changed configuration holds at once, and what only after a restart.
+//! Which changes of the configuration a reload takes over, and which need a restart.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Config, Secret, UpstreamConfig};
+use super::{secret::Secret, settings::Config, upstream::UpstreamConfig};
 use crate::model::Scope;
 
 /// The settings, and the tables of settings, that a reload takes over (CONTRACT, section 8).
@@ -23,24 +23,23 @@ const LIVE: [&str; 13] = [
     "upstream.login.fields",
     "upstream.login.token_pointers",
 ];
-/// What of them it does not.
+/// Exceptions within them.
 const FIXED: [&str; 1] = ["cache.capacity"];
 
 impl Config {
-    /// The settings in which `next` differs from this one and that need a restart, by name, in order. What a reload takes
-    /// over is not among them.
-    pub fn waiting_for_restart(&self, next: &Self) -> Vec<String> {
-        let (running, wanted) = (leaves(self), leaves(next));
+    /// Returns the names of the settings that differ in `next` and need a restart, in order.
+    pub fn restart_required(&self, next: &Self) -> Vec<String> {
+        let (running, wanted) = (flatten_settings(self), flatten_settings(next));
         let mut names: Vec<String> = running
             .keys()
             .chain(wanted.keys())
             .filter(|name| running.get(*name) != wanted.get(*name))
             .cloned()
             .collect();
-        names.retain(|name| !is_live(name) && !SECRETS.iter().any(|(secret, _)| secret == name));
+        names.retain(|name| !is_reloadable(name) && !SECRETS.iter().any(|(secret, _)| secret == name));
         names.extend(SECRETS.iter().filter(|(_, of)| of(self) != of(next)).map(|(name, _)| (*name).to_owned()));
-        if self.upstream.goes_elsewhere(&next.upstream) {
-            names.extend(self.upstream.other_credentials(&next.upstream).map(str::to_owned));
+        if self.upstream.target_changed(&next.upstream) {
+            names.extend(self.upstream.credentials_changed(&next.upstream).map(str::to_owned));
         }
         names.sort();
         names.dedup();
@@ -48,17 +47,17 @@ impl Config {
     }
 }
 
-type Of = fn(&Config) -> &Secret;
+type SecretOf = fn(&Config) -> &Secret;
 
-/// Masked where the settings are printed: compared apart.
-const SECRETS: [(&str, Of); 2] =
+/// Secrets that need a restart. They are masked in the printed settings, and so compared separately.
+const SECRETS: [(&str, SecretOf); 2] =
     [("admin.token", |config| &config.admin.token), ("sessions.secret", |config| &config.sessions.secret)];
 
 impl UpstreamConfig {
-    /// This, with the credentials of `next`, unless `next` means them for another address: there they belong, and to
-    /// show them here would tell the old vendor the new secret, and lock an account.
+    /// Takes over the credentials of `next`, unless `next` has another vendor address: sending the new credentials to the old
+    /// address would disclose them, and lock an account.
     pub fn with_credentials_of(&self, next: &Self) -> Self {
-        if self.goes_elsewhere(next) {
+        if self.target_changed(next) {
             return self.clone();
         }
         let mut merged = self.clone();
@@ -70,11 +69,11 @@ impl UpstreamConfig {
         merged
     }
 
-    fn goes_elsewhere(&self, next: &Self) -> bool {
+    fn target_changed(&self, next: &Self) -> bool {
         (&self.base_url, &self.proxy, &self.ca_file) != (&next.base_url, &next.proxy, &next.ca_file)
     }
 
-    fn other_credentials(&self, next: &Self) -> impl Iterator<Item = &'static str> {
+    fn credentials_changed(&self, next: &Self) -> impl Iterator<Item = &'static str> {
         let (login, next_login) = (&self.login, &next.login);
         let differ = [
             ("upstream.client_id", self.client_id != next.client_id),
@@ -87,34 +86,35 @@ impl UpstreamConfig {
     }
 }
 
-pub(super) fn is_live(name: &str) -> bool {
+/// Whether a reload takes over a change of the setting of this dotted name.
+pub fn is_reloadable(name: &str) -> bool {
     let within = |table: &&str| name.strip_prefix(*table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     !FIXED.contains(&name) && LIVE.iter().any(within)
 }
 
-/// Every setting by its dotted name; a list is one setting. Of `routes`, who may ask and how long answers are good is
-/// taken over.
-fn leaves(config: &Config) -> BTreeMap<String, Value> {
-    let mut leaves = BTreeMap::new();
+/// Every setting by its dotted name; a list is one setting. In `routes`, scope and freshness are left out: a reload takes
+/// them over.
+fn flatten_settings(config: &Config) -> BTreeMap<String, Value> {
+    let mut settings = BTreeMap::new();
     let mut config = config.clone();
     for route in &mut config.routes {
         (route.ttl, route.stale_while_revalidate, route.stale_if_error) = Default::default();
         route.scope = Scope::NOBODYS;
     }
-    // The settings always have a form in JSON: `check` prints them.
-    collect(String::new(), serde_json::to_value(&config).unwrap_or_default(), &mut leaves);
-    leaves
+    // The settings always have a JSON form.
+    collect(String::new(), serde_json::to_value(&config).unwrap_or_default(), &mut settings);
+    settings
 }
 
-fn collect(name: String, value: Value, leaves: &mut BTreeMap<String, Value>) {
+fn collect(name: String, value: Value, settings: &mut BTreeMap<String, Value>) {
     match value {
         Value::Object(members) if !members.is_empty() => {
             for (member, value) in members {
                 let dot = if name.is_empty() { "" } else { "." };
-                collect(format!("{name}{dot}{member}"), value, leaves);
+                collect(format!("{name}{dot}{member}"), value, settings);
             }
         }
-        value => drop(leaves.insert(name, value)),
+        value => drop(settings.insert(name, value)),
     }
 }
 
@@ -122,19 +122,19 @@ fn collect(name: String, value: Value, leaves: &mut BTreeMap<String, Value>) {
 mod tests {
     use super::*;
 
-    fn waiting(change: impl FnOnce(&mut Config)) -> Vec<String> {
+    fn restart_required(change: impl FnOnce(&mut Config)) -> Vec<String> {
         let running = Config::default();
         let mut next = running.clone();
         change(&mut next);
-        running.waiting_for_restart(&next)
+        running.restart_required(&next)
     }
 
     #[test]
-    fn what_a_reload_takes_over_waits_for_nothing() {
+    fn reloadable_changes_need_no_restart() {
         let none: Vec<String> = Vec::new();
-        assert_eq!(waiting(|_| {}), none);
-        let live = waiting(|next| {
-            next.limits.max_in_flight = super::super::at_least_one(7);
+        assert_eq!(restart_required(|_| {}), none);
+        let live = restart_required(|next| {
+            next.limits.max_in_flight = 7.try_into().unwrap();
             next.cache.surveys.ttl = std::time::Duration::from_secs(7);
             next.cache.negative_ttl = std::time::Duration::from_secs(7);
             next.telemetry.log_filter = "debug".parse().unwrap();
@@ -146,8 +146,8 @@ mod tests {
     }
 
     #[test]
-    fn what_else_differs_is_named_secrets_too_and_never_shown() {
-        let names = waiting(|next| {
+    fn other_changes_are_named_without_their_values() {
+        let names = restart_required(|next| {
             next.server.listen = "127.0.0.1:1".parse().unwrap();
             next.cache.capacity = crate::config::Size::from_mib(1);
             next.upstream.breaker.window = std::time::Duration::from_secs(1);
@@ -169,23 +169,23 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_is_set_where_another_was_differs_although_both_are_masked() {
+    fn changed_secret_differs_although_masked() {
         let mut running = Config::default();
         running.admin.token = Secret::new("one");
         let mut next = running.clone();
         next.admin.token = Secret::new("two");
-        assert_eq!(running.waiting_for_restart(&next), ["admin.token"]);
+        assert_eq!(running.restart_required(&next), ["admin.token"]);
     }
 
     #[test]
-    fn credentials_for_another_vendor_wait_for_its_address() {
+    fn credentials_of_another_vendor_need_a_restart() {
         let mut running = Config::default();
         running.upstream.password = Secret::new("old");
         let mut next = running.clone();
         next.upstream.password = Secret::new("new");
         assert_eq!(running.upstream.with_credentials_of(&next.upstream).password.expose(), "new");
         next.upstream.base_url = "https://elsewhere.example".to_owned();
-        assert_eq!(running.waiting_for_restart(&next), ["upstream.base_url", "upstream.password"]);
+        assert_eq!(running.restart_required(&next), ["upstream.base_url", "upstream.password"]);
         assert_eq!(running.upstream.with_credentials_of(&next.upstream).password.expose(), "old");
     }
 }

@@ -4,12 +4,11 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
-use super::{Environment, restart::is_live, schema};
+use wesal_gateway::config::{Environment, is_reloadable, schema};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
 /// What stands before it is written by hand.
-const MARK: &str =
-    "<!-- Made from the code from here on: `RENEW_PAGES=1 cargo test --lib config::page` writes it anew. -->\n";
+const MARK: &str = "<!-- Made from the code from here on: `RENEW_PAGES=1 cargo test --test pages` rewrites it. -->\n";
 
 /// Tables that can be there several times, and are not set by the environment.
 const LISTS: [&str; 2] = ["callers", "routes"];
@@ -84,7 +83,7 @@ fn holds_after_reload(dotted: &str, members: &Map<String, Value>) -> bool {
         let member = secret.rsplit('.').next().unwrap_or_default();
         members.contains_key(member)
     });
-    is_live(secret.unwrap_or(dotted))
+    is_reloadable(secret.unwrap_or(dotted))
 }
 
 fn variable(dotted: &str) -> String {

@@ -1,18 +1,24 @@
+//! Reads configurations through the public interface: every error, its place and its text; the environment; secrets; the
+//! schema; the shipped file.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod schema;
 mod secrets;
+mod shipped_file;
 
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
-use super::*;
+use wesal_gateway::config::{Config, ConfigError, ConfigErrors, Environment, Loaded, Size, load, parse, schema};
 
 const NOW: &str = "2026-11-22T12:00:00Z";
 const CANARY: &str = "canary-5f2e";
 
-fn read_with(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Faults> {
+fn read_with(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, ConfigErrors> {
     let environment = variables.iter().copied().collect();
     parse(text, Path::new("config.toml"), &environment, NOW.parse().unwrap())
 }
 
-fn read(text: &str) -> Result<Loaded, Faults> {
+fn read(text: &str) -> Result<Loaded, ConfigErrors> {
     read_with(text, &[])
 }
 
@@ -20,8 +26,8 @@ fn faults_of(text: &str) -> String {
     read(text).expect_err(text).to_string()
 }
 
-/// The settings that are at fault, in order, with their lines.
-fn places(faults: &Faults) -> Vec<(Option<usize>, &str)> {
+/// The settings that have errors, in order, with their lines.
+fn places(faults: &ConfigErrors) -> Vec<(Option<usize>, &str)> {
     faults.iter().map(|fault| (fault.line(), fault.setting())).collect()
 }
 
@@ -37,7 +43,7 @@ fn an_empty_file_is_the_defaults() {
 }
 
 #[test]
-fn every_fault_is_told_at_once_with_its_line() {
+fn all_errors_are_reported_with_their_lines() {
     let text = format!(
         r#"[server]
 listn = "127.0.0.1:8080"
@@ -95,22 +101,22 @@ scopes = ["everything"]
 }
 
 #[test]
-fn further_routes_are_held_to_what_can_be_reached_and_is_safe() {
+fn routes_must_be_reachable_and_safe() {
     let route = |rest: &str| format!("[[routes]]\nscope = \"agents\"\nttl = \"1m\"\n{rest}\n");
     for (text, place, why) in [
         ("path = \"/auth/refresh\"", "routes[0].path", "below /auth"),
-        ("path = \"/queries/organization\"", "routes[0].path", "of the reference's"),
-        ("path = \"/survey/queries/questions/{id}\"", "routes[0].path", "of the reference's"),
+        ("path = \"/queries/organization\"", "routes[0].path", "of the vendor's reference"),
+        ("path = \"/survey/queries/questions/{id}\"", "routes[0].path", "of the vendor's reference"),
         ("path = \"queries/agents\"", "routes[0].path", "path of segments"),
-        ("path = \"/a\"\nmethods = [\"PUT\"]", "routes[0].methods[0]", "neither \"GET\" nor \"POST\""),
+        ("path = \"/a\"\nmethods = [\"PUT\"]", "routes[0].methods[0]", "expected one of \"GET\", \"POST\""),
         ("path = \"/a\"\nmethods = []", "routes[0].methods", "is empty"),
         ("path = \"/a\"\nmethods = [\"GET\", \"GET\"]", "routes[0].methods", "twice"),
         ("path = \"/a\"\nquery = [\"\"]", "routes[0].query", "empty name"),
         ("path = \"/a\"\nttl = \"0s\"\nstale_if_error = \"1s\"", "routes[0].stale_if_error", "ttl of zero"),
         ("path = \"/Auth/refresh\"", "routes[0].path", "below /auth"),
         ("path = \"/docs/{id}\"", "routes[0].path", "a page of the gateway's own"),
-        ("path = \"/{area}/login\"", "routes[0].path", "begins with a parameter"),
-        ("path = \"/Queries/Organization\"", "routes[0].path", "of the reference's"),
+        ("path = \"/{area}/login\"", "routes[0].path", "must start with a literal segment"),
+        ("path = \"/Queries/Organization\"", "routes[0].path", "of the vendor's reference"),
     ] {
         let text = route(text);
         let text = if text.matches("ttl").count() == 2 { text.replacen("ttl = \"1m\"\n", "", 1) } else { text };
@@ -119,10 +125,10 @@ fn further_routes_are_held_to_what_can_be_reached_and_is_safe() {
         assert!(faults.to_string().contains(why), "{faults}");
     }
     for (earlier, later, why) in [
-        ("path = \"/a/{x}\"", "path = \"/a/b\"", "is hidden by a route before it"),
-        ("path = \"/a/{x}\"", "path = \"/A/b\"", "is hidden by a route before it"),
-        ("path = \"/a/{x}\"", "path = \"/a/{y}\"\nmethods = [\"POST\"]", "with other names"),
-        ("path = \"/a/{x}\"", "path = \"/a/{x}\"", "twice with the same method"),
+        ("path = \"/a/{x}\"", "path = \"/a/b\"", "is hidden by an earlier route"),
+        ("path = \"/a/{x}\"", "path = \"/A/b\"", "is hidden by an earlier route"),
+        ("path = \"/a/{x}\"", "path = \"/a/{y}\"\nmethods = [\"POST\"]", "with other parameter names"),
+        ("path = \"/a/{x}\"", "path = \"/a/{x}\"", "has the path and a method of an earlier route"),
     ] {
         let faults = read(&(route(earlier) + &route(later))).unwrap_err();
         assert_eq!(faults.iter().map(|fault| fault.setting()).collect::<Vec<_>>(), ["routes[1].path"], "{faults}");
@@ -145,9 +151,9 @@ fn further_routes_are_held_to_what_can_be_reached_and_is_safe() {
             read(&format!("{plain}{of_company}{}", caller.replace("queues = [\"q\"]", held))).unwrap().warnings;
         let about = |path: &str| warnings.iter().find(|warning| warning.contains(path));
         assert_eq!([about("/a/{x}"), about("/b/{companyId}")].map(|about| about.is_some()), warned, "{warnings:?}");
-        assert!(about("/a/{x}").is_some_and(|warning| warning.ends_with("its scope shows it everything")));
+        assert!(about("/a/{x}").is_some_and(|warning| warning.contains("its companies and queues do not restrict")));
         assert!(
-            about("/b/{companyId}").is_none_or(|warning| warning.contains("its queues do not hold")),
+            about("/b/{companyId}").is_none_or(|warning| warning.contains("its queues do not restrict")),
             "{warnings:?}"
         );
     }
@@ -163,19 +169,19 @@ fn further_routes_are_held_to_what_can_be_reached_and_is_safe() {
 }
 
 #[test]
-fn a_fault_has_a_place_a_reason_and_a_remedy() {
+fn errors_have_a_place_a_reason_and_a_remedy() {
     assert_eq!(
         faults_of("[server]\nlistn = 1\n").split("; ").collect::<Vec<_>>(),
         [
             "config.toml:2: server.listn: is not a known setting",
-            "did you mean `listen`? known here: listen, reuse_port, tls, base_path, max_body, header_timeout, body_timeout, \
-             idle_timeout, max_connections, trusted_proxies, drain_timeout, drain_delay"
+            "did you mean `listen`? known here: base_path, body_timeout, drain_delay, drain_timeout, header_timeout, \
+             idle_timeout, listen, max_body, max_connections, reuse_port, tls, trusted_proxies"
         ]
     );
     assert_eq!(
         faults_of("[cache]\ncapacity = 64"),
-        "config.toml:2: cache.capacity: expected a size such as \"64 MiB\", found a whole number; write it in quotes, \
-         like \"64 MiB\""
+        "config.toml:2: cache.capacity: is a number; expected a size: a number of bytes with its unit, such as \"64 KiB\" or \
+         \"16 MiB\""
     );
     for fault in read("callers = 5\nserver = 7\n[cache]\nqueue_summary = true").unwrap_err().iter() {
         assert!(fault.line().is_some() && !fault.reason().is_empty() && !fault.remedy().is_empty(), "{fault}");
@@ -183,20 +189,20 @@ fn a_fault_has_a_place_a_reason_and_a_remedy() {
 }
 
 #[test]
-fn each_rule_holds() {
+fn each_rule_is_enforced() {
     for (text, said) in [
-        ("server.listen = \"unix:gateway.sock\"", "is not an address"),
-        ("server.listen = \"localhost:8080\"", "is not an address"),
+        ("server.listen = \"unix:gateway.sock\"", "neither IP:PORT"),
+        ("server.listen = \"localhost:8080\"", "neither IP:PORT"),
         ("server.listen = \"127.0.0.1:9090\"", "same address"),
         ("server.listen = \"0.0.0.0:9090\"", "same address"),
         ("server.base_path = \"/\"", "plain path"),
         ("server.base_path = \"/api/\"", "plain path"),
         ("server.base_path = \"api\"", "plain path"),
         ("server.base_path = \"/{v}\"", "plain path"),
-        ("server.max_connections = 0", "1 or more"),
-        ("server.max_connections = -1", "1 or more"),
-        ("server.max_connections = 2000000", "more than a million"),
-        ("server.header_timeout = \"0s\"", "may not be zero"),
+        ("server.max_connections = 0", "out of range"),
+        ("server.max_connections = -1", "out of range"),
+        ("server.max_connections = 2000000", "from 1 to 1000000"),
+        ("server.header_timeout = \"0s\"", "is zero"),
         ("admin.listen = \"0.0.0.0:9090\"", "needed"),
         ("admin.token = \"canary-5f2e\"", "shorter than 16 characters"),
         ("upstream.base_url = \"http://api.wesal.dev\"", "not https"),
@@ -208,51 +214,51 @@ fn each_rule_holds() {
         ("upstream.client_id = \"canary-5f2e\\n\"", "header"),
         ("upstream.request_timeout = \"5s\"", "longer than request_timeout"),
         ("upstream.connect_timeout = \"11s\"", "longer than try_timeout"),
-        ("upstream.breaker.failure_ratio = 1.5", "share"),
-        ("upstream.breaker.min_calls = 0", "1 or more"),
+        ("upstream.breaker.failure_ratio = 1.5", "above 0 and at most 1"),
+        ("upstream.breaker.min_calls = 0", "out of range"),
         ("upstream.breaker.pause = \"2m\"", "longer than max_pause"),
         ("upstream.retry_budget = nan", "finite"),
-        ("upstream.retry_budget = 1.1", "share"),
-        ("upstream.max_stretch = 0.9", "is not from 1 to 100"),
+        ("upstream.retry_budget = 1.1", "from 0 to 1"),
+        ("upstream.max_stretch = 0.9", "from 1 to 100"),
         ("upstream.max_stretch = nan", "finite"),
         ("upstream.rate_limit = { requests = 5 }", "`per` is missing"),
-        ("upstream.rate_limit = { requests = 5, per = \"0s\" }", "may not be zero"),
+        ("upstream.rate_limit = { requests = 5, per = \"0s\" }", "is zero"),
         ("upstream.forward_fields = [\"limit\"]", "reference defines"),
         ("upstream.login.fields = { password = \"canary-5f2e\" }", "setting of its own"),
         ("upstream.login.token_pointers = []", "is empty"),
         ("upstream.login.token_pointers = [\"token\"]", "not a JSON pointer"),
-        ("upstream.login.refresh_ahead = 0", "share"),
-        ("cache.capacity = \"0 B\"", "may not be zero"),
+        ("upstream.login.refresh_ahead = 0", "above 0 and at most 1"),
+        ("cache.capacity = \"0 B\"", "is zero"),
         ("cache.capacity = \"64\"", "not a size"),
-        ("cache.queue_summary = { ttl = \"0s\" }", "keeps nothing"),
-        ("cache.surveys.stale_while_revalidate = \"1s\"", "keeps nothing"),
+        ("cache.queue_summary = { ttl = \"0s\" }", "caches nothing"),
+        ("cache.surveys.stale_while_revalidate = \"1s\"", "caches nothing"),
         ("cache.queue_performance.closed_after = \"50h\"", "longer than settled_after"),
         ("telemetry.log_format = \"xml\"", "\"auto\", \"json\", \"text\""),
         ("telemetry.log_filter = \"\"", "is empty"),
-        ("telemetry.log_filter = \"inof\"", "neither a level nor a target"),
-        ("telemetry.otlp_sample_ratio = 1.1", "share"),
+        ("telemetry.log_filter = \"inof\"", "unknown level or target"),
+        ("telemetry.otlp_sample_ratio = 1.1", "from 0 to 1"),
         ("telemetry.otlp_sample_ratio = nan", "finite"),
-        ("server.trusted_proxies = [\"10.0.0.0/8\", \"here\"]", "no network"),
-        ("sessions.ttl = \"0s\"", "may not be zero"),
-        ("sessions.ttl = \"9600h\"", "more than a year"),
+        ("server.trusted_proxies = [\"10.0.0.0/8\", \"here\"]", "invalid network"),
+        ("sessions.ttl = \"0s\"", "is zero"),
+        ("sessions.ttl = \"9600h\"", "longer than a year"),
         ("sessions.secret = \"short\"", "shorter than 32 bytes"),
     ] {
         let faults = read(text).expect_err(text);
         assert_eq!(faults.len(), 1, "{text}: {faults}");
         assert!(faults.to_string().contains(said) && !faults.to_string().contains(CANARY), "{text}: {faults}");
-        assert_eq!(faults.iter().next().and_then(Fault::line), Some(1), "{text}: {faults}");
+        assert_eq!(faults.iter().next().and_then(ConfigError::line), Some(1), "{text}: {faults}");
     }
 }
 
 #[test]
 #[cfg(feature = "otlp")]
-fn a_collector_is_named_by_where_its_paths_begin() {
+fn otlp_endpoint_is_the_base_of_its_paths() {
     for good in ["http://127.0.0.1:4318", "http://collector:4318/", "https://collector.example/otlp"] {
         read(&format!("telemetry.otlp_endpoint = {good:?}")).unwrap();
     }
     for (bad, said) in [
         ("127.0.0.1:4318", "http://"),
-        ("http://collector:4318/v1/traces", "put behind it"),
+        ("http://collector:4318/v1/traces", "appended to it"),
         ("http://collector:4318/?key=canary-5f2e", "query"),
         ("http://me:canary-5f2e@collector:4318", "user or a password"),
     ] {
@@ -263,19 +269,19 @@ fn a_collector_is_named_by_where_its_paths_begin() {
 
 #[test]
 #[cfg(not(feature = "otlp"))]
-fn a_collector_is_refused_by_a_build_that_cannot_send_traces() {
+fn otlp_endpoint_needs_the_feature_otlp() {
     let faults = faults_of("telemetry.otlp_endpoint = \"http://127.0.0.1:4318\"");
     assert!(faults.contains("build with --features otlp"), "{faults}");
 }
 
 #[test]
-fn a_broken_value_is_not_also_told_as_a_contradiction() {
+fn invalid_value_is_not_also_a_contradiction() {
     let faults = read("[upstream]\ntry_timeout = 9\nrequest_timeout = \"5s\"").unwrap_err();
     assert_eq!(places(&faults), [(Some(2), "upstream.try_timeout")]);
 }
 
 #[test]
-fn one_setting_of_a_route_leaves_the_others_as_they_were() {
+fn partial_freshness_keeps_the_other_defaults() {
     let cache = read("cache.queue_summary.ttl = \"5s\"\ncache.questions.ttl = \"2h\"").unwrap().config.cache;
     assert_eq!(cache.queue_summary.ttl, Duration::from_secs(5));
     assert_eq!(cache.queue_summary.stale_if_error, Duration::from_secs(30));
@@ -283,7 +289,7 @@ fn one_setting_of_a_route_leaves_the_others_as_they_were() {
 }
 
 #[test]
-fn the_vendor_may_be_on_loopback_without_https() {
+fn vendor_on_loopback_needs_no_https() {
     for url in ["http://127.0.0.1:9191/api/v1/", "http://[::1]:9191/api/v1", "http://localhost/api/v1"] {
         let config = read(&format!("upstream.base_url = {url:?}")).unwrap().config;
         assert_eq!(config.upstream.base_url, url.trim_end_matches('/'));
@@ -292,7 +298,7 @@ fn the_vendor_may_be_on_loopback_without_https() {
 }
 
 #[test]
-fn callers_are_read_whole() {
+fn caller_settings_round_trip() {
     let text = format!(
         "[[callers]]\nname = \"wall\"\nkey_hashes = [\"{}\"]\nscopes = [\"queues\"]\ncompanies = [7]\n\
          queues = [\"q\"]\nrate_limit = {{ requests = 2, per = \"1s\" }}\nexpires = 2027-01-01T00:00:00Z\n\
@@ -309,7 +315,7 @@ fn callers_are_read_whole() {
 }
 
 #[test]
-fn no_two_callers_can_be_taken_for_each_other() {
+fn callers_must_be_distinguishable() {
     let caller = |name: &str, digit, login: &str| {
         format!(
             "[[callers]]\nname = \"{name}\"\nkey_hashes = [\"{}\"]\nscopes = [\"queues\"]\nlogin = \"{login}\"\n",
@@ -332,18 +338,18 @@ fn no_two_callers_can_be_taken_for_each_other() {
 }
 
 #[test]
-fn an_expiry_in_the_past_is_a_warning_that_names_the_caller() {
+fn past_expiry_warns_with_the_callers_name() {
     let text = format!(
         "[[callers]]\nname = \"old\"\nkey_hashes = [\"{}\"]\nscopes = [\"queues\"]\nexpires = \"2026-01-01T00:00:00Z\"",
         hash('1')
     );
     let warnings = read(&text).unwrap().warnings;
-    assert_eq!(warnings, ["callers[0] (\"old\"): expires lies in the past, so none of its keys work"]);
+    assert_eq!(warnings, ["callers[0] (\"old\"): expires is in the past, so its keys are refused"]);
     assert!(faults_of("[[callers]]\nname = \"x\"\nexpires = \"tomorrow\"").contains("RFC 3339"));
 }
 
 #[test]
-fn the_environment_overrides_the_file_at_any_depth() {
+fn environment_overrides_the_file_at_any_depth() {
     let callers = format!("[{{ name = 'a', key_hashes = ['{}'], scopes = ['queues'] }}]", hash('1'));
     let variables = [
         ("WESAL_GATEWAY__SERVER__LISTEN", "0.0.0.0:80"),
@@ -379,7 +385,7 @@ fn the_environment_overrides_the_file_at_any_depth() {
 }
 
 #[test]
-fn a_fault_from_the_environment_names_the_variable() {
+fn environment_errors_name_the_variable() {
     let variables = [
         ("WESAL_GATEWAY__SERVER__LISTN", "x"),
         ("WESAL_GATEWAY__SERVER__LISTEN", "8080"),
@@ -393,11 +399,11 @@ fn a_fault_from_the_environment_names_the_variable() {
     assert_eq!(faults.len(), 6, "{text}");
     for said in [
         "WESAL_GATEWAY__SERVER__LISTN: server.listn: is not a known setting; did you mean `listen`?",
-        "WESAL_GATEWAY__SERVER__LISTEN: server.listen: is not an address",
+        "WESAL_GATEWAY__SERVER__LISTEN: server.listen: is neither IP:PORT nor",
         "WESAL_GATEWAY__CACHE__CAPACITY: cache.capacity: is not a size",
         "WESAL_GATEWAY__SERVER__MAX_CONNECTIONS: server.max_connections: is out of range",
-        "WESAL_GATEWAY__UPSTREAM__RETRIES: upstream.retries: expected a whole number",
-        "WESAL_GATEWAY__UPSTREAM__PASSWORD__X: upstream.password: expected",
+        "WESAL_GATEWAY__UPSTREAM__RETRIES: upstream.retries: is a text; expected a whole number from 0 to 2",
+        "WESAL_GATEWAY__UPSTREAM__PASSWORD__X: upstream.password: is a table; expected",
     ] {
         assert!(text.contains(said), "{said} is not in\n{text}");
     }
@@ -405,9 +411,9 @@ fn a_fault_from_the_environment_names_the_variable() {
 }
 
 #[test]
-fn a_broken_line_does_not_hide_other_faults() {
+fn broken_line_does_not_hide_other_errors() {
     let faults = read("[server]\nmax_body = 64 KiB\nlistn = 1\n[cache]\ncapacity = 64\n").unwrap_err();
-    let lines: Vec<_> = faults.iter().filter_map(Fault::line).collect();
+    let lines: Vec<_> = faults.iter().filter_map(ConfigError::line).collect();
     assert!(lines.starts_with(&[2]) && lines.ends_with(&[3, 5]), "{faults}");
     let text = "[server]\nmax_body = 64k\n[upstream]\nretries = 7\nmax_stretch = 500\nbase_url = \"ftp://x\"\n\
                 password_file = \"/nonexistent/password\"\n";
@@ -418,17 +424,52 @@ fn a_broken_line_does_not_hide_other_faults() {
 }
 
 #[test]
-fn of_what_a_broken_line_may_have_meant_nothing_is_told() {
+fn tables_after_a_broken_header_are_checked() {
+    let errors = read("[server\nlistn = 1\n[upstream]\nretries = 7\ntry_timeout = \"30s\"").unwrap_err();
+    assert_eq!(errors.iter().map(|error| error.line().unwrap()).collect::<Vec<_>>(), [1, 4], "{errors}");
+}
+
+/// Every setting of the schema refuses each other kind of value with one error, at its line, without the value.
+#[test]
+fn wrong_types_are_refused_without_their_value() {
+    let values =
+        [format!("\"{CANARY}\""), format!("[\"{CANARY}\"]"), format!("{{ x = \"{CANARY}\" }}"), "true".to_owned()];
+    let (schema, mut checked) = (schema(), 0);
+    let mut tables = vec![(String::new(), schema.clone())];
+    while let Some((table, properties)) = tables.pop() {
+        for (name, property) in properties["properties"].as_object().unwrap() {
+            let target = property["$ref"].as_str().map_or(property, |name| schema.pointer(&name[1..]).unwrap());
+            if target.get("properties").is_some() {
+                tables.push((format!("{table}{name}."), target.clone()));
+            }
+            for value in &values {
+                let text = format!("{table}{name} = {value}");
+                if name.ends_with("_file") && value.starts_with('"') {
+                    continue;
+                }
+                let Err(errors) = read(&text) else { continue };
+                let shown = format!("{errors} {errors:?}");
+                assert!(!shown.contains(CANARY), "{text}: {shown}");
+                assert!(errors.iter().all(|error| error.line() == Some(1)), "{text}: {shown}");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 250, "only {checked} values were refused");
+}
+
+#[test]
+fn broken_lines_cause_no_further_errors() {
     let hash = hash('a');
     for (text, line) in [
-        // What it lacks now.
+        // What is missing now.
         ("[[callers]]\nname = \"a\"\nkey_hashes = [sha256:0]\nscopes = [\"queues\"]\n".to_owned(), 3),
         (format!("[[callers]]\nname = wall board\nkey_hashes = [{hash:?}]\nscopes = [\"queues\"]\n"), 2),
         (format!("[[callers]]\nname = \"a\"\nkey_hashes = [{hash:?}]\nexpires = tomorrow\n"), 4),
         // What contradicts only a default.
         ("[upstream]\ntry_timeout = \"30s\"\nrequest_timeout = 40 s\n".to_owned(), 3),
-        // What may have stood in another table.
-        ("[server\nlisten = \"127.0.0.1:1\"\n[upstream]\nretries = 7\n".to_owned(), 1),
+        // What may belong to another table.
+        ("[server\nlisten = \"127.0.0.1:1\"\nretries = 7\n[upstream]\nretries = 2\n".to_owned(), 1),
         // What may be defined on it.
         (
             format!(
@@ -444,14 +485,14 @@ fn of_what_a_broken_line_may_have_meant_nothing_is_told() {
 }
 
 #[test]
-fn one_kind_of_header_for_the_other_is_told_as_such() {
+fn mixed_up_brackets_are_explained() {
     for (text, place, remedy) in [
         ("[callers]\nname = \"a\"", "callers: ", "write `[[callers]]`, in double brackets, above each"),
         ("[routes]\npath = \"/a\"", "routes: ", "write `[[routes]]`, in double brackets, above each"),
         ("[[server]]\nlisten = \"127.0.0.1:1\"", "server: ", "write `[server]`, in single brackets, and once"),
         ("[[cache.surveys]]\nttl = \"1m\"", "cache.surveys: ", "write `[cache.surveys]`, in single brackets"),
-        ("[upstream.forward_query]\na = 1", "upstream.forward_query: ", "write a list in [ ]"),
-        ("[[callers]]\nname = \"a\"\nrate_limit = [1]", ".rate_limit: ", "write a table of settings"),
+        ("[upstream.forward_query]\na = 1", "upstream.forward_query: ", "expected a list in [ ]"),
+        ("[[callers]]\nname = \"a\"\nrate_limit = [1]", ".rate_limit: ", "expected a table of settings"),
     ] {
         let faults = read(text).unwrap_err();
         let said = faults.iter().map(ToString::to_string).find(|said| said.contains(place));
@@ -460,17 +501,17 @@ fn one_kind_of_header_for_the_other_is_told_as_such() {
 }
 
 #[test]
-fn a_file_is_read_up_to_its_bound_and_must_be_text() {
+fn file_is_bounded_and_must_be_text() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.toml");
     let load = |path: &Path| load(path, &Environment::empty(), NOW.parse().unwrap());
-    let bound = usize::try_from(load::MAX_BYTES).unwrap();
+    let bound = 16 * 1024 * 1024;
     fs::write(&file, " ".repeat(bound)).unwrap();
     load(&file).unwrap();
     fs::write(&file, " ".repeat(bound + 1)).unwrap();
     for endless in [&file, Path::new("/dev/zero")] {
         let faults = load(endless).unwrap_err().to_string();
-        assert!(faults.contains("is over 16 MiB; name the file"), "{faults}");
+        assert!(faults.contains("is larger than 16 MiB; name a configuration file"), "{faults}");
     }
     fs::write(&file, b"# one\nserver.listen = \"\xff\"\n").unwrap();
     let faults = load(&file).unwrap_err().to_string();
@@ -478,7 +519,7 @@ fn a_file_is_read_up_to_its_bound_and_must_be_text() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_a_fault() {
+fn missing_file_is_an_error() {
     let faults = load(Path::new("/nonexistent/c.toml"), &Environment::empty(), NOW.parse().unwrap()).unwrap_err();
     assert!(faults.to_string().starts_with("/nonexistent/c.toml: cannot be read"), "{faults}");
 }

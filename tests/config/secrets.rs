@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn secrets_come_from_files_beside_the_configuration() {
+fn secrets_come_from_files() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &[u8]| fs::write(folder.path().join(name), text).unwrap();
     let file = folder.path().join("config.toml");
@@ -26,7 +26,7 @@ fn secrets_come_from_files_beside_the_configuration() {
 }
 
 #[test]
-fn an_empty_variable_disarms_no_secret() {
+fn empty_variable_does_not_replace_a_secret() {
     let file = format!(
         "[admin]\nlisten = \"0.0.0.0:9090\"\ntoken = \"{CANARY}-{CANARY}-{CANARY}\"\n[sessions]\nsecret = \"{}\"",
         CANARY.repeat(4)
@@ -43,7 +43,7 @@ fn an_empty_variable_disarms_no_secret() {
 }
 
 #[test]
-fn what_is_shown_of_the_settings_is_no_file_of_settings() {
+fn printed_settings_are_refused_as_settings() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("token"), "a-token-of-more-than-sixteen-bytes").unwrap();
     let file = folder.path().join("config.toml");
@@ -55,7 +55,7 @@ fn what_is_shown_of_the_settings_is_no_file_of_settings() {
     fs::write(&file, text).unwrap();
     let shown = load(&file, &Environment::empty(), NOW.parse().unwrap()).unwrap().config.effective();
     let faults = read(&shown).unwrap_err();
-    let mut settings: Vec<_> = faults.iter().map(Fault::setting).collect();
+    let mut settings: Vec<_> = faults.iter().map(ConfigError::setting).collect();
     settings.sort_unstable();
     assert_eq!(
         settings,
@@ -69,42 +69,14 @@ fn what_is_shown_of_the_settings_is_no_file_of_settings() {
         ],
         "{faults}"
     );
-    assert!(faults.iter().all(|fault| fault.reason().contains("what `check` shows")), "{faults}");
+    assert!(faults.iter().all(|fault| fault.reason().contains("mask that `check` prints")), "{faults}");
     fs::write(folder.path().join("token"), "(set)\n").unwrap();
     let faults = load(&file, &Environment::empty(), NOW.parse().unwrap()).unwrap_err();
     assert!(faults.len() == 1 && faults.to_string().contains("admin.token_file: "), "{faults}");
 }
 
 #[test]
-fn a_file_of_roots_that_cannot_be_used_is_a_fault_before_the_start() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("config.toml");
-    fs::write(&file, "upstream.ca_file = \"ca.pem\"").unwrap();
-    let pem = |inner: &str| format!("-----BEGIN CERTIFICATE-----\n{inner}\n-----END CERTIFICATE-----\n");
-    let good = rcgen::generate_simple_self_signed(["ca.test".to_owned()]).unwrap().cert.pem();
-    let load = || load(&file, &Environment::empty(), NOW.parse().unwrap());
-    for (holds, said) in [
-        (None, "cannot be read"),
-        (Some("no certificate".to_owned()), "holds no certificate in PEM form"),
-        (Some(pem("bm90IG9uZQ==")), "holds what is no certificate"),
-        (Some(good.clone() + &pem("bm90IG9uZQ==")), "holds what is no certificate"),
-        (Some(pem("junk!")), "is not sound PEM"),
-        (Some(" ".repeat(16 * 1024 * 1024) + &good), "is over 16 MiB"),
-    ] {
-        if let Some(text) = holds {
-            fs::write(folder.path().join("ca.pem"), text).unwrap();
-        }
-        let faults = load().unwrap_err();
-        let place = format!("config.toml:1: upstream.ca_file: {}/ca.pem {said}", folder.path().display());
-        assert!(faults.len() == 1 && faults.to_string().contains(&place), "{faults}");
-        assert!(faults.to_string().contains("leave it out"), "{faults}");
-    }
-    fs::write(folder.path().join("ca.pem"), good).unwrap();
-    load().unwrap();
-}
-
-#[test]
-fn a_secret_file_that_is_no_good_is_a_fault() {
+fn unusable_secret_file_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &[u8]| fs::write(folder.path().join(name), text).unwrap();
     let file = folder.path().join("config.toml");
@@ -119,7 +91,7 @@ fn a_secret_file_that_is_no_good_is_a_fault() {
     let faults = load(&file, &Environment::empty(), NOW.parse().unwrap()).unwrap_err();
     assert_eq!(faults.iter().map(|fault| fault.line().unwrap()).collect::<Vec<_>>(), [2, 3, 4, 5], "{faults}");
     let both = faults_of("upstream.password = \"canary-5f2e\"\nupstream.password_file = \"x\"");
-    assert!(both.contains("config.toml:2: upstream.password_file: `password` is given too"), "{both}");
+    assert!(both.contains("config.toml:2: upstream.password_file: is set beside the secret itself"), "{both}");
     let token = format!("{CANARY}-{CANARY}");
     let both = [("WESAL_GATEWAY__ADMIN__TOKEN", token.as_str()), ("WESAL_GATEWAY__ADMIN__TOKEN_FILE", "x")];
     let both = read_with("", &both).unwrap_err().to_string();
@@ -127,7 +99,7 @@ fn a_secret_file_that_is_no_good_is_a_fault() {
 }
 
 #[test]
-fn no_fault_repeats_a_secret() {
+fn errors_do_not_repeat_secrets() {
     for text in [
         "upstream.password = canary-5f2e",
         "upstream.password = \"canary-5f2e",

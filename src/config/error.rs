@@ -1,11 +1,20 @@
 use std::{fmt, path::Path};
 
-use super::tree::Origin;
+/// Where a setting is written.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// This line of the file, counted from 1.
+    Line(usize),
+    /// The environment variable of this name.
+    Variable(String),
+    /// Nowhere: its default is used.
+    Nowhere,
+}
 
-/// One thing that is wrong with the settings. Its texts never hold the value of a secret, and whatever in them
-/// looks like a gateway key is cut out.
+/// An error in the settings. Its texts never contain the value of a secret, and text that looks like a gateway key is
+/// cut out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct ConfigError {
     file: String,
     origin: Origin,
     setting: String,
@@ -13,7 +22,7 @@ pub struct Fault {
     remedy: String,
 }
 
-impl Fault {
+impl ConfigError {
     pub(super) fn new(file: &Path, origin: Origin, setting: &str, reason: &str, remedy: &str) -> Self {
         let file = file.display().to_string();
         Self {
@@ -25,12 +34,12 @@ impl Fault {
         }
     }
 
-    /// Where it was written: a line of the file, or an environment variable.
+    /// Where the setting is written.
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
 
-    /// The line of the file, counted from 1, unless it came from elsewhere.
+    /// The line of the file, counted from 1, if the setting is written there.
     pub fn line(&self) -> Option<usize> {
         match self.origin {
             Origin::Line(line) => Some(line),
@@ -38,23 +47,23 @@ impl Fault {
         }
     }
 
-    /// The setting, such as `cache.organization.ttl`; empty when the fault is the whole file's.
+    /// The setting, such as `cache.organization.ttl`; empty if the error concerns the whole file.
     pub fn setting(&self) -> &str {
         &self.setting
     }
 
-    /// What is wrong.
+    /// Why the setting is refused.
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// What to do about it.
+    /// How to fix it.
     pub fn remedy(&self) -> &str {
         &self.remedy
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.origin {
             Origin::Line(line) => write!(f, "{}:{line}: ", self.file)?,
@@ -68,38 +77,38 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Everything that is wrong with the settings, in the order of the file, then of the environment.
+/// All errors in the settings, in the order of the file, then of the environment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-pub struct Faults(Vec<Fault>);
+pub struct ConfigErrors(Vec<ConfigError>);
 
-impl Faults {
-    /// In order; a fault that was found twice counts once.
-    pub(super) fn new(mut faults: Vec<Fault>) -> Self {
-        faults.sort_by(|a, b| (&a.origin, &a.setting).cmp(&(&b.origin, &b.setting)));
-        faults.dedup();
-        Self(faults)
+impl ConfigErrors {
+    /// Sorts the errors; one that was found twice counts once.
+    pub(super) fn new(mut errors: Vec<ConfigError>) -> Self {
+        errors.sort_by(|a, b| (&a.origin, &a.setting).cmp(&(&b.origin, &b.setting)));
+        errors.dedup();
+        Self(errors)
     }
 
-    /// Each fault by itself.
-    pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
+    /// Each error.
+    pub fn iter(&self) -> std::slice::Iter<'_, ConfigError> {
         self.0.iter()
     }
 
     /// How many there are.
-    #[expect(clippy::len_without_is_empty, reason = "faults are only ever handed out when there are some")]
+    #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 }
 
-impl From<Fault> for Faults {
-    fn from(fault: Fault) -> Self {
-        Self(vec![fault])
+impl From<ConfigError> for ConfigErrors {
+    fn from(error: ConfigError) -> Self {
+        Self(vec![error])
     }
 }
 
-/// The text with every gateway key shortened to its prefix: keys get pasted where hashes and names belong.
+/// Shortens every gateway key in the text to its prefix: keys get pasted where hashes and names belong.
 fn without_keys(text: &str) -> String {
     const PREFIX: &str = "wgw_";
     let mut pieces = text.split(PREFIX);
@@ -116,8 +125,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pasted_key_is_cut_out_of_every_text() {
-        let fault = Fault::new(Path::new("c.toml"), Origin::Line(3), "wgw_abc1", "no wgw_abc2, wgw_abc3", "say wgw_");
-        assert_eq!(fault.to_string(), "c.toml:3: wgw_…: no wgw_…, wgw_…; say wgw_…");
+    fn pasted_keys_are_cut_out_of_every_text() {
+        let error =
+            ConfigError::new(Path::new("c.toml"), Origin::Line(3), "wgw_abc1", "no wgw_abc2, wgw_abc3", "say wgw_");
+        assert_eq!(error.to_string(), "c.toml:3: wgw_…: no wgw_…, wgw_…; say wgw_…");
     }
 }
