@@ -94,6 +94,11 @@ fn connections(runtime: &Runtime, work: &Path, settings: &str, key: &ApiKey) {
     let mut half_a_block = http2_start();
     // A field whose value goes on in a further frame: its name `a`, the length 20,000 of its value, some of it.
     half_a_block.extend(frame(1, 0, 1, &[&[0, 1, b'a', 0x7f, 0xa1, 0x9b, 0x01][..], &[b'x'; 16_000]].concat()));
+    // A header block in one frame, most of which has come.
+    let mut half_a_frame = http2_start();
+    let block = [&[0, 1, b'a', 0x7f, 0x81, 0x7c][..], &[b'x'; 16_000]].concat();
+    half_a_frame.extend(frame(1, 4, 1, &block));
+    half_a_frame.truncate(half_a_frame.len() - 100);
     let mut streams = http2_start();
     for stream in 0..100 {
         // `GET https://x/openapi.json`
@@ -108,6 +113,7 @@ fn connections(runtime: &Runtime, work: &Path, settings: &str, key: &ApiKey) {
         ("TLS, half a head", http_1, head.into_bytes()),
         ("TLS, unread answers", http_1, unread.into_bytes()),
         ("HTTP/2, silent", http_2, http2_start()),
+        ("HTTP/2, half a frame of a header block", http_2, half_a_frame),
         ("HTTP/2, half a header block", http_2, half_a_block),
         ("HTTP/2, 100 unread answers", http_2, streams),
     ] {

@@ -30,7 +30,8 @@ pub(super) const LAST_CALL: Duration = Duration::from_millis(300);
 /// each connection does not count. One takes about 6 KiB.
 pub(super) const MAX_STRANGER_ANSWERS: usize = 4_096;
 
-/// Unfinished HTTP/2 header blocks of peers without a credential, on all connections together. One takes up to 32 KiB.
+/// Unfinished HTTP/2 header blocks of more than 4 KiB of peers without a credential, on all connections together. One takes up
+/// to 32 KiB.
 pub(super) const MAX_STRANGER_BLOCKS: usize = 2_048;
 
 /// What a connection may take.

@@ -153,7 +153,7 @@ fn constant(name: &str, file: &str) -> String {
         None => ("", value),
     };
     let number: u64 = number.split(" * ").map(|factor| factor.replace('_', "").parse::<u64>().unwrap()).product();
-    let in_bytes = name.contains("BYTES") || ["MOST_PENDING", "MOST_BODY"].contains(&name);
+    let in_bytes = name.contains("BYTES") || ["MOST_PENDING", "MAX_BODY"].contains(&name);
     match number {
         mib if in_bytes && mib % (1 << 20) == 0 => format!("{} MiB", mib >> 20),
         kib if in_bytes => format!("{} KiB", kib >> 10),
@@ -189,7 +189,7 @@ fn every_event_that_asks_for_attention_is_explained() {
 fn every_reason_not_to_be_ready_and_every_warning_is_explained() {
     let page = read("docs/operating.md");
     let readiness = read("src/fetch/readiness.rs");
-    let concerns = read("src/http/concerns.rs");
+    let concerns = read("src/http/warnings.rs");
     let validity = read("src/http/certificate_validity.rs");
     let validity = validity.split("#[cfg(test)]").next().unwrap();
     let expiry =

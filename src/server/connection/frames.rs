@@ -62,9 +62,10 @@ impl Frames {
         finished
     }
 
-    /// How many bytes an unfinished header block has, as far as its frames announce them.
+    /// Returns the bytes of an unfinished header block, as far as its frames announce them.
     pub(super) fn open_block_bytes(&self) -> usize {
-        if self.block_is_open { self.block_bytes } else { 0 }
+        let is_in_block = matches!(self.header.get(3), Some(&HEADERS | &CONTINUATION)) && self.payload_left > 0;
+        if self.block_is_open || is_in_block { self.block_bytes } else { 0 }
     }
 
     /// Whether the client has begun what it must finish: anything but a request's body, whose time is bounded where it is
@@ -112,6 +113,21 @@ mod tests {
             ("half of a body", vec![PREFACE, &whole, &frame(DATA, 0, b"body")[..10]], false),
         ] {
             assert_eq!(after(&pieces).0, owes, "{what}");
+        }
+    }
+
+    #[test]
+    fn header_block_is_open_until_its_last_byte() {
+        let whole = frame(HEADERS, END_HEADERS, b"header");
+        let continued = [frame(HEADERS, 0, b"head"), frame(CONTINUATION, END_HEADERS, b"er")].concat();
+        for (what, block, open) in [("in one frame", whole, 6), ("in two frames", continued, 6)] {
+            let mut frames = Frames::new();
+            frames.take(PREFACE);
+            let (last, rest) = block.split_last().unwrap();
+            frames.take(rest);
+            assert_eq!(frames.open_block_bytes(), open, "{what}");
+            frames.take(&[*last]);
+            assert_eq!(frames.open_block_bytes(), 0, "{what}");
         }
     }
 

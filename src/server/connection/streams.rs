@@ -31,6 +31,9 @@ const MOST_GIVEN_UP: u32 = 100;
 /// frame.
 const MAX_STRANGER_BLOCK_BYTES: usize = 32 * 1024;
 
+/// A header block that does not count for `MAX_STRANGER_BLOCKS`.
+const SMALL_BLOCK_BYTES: usize = 4 * 1024;
+
 /// What is known of a connection's requests.
 pub(super) struct Watch {
     peer: Arc<ClientInfo>,
@@ -43,7 +46,7 @@ pub(super) struct Watch {
 
 struct State {
     incoming: Frames,
-    /// Held while a peer without a credential has not finished a header block.
+    /// Held while a peer without a credential has not finished a header block that is not small.
     block_permit: Option<OwnedSemaphorePermit>,
     /// Since when the client owes the rest of what it has begun.
     owing: Option<Moment>,
@@ -75,7 +78,7 @@ impl Watcher for Watch {
     fn read_allowance(&self) -> io::Result<usize> {
         let mut state = self.state();
         let open = state.incoming.open_block_bytes();
-        if open == 0 || self.peer.is_authenticated() {
+        if open <= SMALL_BLOCK_BYTES || self.peer.is_authenticated() {
             state.block_permit = None;
             return Ok(usize::MAX);
         }

@@ -244,8 +244,11 @@ async fn who_was_promised_a_kept_connection_while_the_listener_closes_is_answere
 async fn unfinished_header_blocks_of_strangers_are_bounded_in_sum() {
     let listener = Listener::new();
     // A SETTINGS frame, then a HEADERS frame without END_HEADERS whose block has one byte so far.
-    let start =
-        [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &[0, 0, 0, 4, 0, 0, 0, 0, 0], &[0, 0, 1, 1, 0, 0, 0, 0, 1, 0x82]];
+    let start = [
+        &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..],
+        &[0, 0, 0, 4, 0, 0, 0, 0, 0],
+        &[0, 0x13, 0x88, 1, 4, 0, 0, 0, 1, 0x82],
+    ];
     let begin = async || {
         let (mut client, ours) = duplex(GOOD_PIECE);
         let serving = tokio::spawn(http2::serve(ours, long_response(1), listener.terms()));
