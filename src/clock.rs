@@ -4,12 +4,13 @@
 use std::{
     future::{Future, poll_fn},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 /// A point on a clock that never goes back; only its distance to another means something. Every clock starts at
@@ -177,7 +178,7 @@ impl ManualClock {
 
     /// Sets the wall clock off by `by` without any time passing, as an operator or NTP would.
     pub fn step_wall(&self, by: jiff::SignedDuration) {
-        *self.wall_offset.lock().unwrap_or_else(PoisonError::into_inner) += by;
+        *self.wall_offset.lock() += by;
     }
 
     /// Ends when at least `n` are asleep.
@@ -202,7 +203,7 @@ impl Clock for ManualClock {
     }
 
     fn wall(&self) -> Timestamp {
-        let offset = *self.wall_offset.lock().unwrap_or_else(PoisonError::into_inner);
+        let offset = *self.wall_offset.lock();
         let elapsed = jiff::SignedDuration::try_from(*self.elapsed.borrow()).unwrap_or(jiff::SignedDuration::MAX);
         self.start.saturating_add(elapsed + offset).unwrap_or(Timestamp::MAX)
     }

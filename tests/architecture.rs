@@ -110,6 +110,109 @@ fn a_module_imports_only_lower_ranks_and_never_a_sibling() {
     assert!(wrong.is_empty(), "against the ranks:\n{}", wrong.join("\n"));
 }
 
+/// Groups of files that import each other, each with its reason.
+const KNOWN_CYCLES: &[&str] = &[
+    // A batcher starts the task of a shape, which takes its batches from the batcher.
+    "fetch::batch_task fetch::batcher",
+    // The events know the format that they are written in, which knows the events' targets.
+    "telemetry::events telemetry::json_lines telemetry::start",
+    // The exporter's own code; the OpenTelemetry SDK is to take its place.
+    "telemetry::traces telemetry::traces::encode telemetry::traces::exporter telemetry::traces::spans",
+];
+
+/// The paths that `use` items of a file name, with `super` and `self` resolved.
+fn imported_paths(file: &[String], code: &str) -> Vec<Vec<String>> {
+    fn expand(prefix: &[String], item: &str, paths: &mut Vec<Vec<String>>) {
+        let split = |text: &str| -> Vec<String> {
+            text.split("::").map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+        };
+        let Some((before, group)) = item.split_once('{') else {
+            let item = item.split(" as ").next().unwrap();
+            paths.push([prefix, &split(item)].concat());
+            return;
+        };
+        let prefix = [prefix, &split(before)].concat();
+        let (mut depth, mut start) = (0, 0);
+        let group = group.rsplit_once('}').unwrap().0;
+        for (i, c) in group.char_indices().chain([(group.len(), ',')]) {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 0 => {
+                    expand(&prefix, group[start..i].trim(), paths);
+                    start = i + 1;
+                }
+                _ => {}
+            }
+        }
+    }
+    let mut paths = Vec::new();
+    for (place, _) in code.match_indices("use ") {
+        let before = code[..place].rsplit('\n').next().unwrap().trim();
+        if before.is_empty() || before == "pub" || before.starts_with("pub(") && before.ends_with(')') {
+            expand(&[], code[place + 4..].split(';').next().unwrap(), &mut paths);
+        }
+    }
+    let resolve = |path: Vec<String>| {
+        let ups = path.iter().take_while(|name| *name == "super").count();
+        match path.first().map(String::as_str) {
+            Some("crate") => Some(path[1..].to_vec()),
+            Some("super") => Some([&file[..file.len().saturating_sub(ups)], &path[ups..]].concat()),
+            Some("self") => Some([file, &path[1..]].concat()),
+            _ => None,
+        }
+    };
+    paths.into_iter().filter_map(resolve).collect()
+}
+
+#[test]
+fn files_of_a_module_import_each_other_in_no_cycle() {
+    let files = source();
+    let names: Vec<Vec<String>> = files
+        .iter()
+        .map(|file| {
+            let path = file.path.with_extension("");
+            let names = path.components().map(|name| name.as_os_str().to_string_lossy().into_owned());
+            names.filter(|name| name != "mod").collect()
+        })
+        .collect();
+    let mut imports: Vec<BTreeSet<usize>> = Vec::new();
+    for (own, file) in names.iter().zip(&files) {
+        let mut imported = BTreeSet::new();
+        for mut path in imported_paths(own, &file.code) {
+            // The file is the longest part of the path that is one. A module's root only re-exports.
+            while path.len() > 1 && path[0] == own[0] {
+                if let Some(place) = names.iter().position(|name| *name == path && name != own) {
+                    imported.insert(place);
+                    break;
+                }
+                path.pop();
+            }
+        }
+        imports.push(imported);
+    }
+    let reachable = |from: usize| {
+        let (mut seen, mut next) = (BTreeSet::new(), vec![from]);
+        while let Some(file) = next.pop() {
+            next.extend(imports[file].iter().filter(|other| seen.insert(**other)));
+        }
+        seen
+    };
+    let reachable: Vec<_> = (0..files.len()).map(reachable).collect();
+    let cycles: BTreeSet<String> = (0..files.len())
+        .filter(|file| names[*file].len() > 1 && reachable[*file].contains(file))
+        .map(|file| {
+            let group = reachable[file].iter().filter(|other| reachable[**other].contains(&file));
+            let mut group: Vec<_> = group.map(|other| names[*other].join("::")).collect();
+            group.sort();
+            group.join(" ")
+        })
+        .collect();
+    assert!(files.len() > 100 && imports.iter().map(BTreeSet::len).sum::<usize>() > 200, "imports were not read");
+    let known = KNOWN_CYCLES.iter().map(|cycle| (*cycle).to_owned()).collect();
+    assert_eq!(cycles, known, "import cycles, or a known one that is gone");
+}
+
 #[test]
 fn the_import_reader_sees_every_form() {
     let names = named("use crate::a::B; use crate::{c::{D, E}, f, g::H}; let x = crate::i::J;");

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 use tower_http::request_id::RequestId;
 
-use super::router::{AdminState, ReloadRejected};
+use super::state::{AdminState, ReloadRejected};
 use crate::{
     fetch::Purge,
     http::{ClientInfo, error_code::ErrorCode, extract::read_bytes, problem::Problem},
@@ -25,8 +25,6 @@ use crate::{
 
 const MAX_BODY: usize = 64 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Actions that run concurrently, those of clients that have disconnected included.
-pub(super) const MAX_CONCURRENT_ACTIONS: usize = 16;
 
 #[derive(Clone, Copy)]
 pub(super) enum AdminAction {

@@ -9,7 +9,9 @@ mod explain;
 mod health;
 mod metrics;
 mod router;
+mod state;
 mod status;
 mod traffic_history;
 
-pub use router::{AdminState, ConfigControl, ReloadRejected, service};
+pub use router::service;
+pub use state::{AdminState, ConfigControl, ReloadRejected};

@@ -10,9 +10,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use tokio::task::spawn_blocking;
 use tower::ServiceBuilder;
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -23,18 +22,17 @@ use tower_http::{
 };
 
 use super::{
-    actions::{self, AdminAction, MAX_CONCURRENT_ACTIONS},
+    actions::{self, AdminAction},
     assets::ASSETS,
     auth::{Authorize, Permission},
-    event_stream::StatusBroadcast,
     explain::explain,
     metrics,
-    traffic_history::TrafficHistory,
+    state::AdminState,
 };
 use crate::{
     config::Secret,
     http::{
-        AppState, HttpService,
+        HttpService,
         error_code::ErrorCode,
         middleware::{
             host,
@@ -44,68 +42,6 @@ use crate::{
         problem::{self, Problem},
     },
 };
-
-/// The admin listener's state.
-pub struct AdminState {
-    pub(super) app: Arc<AppState>,
-    pub(super) config: Arc<dyn ConfigControl>,
-    pub(super) history: TrafficHistory,
-    broadcast: StatusBroadcast,
-    /// Permits of the actions that run.
-    pub(super) actions: Arc<Semaphore>,
-}
-
-/// The configuration, as operators see and change it.
-pub trait ConfigControl: Send + Sync + 'static {
-    /// Returns the member `configuration` of the status.
-    fn status(&self) -> Value;
-    /// Reads the configuration again. Returns the settings that need a restart, or why nothing was changed.
-    fn reload(&self) -> BoxFuture<'static, Result<Vec<String>, ReloadRejected>>;
-}
-
-/// Why the configuration was not reloaded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReloadRejected {
-    /// Another reload is in progress.
-    InProgress,
-    /// The configuration's faults.
-    Faults(Vec<String>),
-}
-
-impl AdminState {
-    /// The state of an admin listener for the gateway of `app`.
-    pub fn new(app: Arc<AppState>, config: Arc<dyn ConfigControl>) -> Arc<Self> {
-        Arc::new(Self {
-            config,
-            history: TrafficHistory::new(app.clock.now(), app.clock.wall()),
-            broadcast: StatusBroadcast::new(Arc::clone(&app.clock)),
-            actions: Arc::new(Semaphore::new(MAX_CONCURRENT_ACTIONS)),
-            app,
-        })
-    }
-
-    /// Sends the status to the subscribers of `/admin/events`. It never ends: to be run as one task.
-    pub async fn broadcast_status(self: Arc<Self>) {
-        let state = Arc::clone(&self);
-        self.broadcast.produce(move || state.status_document().to_string()).await;
-    }
-
-    /// Ends the streams of `/admin/events`.
-    pub fn close_streams(&self) {
-        self.broadcast.close();
-    }
-
-    /// Adds the counters to the traffic history. To be called about each ten seconds.
-    pub fn sample_traffic(&self) {
-        let totals = self.app.metrics.totals();
-        self.history.push(self.app.clock.now(), self.app.clock.wall(), &totals);
-    }
-
-    fn status_document(&self) -> Value {
-        // Structs of texts and numbers always have a form in JSON.
-        serde_json::to_value(self.status()).unwrap_or_default()
-    }
-}
 
 /// Returns the admin listener's service: the router with everything that is around it, outermost first. `token` is
 /// `admin.token`; if it is empty, no token is required.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     health::{HealthInputs, HealthSummary},
-    router::AdminState,
+    state::AdminState,
     traffic_history::TrafficSnapshot,
 };
 use crate::{

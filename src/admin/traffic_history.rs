@@ -1,10 +1,10 @@
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde::Serialize;
 
 use crate::{
@@ -73,7 +73,7 @@ impl TrafficHistory {
 
     /// Remembers how far the counts have come.
     pub(super) fn push(&self, moment: Moment, at: Timestamp, totals: &Totals) {
-        let mut samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut samples = self.0.lock();
         samples.push_back(Sample::of(moment, at, totals));
         while samples.len() > MAX_SAMPLES {
             samples.pop_front();
@@ -89,7 +89,7 @@ impl TrafficHistory {
         at: Timestamp,
         totals: &Totals,
     ) -> (TrafficSnapshot, BTreeMap<String, CallerTotals>) {
-        let samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let samples = self.0.lock();
         let now = Sample::of(moment, at, totals);
         let begin = samples.get(minute(&samples, moment)).unwrap_or(&now);
         let history = samples.iter().zip(samples.iter().skip(1));
@@ -172,7 +172,7 @@ mod tests {
         let app = history.snapshot(moment, stamp, &counted(1011)).1["app"];
         assert_eq!(app, CallerTotals { requests: 611, rate_limited: 61 });
         let held = |sample: &Sample| !sample.callers.is_empty();
-        let held: Vec<_> = history.0.lock().unwrap().iter().map(held).collect();
+        let held: Vec<_> = history.0.lock().iter().map(held).collect();
         assert_eq!(held.iter().filter(|held| **held).count(), 7, "no more than a minute may need");
     }
 

@@ -1,9 +1,6 @@
-use std::{
-    collections::HashMap,
-    hash::Hash,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, hash::Hash, sync::Arc};
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A semaphore for each key, as long as anybody uses it. First come, first served.
@@ -29,7 +26,7 @@ impl<K: Hash + Eq + Clone> KeyedPermits<K> {
 
     pub(super) async fn acquire(&self, key: K) -> KeyedPermit<K> {
         let semaphore = {
-            let mut semaphores = lock(&self.semaphores);
+            let mut semaphores = self.semaphores.lock();
             Arc::clone(semaphores.entry(key.clone()).or_insert_with(|| Arc::new(Semaphore::new(self.permits))))
         };
         let semaphores = Arc::clone(&self.semaphores);
@@ -42,23 +39,19 @@ impl<K: Hash + Eq + Clone> KeyedPermits<K> {
 
     #[cfg(test)]
     fn keys(&self) -> usize {
-        lock(&self.semaphores).len()
+        self.semaphores.lock().len()
     }
 }
 
 impl<K: Hash + Eq + Clone> Drop for KeyedPermit<K> {
     fn drop(&mut self) {
-        let mut semaphores = lock(&self.semaphores);
+        let mut semaphores = self.semaphores.lock();
         drop(self.permit.take());
         // The one in the map is the last: nobody uses it, and nobody can begin to while the map is locked.
         if semaphores.get(&self.key).is_some_and(|semaphore| Arc::strong_count(semaphore) == 1) {
             semaphores.remove(&self.key);
         }
     }
-}
-
-fn lock<K>(semaphores: &Semaphores<K>) -> MutexGuard<'_, HashMap<K, Arc<Semaphore>>> {
-    semaphores.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -4,11 +4,9 @@
 //! A request is likely to be rejected if it names an id that was rejected before, or if another of the same caller was
 //! rejected on its own lately. It is kept out of batches, so that a caller who sends bad ids again and again delays nobody.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::{
@@ -103,7 +101,7 @@ impl OwnCalls {
     }
 
     fn isolated(&self) -> MutexGuard<'_, HashMap<(Route, CallerName), Moment>> {
-        self.isolated.lock().unwrap_or_else(PoisonError::into_inner)
+        self.isolated.lock()
     }
 
     /// Fetches `queues` for `request` alone, in a task of its own.

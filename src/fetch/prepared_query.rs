@@ -1,7 +1,4 @@
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use super::{
     served::Served,
@@ -13,6 +10,7 @@ use crate::{
     clock::Moment,
     model::{Interval, Query, QueueId, Shape},
 };
+use parking_lot::{Mutex, MutexGuard};
 
 /// A validated query, with what every request for it needs: its shape, its queues and its interval. The parsed JSON and the
 /// bytes of the body are not part of it, since a request holds it while it waits for the vendor.
@@ -68,7 +66,7 @@ impl PreparedQuery {
     }
 
     fn together(&self) -> MutexGuard<'_, Option<Together>> {
-        self.answer.lock().unwrap_or_else(PoisonError::into_inner)
+        self.answer.lock()
     }
 }
 

@@ -1,16 +1,14 @@
 //! What was purged of late. A call that began before a purge brings what was true before it: that must not come back as
 //! fresh, and nobody who asks after the purge may wait for it.
 
-use std::{
-    collections::VecDeque,
-    sync::{PoisonError, RwLock, RwLockReadGuard},
-};
+use std::collections::VecDeque;
 
 use super::Parts;
 use crate::{
     clock::Moment,
     model::{CompanyId, PartId, PartKey, QueueId, Route},
 };
+use parking_lot::{RwLock, RwLockReadGuard};
 
 /// Which parts are purged, and how. By default all of them, softly.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,12 +77,12 @@ impl Purges {
     /// The log as it is. While it is held nothing is purged: what is looked up in it and then put is put before the next
     /// purge, which will find it.
     pub(super) fn log(&self) -> RwLockReadGuard<'_, Log> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.0.read()
     }
 
     /// Notes a purge. What is held is to be purged after this, not before.
     pub(super) fn note(&self, purge: Purge, now: Moment) {
-        let mut log = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut log = self.0.write();
         log.now = Epoch(log.now.0.saturating_add(1));
         let epoch = log.now;
         log.recent.push_back((epoch, now, purge));

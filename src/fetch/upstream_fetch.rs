@@ -3,13 +3,14 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{
     Policies,
@@ -197,7 +198,7 @@ impl PartFetcher {
     }
 
     pub(super) fn whole_mode(&self) -> MutexGuard<'_, WholeMode> {
-        self.whole_mode.lock().unwrap_or_else(PoisonError::into_inner)
+        self.whole_mode.lock()
     }
 
     /// Caches what a call brought that began at `epoch`, if it is cacheable; gives what holds: of two results for a part

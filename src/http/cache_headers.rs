@@ -6,10 +6,7 @@ use std::{fmt::Write as _, time::Duration};
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::{
-    fetch::{Forwarded, Found, Served, Tally},
-    model::push_number,
-};
+use crate::fetch::{Forwarded, Found, Served, Tally};
 
 /// RFC 9211.
 pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -36,7 +33,7 @@ fn cache_status(found: Found, parts: Tally) -> String {
     let _ = match found {
         Found::Hit { left, stretched: false } => {
             status.push_str("; hit; ttl=");
-            push_number(left.as_secs(), &mut status);
+            status.push_str(itoa::Buffer::new().format(left.as_secs()));
             Ok(())
         }
         Found::Hit { left, stretched: true } => {

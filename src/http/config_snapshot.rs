@@ -3,12 +3,12 @@ use std::sync::{Arc, OnceLock};
 use axum::http::HeaderValue;
 use serde_json::Value;
 
-use super::{docs::Docs, middleware::rate_limit, openapi, state::Settings, static_asset::StaticAsset};
+use super::{docs::Docs, openapi, settings::Settings, static_asset::StaticAsset};
 use crate::{
     callers::Callers,
     clock::SharedClock,
     config::{CacheConfig, Config, RouteConfig},
-    limits::{AuthFailures, CallerLimits},
+    limits::{AuthFailures, CallerLimits, Quota},
     model::Further,
 };
 
@@ -43,7 +43,7 @@ impl ConfigSnapshot {
             callers: Callers::new(callers, before.map(|before| &before.callers)),
             auth_failures: same.map_or_else(|| Arc::new(AuthFailures::new(limit, clock.clone())), Arc::clone),
             max_queues: config.limits.max_queues_per_request.get(),
-            policies: limits.quotas().map(rate_limit::policy).collect(),
+            policies: limits.quotas().map(rate_limit_policy).collect(),
             limits,
             freshness: config.cache.clone(),
             routes: config.routes.clone(),
@@ -71,4 +71,11 @@ impl ConfigSnapshot {
     fn described(&self, settings: &Settings) -> Value {
         openapi::document(settings, self.max_queues, &self.freshness, &self.routes)
     }
+}
+
+/// Returns a caller's `RateLimit-Policy`, which is the same for all its requests.
+fn rate_limit_policy(quota: Quota) -> HeaderValue {
+    let policy = format!("\"{}\";q={};w={}", quota.name, quota.burst, quota.window);
+    // A word and two numbers are always a field's value.
+    HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static(""))
 }

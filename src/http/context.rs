@@ -2,13 +2,14 @@
 
 use std::{
     convert::Infallible,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
 };
 
 use axum::{
     extract::FromRequestParts,
     http::{HeaderValue, request},
 };
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{
     config_snapshot::ConfigSnapshot,
@@ -78,7 +79,7 @@ impl RequestContext {
 
     /// The lock is never held while waiting.
     pub(crate) fn facts(&self) -> MutexGuard<'_, Facts> {
-        self.0.facts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.facts.lock()
     }
 
     /// Sets the caller. Only the first call counts: a request is authenticated once.

@@ -20,6 +20,7 @@ mod properties;
 pub(crate) mod recent_errors;
 pub(crate) mod route_table;
 mod router;
+mod settings;
 pub(crate) mod state;
 mod static_asset;
 pub(crate) mod warnings;
@@ -29,7 +30,13 @@ pub use context::HttpService;
 pub use handlers::custom::custom_routes;
 #[cfg(any(test, fuzzing))]
 pub(crate) use handlers::properties::caller_request;
-pub use middleware::service;
 #[cfg(any(test, fuzzing))]
 pub(crate) use properties::caller_headers;
 pub use state::{AppState, ClientInfo, Lifecycle};
+
+use std::sync::Arc;
+
+/// Returns the service of the public listener.
+pub fn service(state: &Arc<AppState>) -> impl HttpService + use<> {
+    middleware::around(state, router::router(state))
+}

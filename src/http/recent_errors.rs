@@ -1,9 +1,7 @@
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::VecDeque;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde::Serialize;
 
 /// The errors of late, for operators. One that comes again in all but its time and its request is the same error: so a
@@ -36,7 +34,7 @@ const MOST: usize = 50;
 impl RecentErrors {
     /// Remembers one.
     pub(crate) fn add(&self, mut error: RecentError) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         let kind = |e: &RecentError| (e.code, e.route, e.status);
         if let Some(place) = all.iter().position(|e| kind(e) == kind(&error) && e.caller == error.caller)
             && let Some(same) = all.remove(place)
@@ -49,7 +47,7 @@ impl RecentErrors {
 
     /// All of them, the newest first.
     pub(crate) fn all(&self) -> Vec<RecentError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.0.lock().iter().cloned().collect()
     }
 }
 

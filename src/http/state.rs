@@ -4,7 +4,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -16,9 +15,9 @@ use tokio::sync::watch;
 use super::{
     client_address::client_address,
     config_snapshot::ConfigSnapshot,
-    middleware::auth::ADMIN_TOKEN,
     recent_errors::RecentErrors,
     route_table::{Endpoint, RouteTable},
+    settings::Settings,
     warnings::Warnings,
 };
 use crate::{
@@ -34,6 +33,9 @@ use crate::{
     },
     upstream::{BreakerState, LoginState, Vendor, Wesal},
 };
+
+/// Why an operator's credential is refused, for logs and metrics.
+pub(crate) const ADMIN_TOKEN: &str = "admin_token";
 
 /// Logins of callers that are processed concurrently. Their bodies come from strangers.
 const MAX_LOGINS: usize = 64;
@@ -57,15 +59,6 @@ pub struct AppState {
     pub(crate) recent_errors: RecentErrors,
     pub(crate) metrics: Arc<Metrics>,
     pub(super) traces: Traces,
-}
-
-/// The handlers' part of the configuration.
-pub(crate) struct Settings {
-    pub(crate) table: RouteTable,
-    pub(crate) max_body: usize,
-    pub(crate) body_timeout: Duration,
-    pub(crate) forward_query: Vec<String>,
-    pub(crate) forward_fields: Vec<String>,
 }
 
 /// Where the process is in its life.

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr};
 
 use listenfd::ListenFd;
 
-use super::{gateway::StartError, socket::Socket};
+use super::{socket::Socket, start_error::StartError};
 use crate::config::{Config, ListenAddress, passed_socket_names};
 
 /// The sockets of one configuration.

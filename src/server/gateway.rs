@@ -1,4 +1,4 @@
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::Value;
@@ -9,22 +9,21 @@ use tokio::{
 
 use super::{
     bound::Bound,
-    certificates::{Certificates, TlsError},
-    listener::{Bounds, Door, LAST_CALL, MAX_STRANGER_ANSWERS, MAX_STRANGER_BLOCKS},
+    certificates::Certificates,
+    connection::{Bounds, MAX_STRANGER_ANSWERS, MAX_STRANGER_BLOCKS},
+    listener::{Door, LAST_CALL},
     reload::{Refused, Reloader},
     service_manager,
+    start_error::StartError,
     vitals::House,
 };
 use crate::{
     admin::{self, AdminState, ConfigControl, ReloadRejected},
     clock::{SharedClock, SystemClock, before},
-    config::{Config, Fingerprint, ListenAddress, Secret, Source},
+    config::{Config, Fingerprint, Secret, Source},
     http::{self, AppState, Lifecycle},
-    telemetry::{
-        LAST_LINES, Metrics, Traces, events,
-        traces::{Exporter, TracesError},
-    },
-    upstream::{self, Wesal},
+    telemetry::{LAST_LINES, Metrics, Traces, events, traces::Exporter},
+    upstream::Wesal,
 };
 
 /// How long those who are cut off have to read that they are.
@@ -82,56 +81,11 @@ impl ConfigControl for ReloaderControl {
     }
 }
 
-/// What to do about what the system says of a socket on the network. What is ours, and of socket files, has its own words.
-fn remedy(reason: &io::Error) -> &'static str {
-    match (reason.kind(), reason.raw_os_error()) {
-        (io::ErrorKind::AddrInUse, Some(_)) => {
-            "; another process listens there: end it, or set server.reuse_port = true for both, so that one can take over \
-             from the other"
-        }
-        (io::ErrorKind::PermissionDenied, Some(_)) => {
-            "; this user may not take a port below 1024: name a higher one, or give the process CAP_NET_BIND_SERVICE \
-             (AmbientCapabilities= in a unit)"
-        }
-        (io::ErrorKind::AddrNotAvailable, Some(_)) => {
-            "; this machine has no such address: name one that it has, or for all of them 0.0.0.0 or [::]"
-        }
-        _ => "",
-    }
-}
-
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drained {
     /// Connections that `server.drain_timeout` cut off with a request that was begun and not finished.
     pub cut_off: usize,
-}
-
-/// Why it cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The vendor's side refuses its settings.
-    #[error(transparent)]
-    Upstream(#[from] upstream::StartError),
-    /// Traces cannot be sent.
-    #[error(transparent)]
-    Traces(#[from] TracesError),
-    /// The system has no entropy.
-    #[error("the system gives no random numbers: {0}")]
-    Entropy(#[from] getrandom::Error),
-    /// The public listener has no certificate.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// An address cannot be listened on.
-    #[error("cannot listen on {address} ({setting}): {reason}{}", remedy(reason))]
-    Listen {
-        /// The setting that names it.
-        setting: &'static str,
-        /// Which.
-        address: ListenAddress,
-        /// Why not.
-        reason: io::Error,
-    },
 }
 
 impl Gateway {
@@ -277,24 +231,5 @@ async fn tidy(app: Arc<AppState>, admin: Arc<AdminState>, clock: SharedClock) {
         }
         let swept = Arc::clone(&app);
         let _ = tokio::task::spawn_blocking(move || swept.sweep()).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_system_refuses_has_a_remedy_and_our_own_words_stand_alone() {
-        // As Linux counts them: EACCES, EADDRINUSE, EADDRNOTAVAIL, EMFILE.
-        for (number, told) in
-            [(13, "CAP_NET_BIND_SERVICE"), (98, "server.reuse_port = true for both"), (99, "0.0.0.0 or [::]"), (24, "")]
-        {
-            let told_now = remedy(&io::Error::from_raw_os_error(number));
-            assert!(told_now.contains(told) && told.is_empty() == told_now.is_empty(), "{number}: {told_now:?}");
-        }
-        for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::AddrInUse, io::ErrorKind::NotFound] {
-            assert_eq!(remedy(&io::Error::new(kind, "it says what to do")), "");
-        }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use ipnet::IpNet;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
     task::{JoinHandle, JoinSet},
@@ -10,7 +9,7 @@ use tokio::{
 
 use super::{
     certificates::Certificates,
-    connection::{self, AllWork, Closing},
+    connection::{self, AllWork, Bounds, Closing},
     socket::{Socket, Stream},
 };
 use crate::{
@@ -25,30 +24,6 @@ const AFTER_FAILURE: Duration = Duration::from_millis(100);
 /// packet is under way for as long as the network takes, and finds nobody once the socket is closed. Well below the second
 /// after which those who are turned away come again.
 pub(super) const LAST_CALL: Duration = Duration::from_millis(300);
-
-/// HTTP/2 answers to peers without a credential that are not read to their end, on all connections together. The first of
-/// each connection does not count. One takes about 6 KiB.
-pub(super) const MAX_STRANGER_ANSWERS: usize = 4_096;
-
-/// Unfinished HTTP/2 header blocks of more than 4 KiB of peers without a credential, on all connections together. One takes up
-/// to 32 KiB.
-pub(super) const MAX_STRANGER_BLOCKS: usize = 2_048;
-
-/// What a connection may take.
-#[derive(Clone)]
-pub(super) struct Bounds {
-    pub(super) max_connections: usize,
-    pub(super) header_timeout: Duration,
-    pub(super) idle_timeout: Duration,
-    /// Who is believed where a request comes from.
-    pub(super) proxies: Arc<[IpNet]>,
-    /// A permit for each answer that counts for [`MAX_STRANGER_ANSWERS`].
-    pub(super) stranger_answers: Arc<Semaphore>,
-    /// A permit for each header block that counts for [`MAX_STRANGER_BLOCKS`].
-    pub(super) stranger_blocks: Arc<Semaphore>,
-    /// What counts the connections, if anything does.
-    pub(super) metrics: Option<Arc<Metrics>>,
-}
 
 /// One listening socket, served by a task.
 pub(super) struct Door {

@@ -11,12 +11,14 @@ mod service_manager;
 mod settling;
 mod socket;
 mod socket_file;
+mod start_error;
 mod tls;
 mod vitals;
 
 pub use bound::{Bound, Passed};
 pub use certificates::TlsError;
 pub use descriptors::allow_descriptors;
-pub use gateway::{Drained, Gateway, LAST_STEPS, StartError};
+pub use gateway::{Drained, Gateway, LAST_STEPS};
 pub use reload::{Refused, Reloader};
+pub use start_error::StartError;
 pub use tls::{TlsFileError, check_certificate_files};

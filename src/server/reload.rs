@@ -1,11 +1,12 @@
 //! Another configuration while the gateway runs: read whole, checked whole, then taken over, or not at all.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::{
     sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard},
@@ -117,8 +118,8 @@ impl Reloader {
     }
 
     pub(super) fn read_from(&self, source: Source, read: Fingerprint) {
-        *lock(&self.0.read) = Some(read);
-        lock(&self.0.standing).from_file = true;
+        *self.0.read.lock() = Some(read);
+        self.0.standing.lock().from_file = true;
         // There is one source a process; a second is not heard.
         let _ = self.0.source.set(source);
     }
@@ -161,7 +162,7 @@ impl Reloader {
             let _alone = alone;
             let source = shared.source.get().ok_or(Refused::NoFile)?;
             // Before they are read: what changes meanwhile is seen the next time.
-            *lock(&shared.read) = Some(source.fingerprint());
+            *shared.read.lock() = Some(source.fingerprint());
             reloader.settle(source.load_again(shared.clock.wall()))
         };
         spawn_blocking(work).await.unwrap_or_else(|_| Err(self.refuse(Refused::Lost)))
@@ -169,7 +170,7 @@ impl Reloader {
 
     /// How the configuration stands.
     pub(super) fn standing(&self) -> Standing {
-        lock(&self.0.standing).clone()
+        self.0.standing.lock().clone()
     }
 
     /// A service manager that does not read what it is told is not waited for.
@@ -191,11 +192,11 @@ impl Reloader {
                     self.heard(service_manager::ready()).await;
                 }
                 () = shared.clock.sleep(LOOK_EACH) => {
-                    let Some(last) = lock(&shared.read).clone() else { continue };
+                    let Some(last) = shared.read.lock().clone() else { continue };
                     let source = source.clone();
                     let Ok(now) = spawn_blocking(move || source.fingerprint_after(&last)).await else { continue };
                     // Again: it may have been read meanwhile.
-                    let read = lock(&shared.read).clone();
+                    let read = shared.read.lock().clone();
                     if read.is_some_and(|read| settling.counts(now, &read)) {
                         self.reload_in_turn().await;
                     }
@@ -215,7 +216,7 @@ impl Reloader {
         if !needs_restart.is_empty() {
             events::restart_needed(&needs_restart.join(", "));
         }
-        let mut standing = lock(&shared.standing);
+        let mut standing = shared.standing.lock();
         standing.last_reload = Some(LastReload { at: shared.clock.wall(), outcome: "good", said: warnings });
         standing.needs_restart.clone_from(&needs_restart);
         Ok(needs_restart)
@@ -227,14 +228,14 @@ impl Reloader {
         shared.metrics.config_reload("refused");
         events::reload_refused(&refused);
         let (at, said) = (shared.clock.wall(), refused.said());
-        lock(&shared.standing).last_reload = Some(LastReload { at, outcome: "refused", said });
+        shared.standing.lock().last_reload = Some(LastReload { at, outcome: "refused", said });
         refused
     }
 
     fn apply_config(&self, loaded: Loaded) -> Result<(Vec<String>, Vec<String>), Refused> {
         let shared = &self.0;
         let Loaded { config, warnings } = loaded;
-        let mut taken = lock(&shared.taken);
+        let mut taken = shared.taken.lock();
         if config.callers.is_empty() && !taken.callers.is_empty() {
             return Err(Refused::NoCallers);
         }
@@ -264,8 +265,4 @@ impl Refused {
             other => vec![other.to_string()],
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -18,7 +18,7 @@ use super::{
     events::{ACCESS, Request},
     sink::Sink,
 };
-use crate::{clock::SharedClock, model::push_number};
+use crate::clock::SharedClock;
 
 /// Writes each event into a sink.
 #[derive(Clone)]
@@ -120,7 +120,7 @@ fn push_padded(number: u64, digits: u32, out: &mut String) {
         out.push('0');
         below /= 10;
     }
-    push_number(number, out);
+    out.push_str(itoa::Buffer::new().format(number));
 }
 
 /// The event's fields, as members of an object that has some already.
@@ -143,7 +143,7 @@ impl Members<'_> {
 
     fn number(&mut self, name: &str, value: u64) {
         self.name(name);
-        push_number(value, self.0);
+        self.0.push_str(itoa::Buffer::new().format(value));
     }
 
     /// In microseconds, as a number of milliseconds.

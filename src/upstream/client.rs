@@ -1,26 +1,24 @@
 //! One call to the vendor, with its tries.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture};
+use parking_lot::Mutex;
 use reqwest::Method;
 
 use super::{
     breaker::BreakerState,
     credentials::{Hidden, OwnAccount},
-    error::{StartError, UpstreamError},
+    error::{SendError, StartError, UpstreamError},
     failure::{CUT_SHORT, Failure, outcome},
     gate::{Entry, Gate, Permit, Queue},
     login::{Login, LoginRequest, LoginState, Unrenewed},
     retry::{self, RetryBudget},
     streak::Streak,
     target_backoff::{Target, TargetBackoff, Targets},
-    transport::{Connection, Credential, SendError, Transport, sensitive},
+    transport::{Connection, Credential, Transport, sensitive},
     vendor::{Answer, Budget, Called, Effort, TargetState, Vendor, VendorCall},
     verdict::{Ended, Verdict},
     wire::{self, Meaning, RawAnswer},
@@ -126,10 +124,10 @@ impl Wesal {
         progress: &mut Progress,
     ) -> Result<Answer, UpstreamError> {
         let targets = Targets::of(call.shape, call.queues);
-        if let Some(retry_after) = lock(&self.targets).backoff(&targets, self.clock.now()) {
+        if let Some(retry_after) = self.targets.lock().backoff(&targets, self.clock.now()) {
             return Err(UpstreamError::TargetRefused { retry_after });
         }
-        lock(&self.retry_budget).earn();
+        self.retry_budget.lock().earn();
         let queue = call.caller.map_or(Queue::RefreshAhead, |caller| Queue::Caller(caller.clone()));
         let mut waited = Duration::ZERO;
         let mut tried = 0;
@@ -149,7 +147,7 @@ impl Wesal {
             })?;
             match self.try_once(request, credential, Some(held.token.expose()), deadline, permit, progress).await {
                 Ok(answer) => {
-                    lock(&self.targets).accept(&targets, held.generation);
+                    self.targets.lock().accept(&targets, held.generation);
                     self.login.accepted(held.generation, token_replaced);
                     return Ok(answer);
                 }
@@ -160,10 +158,10 @@ impl Wesal {
                     return Err(error);
                 }
                 Err(Failure::TokenDead) => {
-                    let accepted = lock(&self.targets).accepted(&targets);
+                    let accepted = self.targets.lock().accepted(&targets);
                     let newer = if token_replaced {
                         self.login.refused_again(held.generation);
-                        lock(&self.targets).forget_accepted(&targets);
+                        self.targets.lock().forget_accepted(&targets);
                         None
                     } else {
                         match self.login.newer_token(held.generation, accepted).await {
@@ -173,7 +171,7 @@ impl Wesal {
                         }
                     };
                     let Some(newer) = newer else {
-                        let retry_after = lock(&self.targets).refuse(&targets, self.clock.now());
+                        let retry_after = self.targets.lock().refuse(&targets, self.clock.now());
                         return Err(UpstreamError::TargetRefused { retry_after });
                     };
                     (held, token_replaced) = (newer, true);
@@ -188,7 +186,7 @@ impl Wesal {
                     tried += 1;
                     let Some(pause) = retry::pause(tried, self.retries, random_unit()) else { return Err(error) };
                     let again = self.clock.now().after(pause);
-                    if again >= deadline || !lock(&self.retry_budget).spend() {
+                    if again >= deadline || !self.retry_budget.lock().spend() {
                         return Err(error);
                     }
                     self.clock.sleep_until(again).await;
@@ -254,7 +252,7 @@ impl Wesal {
         span.end_call(&CallTold { method, route, status, outcome, tries_before });
         let verdict = Verdict::of(request.route, &Ended { read: &read, answered, cut_short, body: body.as_ref() });
         if let Some(good) = verdict.good {
-            lock(&self.streak).record((!good).then_some(outcome), self.clock.now());
+            self.streak.lock().record((!good).then_some(outcome), self.clock.now());
         }
         if let Some(works) = verdict.works {
             permit.record(works);
@@ -264,7 +262,7 @@ impl Wesal {
 
     fn read(&self, route: Route, answer: RawAnswer, token: Option<&str>) -> Result<Bytes, Failure> {
         let meaning = {
-            let hidden = lock(&self.hidden);
+            let hidden = self.hidden.lock();
             let secrets: Vec<&str> = hidden.all().chain(token).collect();
             wire::meaning(route, &answer, &secrets)
         };
@@ -300,7 +298,7 @@ impl Vendor for Wesal {
     }
 
     fn queue_target(&self, shape: &Shape, queue: &QueueId) -> TargetState {
-        lock(&self.targets).state(&Target::queue(shape.route(), queue), self.clock.now())
+        self.targets.lock().state(&Target::queue(shape.route(), queue), self.clock.now())
     }
 
     fn budget(&self) -> Budget {
@@ -319,10 +317,6 @@ impl Progress {
     pub(super) fn called(self, done: Option<Result<Answer, UpstreamError>>) -> Called {
         Called { result: done.unwrap_or(Err(UpstreamError::Timeout)), began: self.began, effort: self.effort }
     }
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A number from 0 to 1 for jitter. Without entropy there is no jitter, which is no reason to fail.

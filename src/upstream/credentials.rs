@@ -1,19 +1,16 @@
 //! The service login's credentials, and how others take their place while the gateway runs.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::collections::VecDeque;
 
 use reqwest::header::HeaderValue;
 
-use super::{Wesal, client::lock, error::StartError, login::LoginRequest, secrets::secrets, transport::sensitive};
-use crate::{
-    config::{Secret, UpstreamConfig},
-    telemetry::events,
-};
+use super::{error::StartError, secrets::secrets, transport::sensitive};
+use crate::config::{Secret, UpstreamConfig};
 
 /// What of the service login's account calls need that are no logins.
 pub(super) struct OwnAccount {
     pub(super) client_id: HeaderValue,
-    email: Secret,
+    pub(super) email: Secret,
 }
 
 impl OwnAccount {
@@ -41,59 +38,20 @@ impl Hidden {
         self.current.iter().chain(&self.former).map(Secret::expose)
     }
 
-    fn change(&mut self, config: &UpstreamConfig) {
+    pub(super) fn change(&mut self, config: &UpstreamConfig) {
         let Self { current, former: _ } = Self::of(config);
         for secret in std::mem::replace(&mut self.current, current) {
             self.add(secret);
         }
     }
 
-    fn add(&mut self, secret: Secret) {
+    pub(super) fn add(&mut self, secret: Secret) {
         if !self.current.contains(&secret) && !self.former.contains(&secret) {
             self.former.push_back(secret);
         }
         if self.former.len() > Self::MOST_FORMER {
             self.former.pop_front();
         }
-    }
-}
-
-impl Wesal {
-    /// Takes over the credentials of `next`: a login that was refused is tried with them at once, and a token that works
-    /// stays in use until the login with them has brought another. Says whether they are others than those before.
-    ///
-    /// What the vendor was told of a new password in the meantime stands, as long as the configuration says nothing new.
-    ///
-    /// # Errors
-    /// They cannot be sent; then nothing changes.
-    pub fn take_over(&self, next: &UpstreamConfig) -> Result<bool, StartError> {
-        let mut configured = lock(&self.configured);
-        let merged = configured.with_credentials_of(next);
-        if merged == *configured {
-            return Ok(false);
-        }
-        let own = OwnAccount::new(&merged)?;
-        let request = LoginRequest::new(&merged, own.client_id.clone());
-        lock(&self.hidden).change(&merged);
-        self.own.store(Arc::new(own));
-        // What this account may not use, another may.
-        lock(&self.targets).clear();
-        let others = self.login.adopt(&merged, request);
-        *configured = merged;
-        if others {
-            events::credentials_taken_over();
-        }
-        Ok(others)
-    }
-
-    /// One more secret that callers are never shown in the vendor's words.
-    pub(super) fn hide(&self, secret: Secret) {
-        lock(&self.hidden).add(secret);
-    }
-
-    /// Whether `email` is the service login's own; letter case does not matter.
-    pub fn is_own_email(&self, email: &str) -> bool {
-        self.own.load().email.expose().trim().to_lowercase() == email.trim().to_lowercase()
     }
 }
 

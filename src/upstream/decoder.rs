@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use flate2::write::MultiGzDecoder;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 
-use super::transport::SendError;
+use super::error::SendError;
 
 /// Collects a body, unpacked, up to a maximum size.
 pub(super) enum Decoder {

@@ -1,6 +1,6 @@
 use std::{path::PathBuf, time::Duration};
 
-use super::wire::VendorCode;
+use super::wire::{Rejection, VendorCode};
 
 /// Why there is no answer from the vendor. Cheap to clone: all who waited for a call share its failure.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,17 +61,6 @@ pub enum UpstreamError {
     },
 }
 
-/// The vendor's refusal of one request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection {
-    /// 400, 404 or 422.
-    pub status: u16,
-    /// The vendor's code, if it gave one that concerns the caller.
-    pub code: Option<VendorCode>,
-    /// The vendor's own words, cleaned and short; may be empty.
-    pub words: String,
-}
-
 /// Why the vendor's side cannot even begin.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -89,4 +78,19 @@ pub enum StartError {
     /// A secret cannot stand in an HTTP header.
     #[error("{0} holds characters that no HTTP header may carry")]
     Header(&'static str),
+}
+
+/// Why there is no whole answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum SendError {
+    /// No connection.
+    NotSent,
+    /// The connection ended before the answer did.
+    Cut,
+    /// Over `upstream.max_response`, unpacked.
+    TooLarge,
+    /// It is not packed as it says.
+    Garbled,
+    /// It is not HTTP, or leaves open where it ends.
+    NotHttp,
 }

@@ -3,16 +3,16 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::{
     breaker::{Breaker, BreakerState, Pass},
     budget::CallBudget,
-    client::lock,
     error::UpstreamError,
     vendor::Budget,
 };
@@ -236,7 +236,7 @@ impl Gate {
         let Entry { queue, deadline, waited } = entry;
         let mut now = self.clock.now();
         let (id, wake, mut admitted) = {
-            let mut state = lock(&self.state);
+            let mut state = self.state.lock();
             let Some((id, wake)) = state.join(&queue) else { return Err(UpstreamError::Crowded) };
             (id, wake, state.admit(id, &queue, now))
         };
@@ -261,7 +261,7 @@ impl Gate {
                 Blocked::Turn if !budget_left.is_zero() => now.after(budget_left),
                 Blocked::Budget(until) => return Err(UpstreamError::BudgetExhausted { retry_after: until.since(now) }),
                 Blocked::Turn => {
-                    let retry_after = lock(&self.state).shares.each;
+                    let retry_after = self.state.lock().shares.each;
                     return Err(UpstreamError::BudgetExhausted { retry_after });
                 }
             };
@@ -275,13 +275,13 @@ impl Gate {
             if now >= deadline {
                 return Err(UpstreamError::Crowded);
             }
-            admitted = lock(&self.state).admit(id, &queue, now);
+            admitted = self.state.lock().admit(id, &queue, now);
         }
     }
 
     /// Fails if no call may begin now because the breaker is open.
     pub(super) fn check_breaker(&self) -> Result<(), UpstreamError> {
-        match lock(&self.state).breaker.probe_in(self.clock.now()) {
+        match self.state.lock().breaker.probe_in(self.clock.now()) {
             Some(retry_after) if !retry_after.is_zero() => Err(UpstreamError::CircuitOpen { retry_after }),
             _ => Ok(()),
         }
@@ -289,7 +289,7 @@ impl Gate {
 
     /// Pauses all calls of this kind for `length`. A pause never gets shorter.
     pub(super) fn pause(&self, is_account: bool, length: Duration) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let until = self.clock.now().after(length);
         let pause = state.pauses.of(is_account);
         *pause = (*pause).max(until);
@@ -298,20 +298,20 @@ impl Gate {
 
     /// Returns the rest of the data routes' pause.
     pub(super) fn data_pause(&self) -> Duration {
-        lock(&self.state).pauses.data.since(self.clock.now())
+        self.state.lock().pauses.data.since(self.clock.now())
     }
 
     pub(super) fn breaker_state(&self) -> BreakerState {
-        lock(&self.state).breaker.state()
+        self.state.lock().breaker.state()
     }
 
     /// Returns the time until the breaker lets a probe through, if it is not closed.
     pub(super) fn probe_in(&self) -> Option<Duration> {
-        lock(&self.state).breaker.probe_in(self.clock.now())
+        self.state.lock().breaker.probe_in(self.clock.now())
     }
 
     pub(super) fn budget(&self) -> Budget {
-        lock(&self.state).budget.left(self.clock.now())
+        self.state.lock().budget.left(self.clock.now())
     }
 }
 
@@ -323,7 +323,7 @@ struct Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut state = lock(&self.gate.state);
+        let mut state = self.gate.state.lock();
         state.leave(self.id);
         state.wake_heads();
     }
@@ -345,7 +345,7 @@ impl Permit<'_> {
     /// Reports to the breaker whether the vendor works.
     pub(super) fn record(&mut self, works: bool) {
         if let Some(pass) = self.pass.take() {
-            let mut state = lock(&self.gate.state);
+            let mut state = self.gate.state.lock();
             state.breaker.record(pass, works, self.gate.clock.now());
             if state.breaker.state() == BreakerState::Open {
                 state.wake_all();
@@ -356,7 +356,7 @@ impl Permit<'_> {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        let mut state = lock(&self.gate.state);
+        let mut state = self.gate.state.lock();
         if let Some(pass) = self.pass.take() {
             state.breaker.forfeit(pass, self.gate.clock.now());
         }

@@ -9,8 +9,8 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::{
-    error::Rejection,
     login::Token,
+    wire::Rejection,
     wire::{Meaning, RawAnswer, VendorCode, meaning},
     words,
 };

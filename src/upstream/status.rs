@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{LoginStanding, LoginState, Vendor, Wesal, client::lock, streak::FailingStanding};
+use super::{LoginStanding, LoginState, Vendor, Wesal, streak::FailingStanding};
 
 /// How the vendor's side stands, for operators. Times are in whole seconds, rounded up.
 #[derive(Clone, Debug, Serialize)]
@@ -95,7 +95,7 @@ impl Wesal {
 
     /// Whether the vendor, which takes the login, lately refused what it brought on some route.
     pub fn refuses_a_route(&self) -> bool {
-        lock(&self.targets).is_any_refused(self.clock.now())
+        self.targets.lock().is_any_refused(self.clock.now())
     }
 
     /// How the vendor's side stands now.
@@ -104,7 +104,7 @@ impl Wesal {
         let LoginStanding { state, setback, next_try, expires } = self.login.standing();
         let breaker =
             BreakerTold { state: self.gate.breaker_state().as_str(), probe_in: self.gate.probe_in().map(seconds) };
-        let streak = lock(&self.streak).at(now);
+        let streak = self.streak.lock().at(now);
         let failing = |failing: FailingStanding| FailingTold {
             since: failing.since.as_secs_f64(),
             last: failing.last.as_secs_f64(),
@@ -113,7 +113,7 @@ impl Wesal {
         };
         let budget = self.budget();
         let paused = self.gate.data_pause();
-        let barred = lock(&self.targets).refused_routes(now);
+        let barred = self.targets.lock().refused_routes(now);
         VendorStanding {
             login: LoginTold {
                 state: state.as_str(),

@@ -1,8 +1,9 @@
 //! The one file that knows the HTTP client: a request out, a whole answer in, within its bounds.
 
-use std::{error::Error, path::Path, sync::Mutex, time::Duration};
+use std::{error::Error, path::Path, time::Duration};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use reqwest::{
     Certificate, Client, Method, Proxy, Response,
     header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER},
@@ -11,9 +12,8 @@ use reqwest::{
 
 use super::{
     ca_bundle::read_ca_bundle,
-    client::lock,
     decoder::Decoder,
-    error::StartError,
+    error::{SendError, StartError},
     retry_after::retry_after,
     wire::{MOST_ERROR_BYTES, RawAnswer},
 };
@@ -111,21 +111,6 @@ pub(super) enum Credential<'a> {
     Authorization(HeaderValue),
 }
 
-/// Why there is no whole answer.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum SendError {
-    /// No connection.
-    NotSent,
-    /// The connection ended before the answer did.
-    Cut,
-    /// Over `upstream.max_response`, unpacked.
-    TooLarge,
-    /// It is not packed as it says.
-    Garbled,
-    /// It is not HTTP, or leaves open where it ends.
-    NotHttp,
-}
-
 impl Transport {
     pub(super) fn new(config: &UpstreamConfig, clock: SharedClock) -> Result<Self, StartError> {
         let settings = ClientSettings::new(config)?;
@@ -143,7 +128,7 @@ impl Transport {
 
     /// Returns the client, replaced if its connections may be too old. The HTTP client has no age limit of its own.
     fn client(&self, connection: Connection) -> Client {
-        let mut pool = lock(&self.pool);
+        let mut pool = self.pool.lock();
         let now = self.clock.now();
         if connection == Connection::New || now.since(pool.since) >= self.max_connection_age {
             // The settings built a client at start: a failure is one of the machine, and the old client is used on.

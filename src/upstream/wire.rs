@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, value::RawValue};
 
-use super::{error::Rejection, words};
+use super::words;
 use crate::model::Route;
 
 /// The vendor's error codes (reference, "Errors").
@@ -22,6 +22,17 @@ pub enum VendorCode {
     X003,
     /// Invalid request.
     X004,
+}
+
+/// The vendor's refusal of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// 400, 404 or 422.
+    pub status: u16,
+    /// The vendor's code, if it gave one that concerns the caller.
+    pub code: Option<VendorCode>,
+    /// The vendor's own words, cleaned and short; may be empty.
+    pub words: String,
 }
 
 /// One HTTP answer, read to its end.

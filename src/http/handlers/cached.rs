@@ -14,7 +14,8 @@ use crate::{
         context::{Admission, RequestContext},
         extract::{Fields, parse_json, query_parameters, read_body},
         problem::Problem,
-        state::{AppState, Settings},
+        settings::Settings,
+        state::AppState,
     },
     model::{Forwarded, Query, Route, Subject},
 };

@@ -30,7 +30,7 @@ use crate::{
         extract::{Fields, parse_json},
         problem::{MAX_FIELD_ERRORS, Problem},
         route_table::{Endpoint, RouteTable},
-        state::Settings,
+        settings::Settings,
     },
     model::{Further, Query, Route, Subject},
 };

@@ -12,14 +12,11 @@ use crate::{
         credential::credential,
         error_code::ErrorCode,
         problem::Problem,
-        state::AppState,
+        state::{ADMIN_TOKEN, AppState},
     },
     model::Route,
     telemetry::events,
 };
-
-/// Why an operator's credential is refused, for logs and metrics.
-pub(in crate::http) const ADMIN_TOKEN: &str = "admin_token";
 
 /// Identifies the caller of a request for `route`.
 pub(super) fn authenticate(context: &RequestContext, route: Route, request: &Request) -> Result<(), Problem> {

@@ -15,6 +15,7 @@ pub(super) mod trace_context;
 use std::{any::Any, sync::Arc};
 
 use axum::{
+    Router,
     body::Body,
     extract::Request,
     handler::Handler,
@@ -34,7 +35,6 @@ use super::{
     context::{HttpService, RequestContext},
     credential::{X_API_KEY, X_CLIENT_ID},
     problem::{self, Problem},
-    router,
     state::{AppState, Lifecycle},
 };
 use crate::model::Route;
@@ -42,8 +42,8 @@ use request_id::NewRequestId;
 use request_log::RequestLogLayer;
 use shutdown::ShutdownLayer;
 
-/// Returns the public listener's service: the router with everything that is around it, outermost first.
-pub fn service(state: &Arc<AppState>) -> impl HttpService + use<> {
+/// Returns the router with everything that is around it, outermost first.
+pub(super) fn around(state: &Arc<AppState>, router: Router) -> impl HttpService + use<> {
     let draining = Arc::clone(state);
     let close_while_draining =
         move |_: &Response| (draining.lifecycle() > Lifecycle::Serving).then(|| HeaderValue::from_static("close"));
@@ -67,7 +67,7 @@ pub fn service(state: &Arc<AppState>) -> impl HttpService + use<> {
         .layer(CatchPanicLayer::custom(respond_to_panic))
         // Before routing: behind a request that two readers may take to be for two hosts, nothing is looked at.
         .layer(ValidateRequestHeaderLayer::custom(host::validate))
-        .service(router::router(state))
+        .service(router)
 }
 
 /// Returns a mirrored route's handler with the layers before it, outermost first. They are inside the router, so that

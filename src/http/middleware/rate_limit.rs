@@ -15,8 +15,8 @@ use crate::{
         error_code::ErrorCode,
         problem::Problem,
     },
-    limits::{Quota, RateLimitDecision},
-    model::{Route, push_number},
+    limits::RateLimitDecision,
+    model::Route,
 };
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -51,17 +51,10 @@ pub(crate) fn write_headers(policy: HeaderValue, decision: &RateLimitDecision, h
     limit.push('"');
     limit.push_str(quota.name);
     limit.push_str("\";r=");
-    push_number(u64::from(*remaining), &mut limit);
+    limit.push_str(itoa::Buffer::new().format(*remaining));
     limit.push_str(";t=");
-    push_number(*reset, &mut limit);
+    limit.push_str(itoa::Buffer::new().format(*reset));
     if let Ok(limit) = HeaderValue::try_from(limit) {
         headers.insert(RATE_LIMIT, limit);
     }
-}
-
-/// Returns a caller's `RateLimit-Policy`, which is the same for all its requests.
-pub(crate) fn policy(quota: Quota) -> HeaderValue {
-    let policy = format!("\"{}\";q={};w={}", quota.name, quota.burst, quota.window);
-    // A word and two numbers are always a field's value.
-    HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static(""))
 }

@@ -11,7 +11,7 @@ use crate::{
             auth::{self, AccountForm, LoggedIn, Succeeded},
             queues, surveys,
         },
-        state::Settings,
+        settings::Settings,
     },
     model::{Further, Route},
 };

@@ -15,7 +15,7 @@ use axum::http::Method;
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::{problem::Document, route_table::Endpoint, state::Settings};
+use super::{problem::Document, route_table::Endpoint, settings::Settings};
 use crate::{
     config::{CacheConfig, RouteConfig},
     fetch::Readiness,

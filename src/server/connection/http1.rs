@@ -8,7 +8,7 @@ use std::{
     mem::discriminant,
     pin::{Pin, pin},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -20,6 +20,7 @@ use axum::{
 };
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::Notify,
@@ -166,7 +167,7 @@ impl Watch {
 
     /// Enters the stage that `next` gives, if any.
     fn step(&self, next: impl FnOnce(Stage) -> Option<Stage>) {
-        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stage = self.stage.lock();
         let Some(next) = next(*stage) else { return };
         let before = std::mem::replace(&mut *stage, next);
         if discriminant(&before) == discriminant(&next) {
@@ -178,7 +179,7 @@ impl Watch {
     }
 
     fn stage(&self) -> Stage {
-        *self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.stage.lock()
     }
 
     /// Whether the connection ends because a stranger's head is too long.

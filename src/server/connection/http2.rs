@@ -21,6 +21,7 @@ use crate::http::HttpService;
 
 use super::{
     FAREWELL, MAX_HEADERS_BYTES, MAX_STRANGER_HEADERS_BYTES, Terms,
+    answer::Exchange,
     last_words::hear_out,
     streams::{End, Watch},
     tasks::Tasks,
@@ -51,7 +52,7 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: 
     let shared = Arc::new((service, peer, Arc::clone(&watch), Arc::clone(&bounds.stranger_answers)));
     let service = service_fn(move |request: Request<Incoming>| {
         let shared = Arc::clone(&shared);
-        let exchange = shared.2.begin();
+        let exchange = Exchange::begin(&shared.2);
         async move {
             let (service, peer, watch, stranger_answers) = shared.as_ref();
             let is_head = *request.method() == Method::HEAD;

@@ -14,21 +14,21 @@ mod tests;
 mod watched;
 mod work;
 
-use std::{pin::Pin, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
-use tokio::sync::watch;
+use ipnet::IpNet;
+use tokio::sync::{Semaphore, watch};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 pub(super) use work::{AllWork, Work};
 
 use super::{
     certificates::{Certificates, HTTP_2},
-    listener::Bounds,
     socket::Stream,
 };
 use crate::{
     clock::{SharedClock, before},
     http::{ClientInfo, HttpService},
-    telemetry::events,
+    telemetry::{Metrics, events},
 };
 
 /// The longest head of a request, its names and values together.
@@ -47,6 +47,30 @@ const FIRST_WORDS: Duration = Duration::from_secs(1);
 const NEXT_WORDS: Duration = Duration::from_secs(1);
 /// How long a client may take to read the last answer of a connection that we end, and to see that it ends.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// HTTP/2 answers to peers without a credential that are not read to their end, on all connections together. The first of
+/// each connection does not count. One takes about 6 KiB.
+pub(in crate::server) const MAX_STRANGER_ANSWERS: usize = 4_096;
+
+/// Unfinished HTTP/2 header blocks of more than 4 KiB of peers without a credential, on all connections together. One takes up
+/// to 32 KiB.
+pub(in crate::server) const MAX_STRANGER_BLOCKS: usize = 2_048;
+
+/// What a connection may take.
+#[derive(Clone)]
+pub(in crate::server) struct Bounds {
+    pub(in crate::server) max_connections: usize,
+    pub(in crate::server) header_timeout: Duration,
+    pub(in crate::server) idle_timeout: Duration,
+    /// Who is believed where a request comes from.
+    pub(in crate::server) proxies: Arc<[IpNet]>,
+    /// A permit for each answer that counts for [`MAX_STRANGER_ANSWERS`].
+    pub(in crate::server) stranger_answers: Arc<Semaphore>,
+    /// A permit for each header block that counts for [`MAX_STRANGER_BLOCKS`].
+    pub(in crate::server) stranger_blocks: Arc<Semaphore>,
+    /// What counts the connections, if anything does.
+    pub(in crate::server) metrics: Option<Arc<Metrics>>,
+}
 
 /// What a connection is served by and with.
 pub(super) struct Terms {

@@ -1,21 +1,15 @@
 //! The requests of one HTTP/2 connection: how many there are, what became of them, and since when there are none.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 
-use axum::body::Body;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
-    task::{Id, try_id},
+    task::Id,
 };
 
 use super::{
-    Bounds, Closing, FIRST_WORDS, answer::Answer, frames::Frames, reading::Reading, tasks::Tasks, watched::Watcher,
-    work::Work,
+    Bounds, Closing, FIRST_WORDS, frames::Frames, reading::Reading, tasks::Tasks, watched::Watcher, work::Work,
 };
 use crate::{
     clock::{Moment, SharedClock, before},
@@ -37,30 +31,30 @@ const SMALL_BLOCK_BYTES: usize = 4 * 1024;
 /// What is known of a connection's requests.
 pub(super) struct Watch {
     peer: Arc<ClientInfo>,
-    state: Mutex<State>,
-    changed: Notify,
-    work: Work,
-    clock: SharedClock,
+    pub(super) state: Mutex<State>,
+    pub(super) changed: Notify,
+    pub(super) work: Work,
+    pub(super) clock: SharedClock,
     blocks: Arc<Semaphore>,
 }
 
-struct State {
+pub(super) struct State {
     incoming: Frames,
     /// Held while a peer without a credential has not finished a header block that is not small.
     block_permit: Option<OwnedSemaphorePermit>,
     /// Since when the client owes the rest of what it has begun.
     owing: Option<Moment>,
-    working: usize,
+    pub(super) working: usize,
     /// The answers that are being written, by the tasks that write them.
-    answering: BTreeMap<Id, Reading>,
+    pub(super) answering: BTreeMap<Id, Reading>,
     /// When an answer was last begun, or one was read or given up by the client: if there is no request, it is silent since.
-    idle: Moment,
-    spoken: bool,
+    pub(super) idle: Moment,
+    pub(super) spoken: bool,
     /// When bytes last came, or the last of what was written went out.
     moved: Moment,
     unflushed: bool,
-    finished: u32,
-    given_up: u32,
+    pub(super) finished: u32,
+    pub(super) given_up: u32,
 }
 
 /// How a connection ends.
@@ -140,19 +134,8 @@ impl Watch {
         Self { peer, state: Mutex::new(state), changed: Notify::new(), work, clock, blocks }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A request has come.
-    pub(super) fn begin(self: &Arc<Self>) -> Exchange {
-        let mut state = self.state();
-        state.working += 1;
-        state.spoken = true;
-        self.work.is_there(true);
-        drop(state);
-        self.changed.notify_waiters();
-        Exchange { watch: Arc::clone(self), answering: None, finished: false, permit: None }
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
     }
 
     /// Ends when the client has taken too long over something, or gives up too much; ends before that the requests whose
@@ -238,67 +221,6 @@ impl Watch {
             if spoken || before(self.clock.as_ref(), since.after(FIRST_WORDS), changed).await.is_none() {
                 return;
             }
-        }
-    }
-}
-
-/// One request, and its answer until that is written.
-pub(super) struct Exchange {
-    watch: Arc<Watch>,
-    answering: Option<Id>,
-    pub(super) finished: bool,
-    /// Held until the answer has ended, if it is one to a stranger.
-    permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Exchange {
-    /// The answer, whose end is the exchange's. To be called in the task that writes it.
-    pub(super) fn answer(mut self, body: Body, permit: Option<OwnedSemaphorePermit>) -> Body {
-        (self.answering, self.permit) = (try_id(), permit);
-        if let Some(id) = self.answering {
-            let mut state = self.watch.state();
-            let now = self.watch.clock.now();
-            state.working = state.working.saturating_sub(1);
-            state.answering.insert(id, Reading::begun(now));
-            state.idle = now;
-        }
-        Body::new(Answer::new(body, self))
-    }
-
-    /// So many bytes of the answer are given to HTTP/2, since the client has taken those before.
-    pub(super) fn goes_on(&mut self, bytes: usize) {
-        let mut state = self.watch.state();
-        // Not there any more: patience was lost.
-        if let Some(reading) = self.answering.and_then(|id| state.answering.get_mut(&id)) {
-            reading.took(bytes, self.watch.clock.now());
-        }
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        let mut state = self.watch.state();
-        let unread = match self.answering {
-            Some(id) => state.answering.remove(&id).is_none(),
-            None => {
-                state.working = state.working.saturating_sub(1);
-                false
-            }
-        };
-        let finished = self.finished && !unread;
-        if finished {
-            state.finished = state.finished.saturating_add(1);
-        } else {
-            state.given_up = state.given_up.saturating_add(1);
-        }
-        // That we have lost patience is no sign of life.
-        if !unread {
-            state.idle = self.watch.clock.now();
-        }
-        self.watch.work.is_there(state.working > 0 || !state.answering.is_empty());
-        drop(state);
-        if !finished {
-            self.watch.changed.notify_waiters();
         }
     }
 }

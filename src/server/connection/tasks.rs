@@ -3,10 +3,11 @@
 use std::{
     collections::BTreeMap,
     future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Weak},
 };
 
 use hyper::rt::Executor;
+use parking_lot::Mutex;
 use tokio::task::{AbortHandle, Id, try_id};
 
 /// Runs a connection's requests, each with its answer until HTTP/2 has taken that. They end with it.
@@ -23,7 +24,7 @@ struct Ended(Weak<Mutex<Running>>);
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Tasks {
     fn execute(&self, request: F) {
         // Locked until the task is in the map: it may end earlier on another thread.
-        let mut running = lock(&self.0);
+        let mut running = self.0.lock();
         let ended = Ended(Arc::downgrade(&self.0));
         let task = tokio::spawn(async move {
             let _ended = ended;
@@ -37,14 +38,14 @@ impl Tasks {
     /// Ends one, which resets its stream. This is the only way: hyper waits for the client's window and not for the body,
     /// so that a body has no say while nobody reads.
     pub(super) fn end(&self, id: Id) {
-        if let Some(task) = lock(&self.0).0.get(&id) {
+        if let Some(task) = self.0.lock().0.get(&id) {
             task.abort();
         }
     }
 
     /// Ends them all.
     pub(super) fn end_all(&self) {
-        lock(&self.0).abort_all();
+        self.0.lock().abort_all();
     }
 }
 
@@ -63,12 +64,8 @@ impl Drop for Running {
 impl Drop for Ended {
     fn drop(&mut self) {
         if let (Some(running), Some(id)) = (self.0.upgrade(), try_id()) {
-            let handle = lock(&running).0.remove(&id);
+            let handle = running.lock().0.remove(&id);
             drop(handle);
         }
     }
-}
-
-fn lock(running: &Mutex<Running>) -> MutexGuard<'_, Running> {
-    running.lock().unwrap_or_else(PoisonError::into_inner)
 }

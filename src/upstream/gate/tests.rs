@@ -124,7 +124,7 @@ fn abandoned_waiting_call_leaves_its_queue() {
     drop(first);
     drop(slot);
     assert!(second.now_or_never().unwrap().is_ok());
-    assert!(lock(&gate.state).queues.is_empty());
+    assert!(gate.state.lock().queues.is_empty());
 }
 
 #[test]

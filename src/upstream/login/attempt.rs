@@ -3,20 +3,31 @@ use std::time::Duration;
 use reqwest::{Method, header::HeaderValue};
 use serde_json::{Map, Value};
 
-use super::{step::Outcome, token::Token};
+use super::token::Token;
 use crate::{
     clock::{Clock, before},
     config::{Secret, UpstreamConfig},
     model::Route,
     upstream::{
-        error::UpstreamError,
-        transport::{Connection, Credential, SendError, Transport},
+        error::{SendError, UpstreamError},
+        transport::{Connection, Credential, Transport},
         wire::{LoginMeaning, RawAnswer, login_meaning},
     },
 };
 
 /// A shorter life in a token's own `exp` is ignored.
 const MIN_LIFE: Duration = Duration::from_secs(10);
+
+/// How a login ended.
+pub(super) enum Outcome {
+    /// With a token. `life` is how long it lives, where that is known; `refresh_ahead` the share of it after
+    /// which the next login begins.
+    Good { token: Token, life: Option<Duration>, refresh_ahead: f64 },
+    /// The vendor says no to this account.
+    Refused,
+    /// It did not come to that. A vendor that asks for patience says so in the error.
+    Failed(UpstreamError),
+}
 
 /// All that a login needs, from the configuration.
 #[derive(Clone)]

@@ -4,12 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     account::Account,
-    attempt::LoginRequest,
+    attempt::{LoginRequest, Outcome},
     blocked::{Blocked, Latch, Why},
     login_gate::LoginGate,
     refusals::{Refusals, Remembered},
     state::{LoginStanding, LoginState},
-    step::{Held, Landed, Outcome, Renewal, Unrenewed, Want},
+    step::{Held, Landed, Renewal, Unrenewed, Want},
     token::Token,
 };
 use crate::{clock::Moment, config::Secret, upstream::error::UpstreamError};

@@ -14,19 +14,21 @@ mod token;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{RwLock, watch};
 
 pub(super) use attempt::LoginRequest;
+use attempt::Outcome;
 use machine::Machine;
 use record::Record;
 use refusals::Refusals;
 pub use state::{LoginStanding, LoginState};
 pub(super) use step::Unrenewed;
-use step::{Held, Landed, Outcome, Renewal, Unavailable, Want};
+use step::{Held, Landed, Renewal, Unavailable, Want};
 #[cfg(any(test, fuzzing))]
 pub(super) use token::Token;
 
@@ -159,7 +161,7 @@ impl Login {
     /// these credentials and their wait is not over; until then the old token serves. False if it was this one already.
     pub(super) fn adopt(&self, config: &UpstreamConfig, request: LoginRequest) -> bool {
         let new = {
-            let mut record = lock(&self.record);
+            let mut record = self.record.lock();
             let other = !self.machine().current().same_account(&request);
             if other {
                 *record = record_of(config);
@@ -236,12 +238,12 @@ impl Login {
 
     /// Writes down what the vendor has refused, and what it may.
     async fn remember(self: Arc<Self>) {
-        let Some(record) = lock(&self.record).clone() else { return };
+        let Some(record) = self.record.lock().clone() else { return };
         // Disks can be slow.
         let kept = tokio::task::spawn_blocking(move || {
             let remembered = || {
                 // It is another account's by now: what was written of this one holds.
-                let current = lock(&self.record);
+                let current = self.record.lock();
                 let same = current.as_ref().is_some_and(|current| Arc::ptr_eq(current, &record));
                 same.then(|| self.machine().remembered(self.clock.now()))
             };
@@ -254,12 +256,8 @@ impl Login {
     }
 
     fn machine(&self) -> MutexGuard<'_, Machine> {
-        lock(&self.machine)
+        self.machine.lock()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Where the refusals of the account that `config` names are remembered.

@@ -6,11 +6,11 @@ use std::{
     io::{self, Write},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
@@ -69,7 +69,7 @@ impl Record {
         clock: &dyn Clock,
         remembered: impl FnOnce() -> Option<Option<Remembered>>,
     ) -> io::Result<()> {
-        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.writing.lock();
         let Some(remembered) = remembered() else { return Ok(()) };
         let Some(Remembered { salt, wait, refused }) = remembered else { return self.remove() };
         let from = clock.wall();

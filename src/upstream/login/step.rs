@@ -20,17 +20,6 @@ pub(crate) struct Unavailable {
     pub(crate) error: UpstreamError,
 }
 
-/// How a login ended.
-pub(super) enum Outcome {
-    /// With a token. `life` is how long it lives, where that is known; `refresh_ahead` the share of it after
-    /// which the next login begins.
-    Good { token: Token, life: Option<Duration>, refresh_ahead: f64 },
-    /// The vendor says no to this account.
-    Refused,
-    /// It did not come to that. A vendor that asks for patience says so in the error.
-    Failed(UpstreamError),
-}
-
 /// How a login ended, as operators are told.
 pub(super) enum Landed {
     Good {
