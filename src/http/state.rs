@@ -22,7 +22,7 @@ use super::{
     warnings::Warnings,
 };
 use crate::{
-    callers::{AuthFailure, Caller, ConnectionAuthCache, Sessions},
+    auth::{AuthFailure, Caller, ConnectionAuthCache, Sessions},
     clock::{Moment, SharedClock},
     config::Config,
     fetch::{Held, Parts, Purge, Readiness, Watched},
@@ -268,7 +268,7 @@ impl AppState {
     pub fn tidy(&self) {
         self.parts.tidy();
         self.known.load().auth_failures.tidy();
-        self.sessions.tidy(self.clock.wall());
+        self.sessions.prune(self.clock.wall());
     }
 
     /// Looks at all that is held, and drops what is of no more use. To be called about each minute.

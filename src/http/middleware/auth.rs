@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use axum::extract::Request;
 
 use crate::{
-    callers::AuthFailure,
+    auth::AuthFailure,
     http::{
         config_snapshot::ConfigSnapshot,
         context::{Admission, RequestContext},
@@ -42,7 +42,7 @@ pub(super) fn authorize(context: &RequestContext, route: Route, _: &Request) -> 
         Route::Further(custom) => Some(snapshot.custom_route(custom).ok_or_else(Problem::not_found)?.scope),
         route => route.scope(),
     };
-    Ok(identity.caller.may_use(scope)?)
+    Ok(identity.caller.check_scope(scope)?)
 }
 
 /// Returns the problem of a refused credential, and counts it against the address that it came from.
@@ -60,7 +60,7 @@ pub(in crate::http) fn auth_problem(
     }
     let (code, detail) = match failure {
         F::Malformed => (ErrorCode::InvalidKey, "This is not a gateway key: mistyped, cut short, or another system's."),
-        F::OtherCaller => {
+        F::CallerMismatch => {
             let detail = "The email and the password do not belong together: give the app's name and its key.";
             (ErrorCode::InvalidKey, detail)
         }
@@ -71,7 +71,7 @@ pub(in crate::http) fn auth_problem(
         F::SessionUnknown | F::SessionExpired | F::SessionEnded => {
             (ErrorCode::InvalidSession, "This session is unknown, has ended, or has expired. Log in again.")
         }
-        F::SessionMisplaced => (ErrorCode::InvalidSession, "A session goes into Authorization, and nowhere else."),
+        F::SessionInWrongHeader => (ErrorCode::InvalidSession, "A session goes into Authorization, and nowhere else."),
     };
     Problem::new(code, detail)
 }

@@ -8,7 +8,7 @@ use axum::{
 };
 
 use crate::{
-    callers::Caller,
+    auth::Caller,
     http::{
         config_snapshot::ConfigSnapshot,
         context::{Admission, RequestContext},
