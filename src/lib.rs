@@ -48,7 +48,7 @@
 //! - `axum` appears only in `http`, `admin` and `server`; `reqwest` only in `upstream`, and in `telemetry` where
 //!   traces leave; OpenTelemetry's messages only there. Whether this build has the feature `otlp` is asked only in `telemetry`
 //!   and `config`. The environment is read only in `config` (and by the crates that speak to the service manager, in
-//!   `server`); `rustls` is only in `server` and `upstream`.
+//!   `server`); `rustls` is only in `server` and `upstream`; `jsonwebtoken` only in `auth`.
 //! - Pure files (freshness, breaker, retry, wire, words, the login's machine) hold no `async` and no clock.
 //! - A configuration is taken over whole while requests run (`server::reload`); each request takes its callers and limits
 //!   once, at its start. What was worked out under other policies, or before a purge, does not hold.

@@ -12,4 +12,4 @@ pub use caller::{Caller, Forbidden};
 pub use connection_cache::{ConnectionAuthCache, Credential, Identity};
 pub use organization_filter::{UnexpectedShape, filter_companies};
 pub use registry::{AuthFailure, Callers, VerifiedKey};
-pub use session::{Session, Sessions};
+pub use session::{Session, SessionError, Sessions};

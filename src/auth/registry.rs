@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{ApiKey, Caller, Credential, Identity, Sessions, session::KeyFingerprint};
+use super::{ApiKey, Caller, Credential, Identity, SessionError, Sessions, session::KeyFingerprint};
 use crate::config::CallerConfig;
 
 /// The configured callers, found by the hash of their key.
@@ -169,7 +169,7 @@ impl Callers {
         sessions: &Sessions,
         verified: &VerifiedKey,
         now: Timestamp,
-    ) -> Result<String, getrandom::Error> {
+    ) -> Result<String, SessionError> {
         sessions.issue(&verified.caller.name, verified.key, now)
     }
 

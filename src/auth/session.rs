@@ -1,5 +1,4 @@
-//! Sessions: JWTs signed with HS256 (RFC 7515, RFC 7519), in the one form that we write ourselves. Whatever else a token
-//! could be, another algorithm or none, is not read at all.
+//! Sessions: JWTs signed with HS256 (RFC 7515, RFC 7519) and the list of revoked ones.
 
 use std::{
     collections::HashMap,
@@ -8,16 +7,17 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
-use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 
 use super::AuthFailure;
 use crate::{config::SessionsConfig, model::CallerName};
 
-/// `{"alg":"HS256","typ":"JWT"}`, the only header there is.
-const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
+/// The start of every token, in base64: the header `{"alg":"HS256","typ":"JWT"}`, and the `{` of the claims.
+///
+/// Compared before anything is parsed: no other header is accepted, and serde would also read claims from an array.
+const TOKEN_PREFIX: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e";
 const ISSUER: &str = "wesal-gateway";
 /// The number of revoked sessions that are remembered by id, for each caller.
 const MAX_REVOKED: usize = 1_000;
@@ -29,7 +29,10 @@ pub(super) type KeyFingerprint = [u8; 8];
 
 /// Issues, verifies and revokes sessions.
 pub struct Sessions {
-    signer: Hmac<Sha256>,
+    header: Header,
+    encoding_key: EncodingKey,
+    decoding_key: DecodingKey,
+    validation: Validation,
     ttl: Duration,
     revoked: Mutex<RevocationList>,
 }
@@ -62,6 +65,17 @@ pub struct Session {
     expires: i64,
 }
 
+/// Sessions cannot be issued.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The system has no entropy.
+    #[error("failed to get random numbers from the system: {0}")]
+    Entropy(#[from] getrandom::Error),
+    /// A token cannot be signed.
+    #[error("failed to sign a session: {0}")]
+    Token(#[from] jsonwebtoken::errors::Error),
+}
+
 /// The claims of a token. Times are in seconds since 1970, with milliseconds as a fraction (RFC 7519, section 2).
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -79,7 +93,7 @@ impl Sessions {
     ///
     /// # Errors
     /// The system has no entropy.
-    pub fn new(config: &SessionsConfig) -> Result<Self, getrandom::Error> {
+    pub fn new(config: &SessionsConfig) -> Result<Self, SessionError> {
         let mut random = [0; 32];
         let secret = match config.secret.expose() {
             "" => {
@@ -88,10 +102,23 @@ impl Sessions {
             }
             secret => secret.as_bytes(),
         };
-        // HMAC takes a key of any length; the error's type alone says otherwise.
-        let signer = Hmac::new_from_slice(secret).unwrap_or_else(|_| Hmac::new(&Default::default()));
-        let revoked = RevocationList { by_caller: HashMap::new(), pruned_until: i64::MIN };
-        Ok(Self { signer, ttl: config.ttl, revoked: Mutex::new(revoked) })
+        // As an extra parameter `typ` comes after `alg`: the header that `TOKEN_PREFIX` holds.
+        let mut header = Header { typ: None, ..Header::new(Algorithm::HS256) };
+        header.extras.insert("typ", "JWT");
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.set_issuer(&[ISSUER]);
+        // jsonwebtoken would read the system's clock, in whole seconds: `check_active` compares `exp` with the gateway's.
+        // `Claims` requires every claim.
+        validation.validate_exp = false;
+        validation.required_spec_claims.clear();
+        Ok(Self {
+            header,
+            encoding_key: EncodingKey::from_secret(secret)?,
+            decoding_key: DecodingKey::from_secret(secret)?,
+            validation,
+            ttl: config.ttl,
+            revoked: Mutex::new(RevocationList { by_caller: HashMap::new(), pruned_until: i64::MIN }),
+        })
     }
 
     /// Issues a token for a caller, bound to the key that it logged in with.
@@ -103,7 +130,7 @@ impl Sessions {
         caller: &CallerName,
         key: KeyFingerprint,
         now: Timestamp,
-    ) -> Result<String, getrandom::Error> {
+    ) -> Result<String, SessionError> {
         let mut id = [0; 16];
         getrandom::fill(&mut id)?;
         let seconds = |milliseconds: i64| milliseconds as f64 / 1000.0;
@@ -117,27 +144,15 @@ impl Sessions {
             jti: BASE64.encode(id),
             key: BASE64.encode(key),
         };
-        // A struct of texts and numbers always has a form in JSON.
-        let claims = BASE64.encode(serde_json::to_vec(&claims).unwrap_or_default());
-        let signed = format!("{HEADER}.{claims}");
-        let signature = BASE64.encode(self.signature(&signed).finalize().into_bytes());
-        Ok(format!("{signed}.{signature}"))
+        Ok(jsonwebtoken::encode(&self.header, &claims, &self.encoding_key)?)
     }
 
     /// Returns the session of a token that was issued here. Checks neither expiry nor revocation.
     pub(super) fn verify(&self, token: &str) -> Option<Session> {
-        if token.len() > MAX_TOKEN_LEN {
+        if token.len() > MAX_TOKEN_LEN || !token.starts_with(TOKEN_PREFIX) {
             return None;
         }
-        let (signed, signature) = token.rsplit_once('.')?;
-        let claims = signed.strip_prefix(HEADER)?.strip_prefix('.')?;
-        self.signature(signed).verify_slice(&BASE64.decode(signature).ok()?).ok()?;
-        // serde would take a list for the claims in their order, too.
-        let claims = BASE64.decode(claims).ok().filter(|claims| claims.starts_with(b"{"))?;
-        let claims: Claims = serde_json::from_slice(&claims).ok()?;
-        if claims.iss != ISSUER {
-            return None;
-        }
+        let claims = jsonwebtoken::decode::<Claims>(token, &self.decoding_key, &self.validation).ok()?.claims;
         Some(Session {
             id: u128::from_be_bytes(BASE64.decode(claims.jti).ok()?.try_into().ok()?),
             key: BASE64.decode(claims.key).ok()?.try_into().ok()?,
@@ -161,7 +176,7 @@ impl Sessions {
 
     /// Revokes a session.
     ///
-    /// Beyond [`MAX_REVOKED`] revocations, all sessions that the caller has so far are revoked. This bounds the list; the
+    /// Beyond `MAX_REVOKED` revocations, all sessions that the caller has so far are revoked. This bounds the list; the
     /// caller's apps log in again.
     pub fn revoke(&self, session: &Session, now: Timestamp) {
         let mut list = self.revocation_list();
@@ -203,12 +218,6 @@ impl Sessions {
     fn expiry(&self, now: i64, pruned_until: i64) -> i64 {
         let ttl = i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX);
         now.saturating_add(ttl).max(pruned_until.saturating_add(1))
-    }
-
-    fn signature(&self, signed: &str) -> Hmac<Sha256> {
-        let mut signature = self.signer.clone();
-        signature.update(signed.as_bytes());
-        signature
     }
 
     fn revocation_list(&self) -> MutexGuard<'_, RevocationList> {
@@ -256,9 +265,43 @@ mod tests {
     /// Returns a token with a valid signature for any header and claims.
     fn forged(secret: &str, header: &str, claims: &str) -> String {
         let signed = format!("{}.{}", BASE64.encode(header), BASE64.encode(claims));
-        let mut signer = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
-        signer.update(signed.as_bytes());
-        format!("{signed}.{}", BASE64.encode(signer.finalize().into_bytes()))
+        let key = EncodingKey::from_secret(secret.as_bytes()).unwrap();
+        let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, Algorithm::HS256).unwrap();
+        format!("{signed}.{signature}")
+    }
+
+    #[test]
+    fn session_of_earlier_release_stays_valid() {
+        // Computed with Python from the claims that the first release wrote, with its order of members.
+        let token = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJ3ZXNhbC1nYXRld2F5Iiwic3ViIjoiYXBwIiwiaWF0IjoxNzYzODEyODAwLjEyMywiZXhwIjoxNzYzODEyODYwLjEyMywianRpIjoiQUFFQ0F3UUZCZ2NJQ1FvTERBME9EdyIsImtleSI6IkJ3Y0hCd2NIQndjIn0.GMHRKpGzfUbARJHvv_1PoFZMjoFq_LOew7UDZk4DGls";
+        let expected = Session {
+            id: u128::from_be_bytes(std::array::from_fn(|i| u8::try_from(i).unwrap())),
+            caller: name("app"),
+            key: [7; 8],
+            issued: NOON,
+            expires: NOON + 60_000,
+        };
+        assert_eq!(sessions("secret").verify(token), Some(expected));
+    }
+
+    #[test]
+    fn issued_token_has_the_form_of_earlier_releases() {
+        let token = token(&sessions("secret"));
+        let [header, claims, _] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
+        assert_eq!(BASE64.decode(header).unwrap(), br#"{"alg":"HS256","typ":"JWT"}"#);
+        let claims = String::from_utf8(BASE64.decode(claims).unwrap()).unwrap();
+        let start = r#"{"iss":"wesal-gateway","sub":"app","iat":1763812800.123,"exp":1763812860.123,"jti":""#;
+        assert!(claims.starts_with(start) && claims.ends_with(r#"","key":"BwcHBwcHBwc"}"#), "{claims}");
+    }
+
+    #[test]
+    fn oversized_token_is_refused() {
+        let header = r#"{"alg":"HS256","typ":"JWT"}"#;
+        let claims = r#"{"iss":"wesal-gateway","sub":"app","iat":0,"exp":9e9,"jti":"AAAAAAAAAAAAAAAAAAAAAA","key":"AAAAAAAAAAA"}"#;
+        let padded =
+            |spaces: usize| forged("secret", header, &claims.replace('}', &format!("{}}}", " ".repeat(spaces))));
+        assert!(padded(500).len() <= MAX_TOKEN_LEN && sessions("secret").verify(&padded(500)).is_some());
+        assert!(padded(900).len() > MAX_TOKEN_LEN && sessions("secret").verify(&padded(900)).is_none());
     }
 
     #[test]

@@ -22,7 +22,7 @@ use super::{
     warnings::Warnings,
 };
 use crate::{
-    auth::{AuthFailure, Caller, ConnectionAuthCache, Sessions},
+    auth::{AuthFailure, Caller, ConnectionAuthCache, SessionError, Sessions},
     clock::{Moment, SharedClock},
     config::Config,
     fetch::{Held, Parts, Purge, Readiness, Watched},
@@ -138,7 +138,7 @@ impl AppState {
         clock: SharedClock,
         metrics: Arc<Metrics>,
         traces: Traces,
-    ) -> Result<Arc<Self>, getrandom::Error> {
+    ) -> Result<Arc<Self>, SessionError> {
         metrics.expect_auth_failures(AuthFailure::ALL.map(AuthFailure::as_str));
         metrics.expect_auth_failures([ADMIN_TOKEN]);
         let gauges = &config.telemetry.queue_gauges;

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     admin::{self, AdminState, ConfigControl, ReloadRejected},
+    auth::SessionError,
     clock::{SharedClock, SystemClock, before},
     config::{Config, Fingerprint, ListenAddress, Secret, Source},
     http::{self, AppState, Lifecycle},
@@ -116,9 +117,9 @@ pub enum StartError {
     /// Traces cannot be sent.
     #[error(transparent)]
     Traces(#[from] TracesError),
-    /// The system has no entropy.
-    #[error("the system gives no random numbers: {0}")]
-    Entropy(#[from] getrandom::Error),
+    /// Sessions cannot be issued.
+    #[error(transparent)]
+    Sessions(#[from] SessionError),
     /// The public listener has no certificate.
     #[error(transparent)]
     Tls(#[from] TlsError),
