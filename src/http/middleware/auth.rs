@@ -85,7 +85,7 @@ fn record_auth_failure(
     reason: &'static str,
 ) -> Result<(), Duration> {
     app.metrics.auth_failure(reason);
-    known.auth_failures.count(address)?;
+    known.auth_failures.check(address)?;
     events::credential_refused(reason, address);
     Ok(())
 }
