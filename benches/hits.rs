@@ -19,7 +19,7 @@ use std::{
 };
 
 use support::{Server, fetch, memory, start_gateway, start_vendor};
-use wesal_gateway::callers::ApiKey;
+use wesal_gateway::auth::ApiKey;
 use wesal_simulator::Simulator;
 
 #[global_allocator]

@@ -27,7 +27,7 @@ use tokio::{
     net::{TcpSocket, TcpStream},
     runtime::Runtime,
 };
-use wesal_gateway::callers::ApiKey;
+use wesal_gateway::auth::ApiKey;
 
 /// Survey queries in flight, and the bytes of the body of each.
 const IN_FLIGHT: u32 = 180;

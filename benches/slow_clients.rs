@@ -41,7 +41,7 @@ use tokio::{
     sync::watch,
     task::JoinSet,
 };
-use wesal_gateway::callers::ApiKey;
+use wesal_gateway::auth::ApiKey;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

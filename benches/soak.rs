@@ -32,7 +32,7 @@ use tokio::{
     net::TcpStream,
     task::JoinSet,
 };
-use wesal_gateway::callers::ApiKey;
+use wesal_gateway::auth::ApiKey;
 use wesal_simulator::{Fault, Simulator};
 
 const SALES: &str = "01756dxx-xxxx-xxxx-xxxx-7c12cf9a0dxx";

@@ -22,7 +22,7 @@ use tokio::{
     task::JoinSet,
 };
 use wesal_gateway::{
-    callers::ApiKey,
+    auth::ApiKey,
     clock::SystemClock,
     config::{CallerConfig, Config, KeyHash, RateLimit, Secret},
     model::{CallerName, Scope},

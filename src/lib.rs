@@ -5,8 +5,8 @@
 //!
 //! ## The journey of a request
 //! 1. [`server`] accepts, and bounds size and time; [`http`] gives the request its id and opens its log line.
-//! 2. Who calls ([`callers`]), 3. have they asked too often ([`limits`]): `http::admit`.
-//! 4. `http::extract` parses and validates into a typed [`model::Query`]. 5. May they ask this ([`callers`])?
+//! 2. [`auth`] identifies the caller, 3. [`limits`] counts the request: `http::middleware`.
+//! 4. `http::extract` parses and validates into a typed [`model::Query`]. 5. [`auth`] checks the rights to it.
 //! 6. [`fetch`] asks [`cache`]: which parts are held, and fresh enough? 7. What is not is batched: one batch of a shape in
 //!    flight, the next gathering, each part fetched once for all requests that wait. A rejected call is dissolved into its
 //!    requests.
@@ -27,7 +27,7 @@
 //! | 6 | `admin` |
 //! | 5 | `http` |
 //! | 4 | `fetch` |
-//! | 3 | `callers`, `limits`, `cache`, `upstream` |
+//! | 3 | `auth`, `limits`, `cache`, `upstream` |
 //! | 2 | `telemetry` |
 //! | 1 | `config` |
 //! | 0 | `model`, `clock` |
@@ -48,7 +48,7 @@
 //! - `axum` appears only in `http`, `admin` and `server`; `reqwest` only in `upstream`, and in `telemetry` where
 //!   traces leave; OpenTelemetry's messages only there. Whether this build has the feature `otlp` is asked only in `telemetry`
 //!   and `config`. The environment is read only in `config` (and by the crates that speak to the service manager, in
-//!   `server`); `rustls` is only in `server` and `upstream`.
+//!   `server`); `rustls` is only in `server` and `upstream`; `jsonwebtoken` only in `auth`.
 //! - Pure files (freshness, breaker, retry, wire, words, the login's machine) hold no `async` and no clock.
 //! - A configuration is taken over whole while requests run (`server::reload`); each request takes its callers and limits
 //!   once, at its start. What was worked out under other policies, or before a purge, does not hold.
@@ -57,15 +57,15 @@
 //!
 //! ## Words, one meaning each
 //! *vendor*: the Wesal API. *caller*: an app with a key. *login*: ours with the vendor; *session*: a caller's.
-//! [`callers::ApiKey`] and [`model::PartKey`]: never a bare "key". *further* route: one that the reference does not know
+//! [`auth::ApiKey`] and [`model::PartKey`]: never a bare "key". *further* route: one that the reference does not know
 //! and the configuration names. *queue*: Wesal's. *part*: the smallest thing kept.
 //! *shape*: all of a query but the queues' ids. *batch*: parts of one shape that are fetched together. *rejected*: the vendor
 //! says that the request itself is wrong. *target*: the company, queue or path that a vendor call is for. *refresh-ahead*:
 //! fetching a hot part before it expires. *stale*: always with its reason. *open*, of the breaker: tripped.
 
 pub mod admin;
+pub mod auth;
 pub mod cache;
-pub mod callers;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -221,7 +221,7 @@ fn the_import_reader_sees_every_form() {
 
 #[test]
 fn crates_stay_where_they_belong() {
-    let homes: [(&str, &[&str]); 17] = [
+    let homes: [(&str, &[&str]); 18] = [
         ("axum::", &["http", "admin", "server"]),
         ("reqwest::", &["telemetry", "upstream"]),
         ("hyper::", &["server", "upstream"]),
@@ -232,6 +232,7 @@ fn crates_stay_where_they_belong() {
         ("socket2::", &["server"]),
         ("listenfd::", &["server"]),
         ("sd_notify::", &["server"]),
+        ("jsonwebtoken::", &["auth"]),
         ("prometheus_client::", &["telemetry"]),
         ("opentelemetry", &["telemetry"]),
         ("prost::", &["telemetry"]),

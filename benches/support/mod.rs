@@ -8,7 +8,7 @@ use std::{
     process::{Child, Command},
 };
 
-use wesal_gateway::{callers::ApiKey, config::KeyHash};
+use wesal_gateway::{auth::ApiKey, config::KeyHash};
 use wesal_simulator::{Credentials, Options, Simulator};
 
 /// A process that ends with its owner.

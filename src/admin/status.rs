@@ -13,7 +13,7 @@ use super::{
     traffic_history::TrafficSnapshot,
 };
 use crate::{
-    callers::Caller,
+    auth::Caller,
     fetch::{Held, HotQueues, Readiness},
     http::{Lifecycle, recent_errors::RecentError, warnings::ActiveCertificate},
     model::Route,

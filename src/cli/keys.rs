@@ -1,7 +1,7 @@
 use clap::Subcommand;
 
 use super::{Failed, output::print};
-use crate::{callers::ApiKey, config::KeyHash, model::CallerName};
+use crate::{auth::ApiKey, config::KeyHash, model::CallerName};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {

@@ -6,7 +6,7 @@ use wesal_simulator::{Latency, Options, Simulator};
 
 use super::{Failed, block_on, output::print, signals::Stop};
 use crate::{
-    callers::ApiKey,
+    auth::ApiKey,
     clock::{Clock, SystemClock},
     config::{CallerConfig, Config, KeyHash, Secret},
     model::{CallerName, QueueId, Scope},

@@ -9,7 +9,7 @@ use serde_json::{Value, value::RawValue};
 
 use super::rows::{Row, SplitResponse, join_rows, no_row_failed, split_rows};
 use crate::{
-    callers::only_companies,
+    auth::filter_companies,
     model::{CompanyId, Json, QueueId, Route},
     upstream::answer_means,
 };
@@ -125,7 +125,7 @@ fn cut_to_companies(body: &Bytes) -> &'static str {
     let rows = list(body, |data| data.companies);
     let ids: Vec<Option<CompanyId>> = rows.iter().map(|row| company(row)).collect();
     let every_other = ids.iter().flatten().copied().step_by(2).collect::<HashSet<CompanyId>>();
-    let Ok(cut) = only_companies(body, &every_other) else { return "never-cut" };
+    let Ok(cut) = filter_companies(body, &every_other) else { return "never-cut" };
     assert!(ids.iter().all(Option::is_some), "a company without an id was understood");
 
     let mine: Vec<&str> = rows
@@ -136,9 +136,9 @@ fn cut_to_companies(body: &Bytes) -> &'static str {
         .collect();
     assert_eq!(list(&cut, |data| data.companies), mine);
     assert_eq!(answer_means(Route::Organization, 200, &cut), "success", "after the cut");
-    assert_eq!(only_companies(&cut, &every_other).ok(), Some(cut), "cut a second time");
+    assert_eq!(filter_companies(&cut, &every_other).ok(), Some(cut), "cut a second time");
     let all = ids.iter().flatten().copied().collect();
-    let whole = only_companies(body, &all).unwrap_or_default();
+    let whole = filter_companies(body, &all).unwrap_or_default();
     assert_eq!(without_space(&whole), without_space(body), "nothing cut away");
     "cut"
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{docs::Docs, openapi, settings::Settings, static_asset::StaticAsset};
 use crate::{
-    callers::Callers,
+    auth::Callers,
     clock::SharedClock,
     config::{CacheConfig, Config, RouteConfig},
     limits::{AuthFailures, CallerLimits, Quota},

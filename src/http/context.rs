@@ -17,7 +17,7 @@ use super::{
     state::{AppState, ClientInfo},
 };
 use crate::{
-    callers::{Caller, Identity},
+    auth::{Caller, Identity},
     fetch::{Found, Served, Tally},
     limits::{InFlightPermit, RateLimitDecision},
     telemetry::traces::RequestSpan,

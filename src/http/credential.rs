@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderName, header};
 
 use super::{error_code::ErrorCode, problem::Problem};
-use crate::{callers::Credential, model::Route};
+use crate::{auth::Credential, model::Route};
 
 pub(crate) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 pub(crate) const X_CLIENT_ID: HeaderName = HeaderName::from_static("x-client-id");

@@ -13,7 +13,7 @@ use tower_http::request_id::RequestId;
 
 use super::error_code::ErrorCode;
 use crate::{
-    callers::Forbidden,
+    auth::Forbidden,
     fetch::FetchError,
     upstream::{NotChanged, Rejection, UpstreamError},
 };

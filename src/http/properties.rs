@@ -17,7 +17,7 @@ use super::{
     route_table::{Endpoint, RouteTable},
 };
 use crate::{
-    callers::{Callers, ConnectionAuthCache, Identity, Sessions},
+    auth::{Callers, ConnectionAuthCache, Identity, Sessions},
     config::{Secret, SessionsConfig},
     fetch::Demand,
     model::Route,
@@ -90,7 +90,7 @@ fn who(route: Route, headers: &HeaderMap) -> Option<&'static str> {
     // Whoever spoke before on the connection.
     for before in [KEY, SESSION] {
         let auth_cache = ConnectionAuthCache::default();
-        let before = crate::callers::Credential { text: before, may_be_session: true };
+        let before = crate::auth::Credential { text: before, may_be_session: true };
         assert!(auth_cache.identify(callers, sessions, before, now).is_ok());
         let again = auth_cache.identify(callers, sessions, credential, now);
         assert_eq!(again.as_ref().map(has_session), known.as_ref().map(has_session));

@@ -21,7 +21,7 @@ use super::{
     warnings::Warnings,
 };
 use crate::{
-    callers::{AuthFailure, Caller, ConnectionAuthCache, Sessions},
+    auth::{AuthFailure, Caller, ConnectionAuthCache, SessionError, Sessions},
     clock::{Moment, SharedClock},
     config::Config,
     fetch::{Held, Parts, Purge, Readiness, Watched},
@@ -131,7 +131,7 @@ impl AppState {
         clock: SharedClock,
         metrics: Arc<Metrics>,
         traces: Traces,
-    ) -> Result<Arc<Self>, getrandom::Error> {
+    ) -> Result<Arc<Self>, SessionError> {
         metrics.expect_auth_failures(AuthFailure::ALL.map(AuthFailure::as_str));
         metrics.expect_auth_failures([ADMIN_TOKEN]);
         let gauges = &config.telemetry.queue_gauges;
@@ -261,7 +261,7 @@ impl AppState {
     pub fn tidy(&self) {
         self.parts.tidy();
         self.known.load().auth_failures.tidy();
-        self.sessions.tidy(self.clock.wall());
+        self.sessions.prune(self.clock.wall());
     }
 
     /// Looks at all that is held, and drops what is of no more use. To be called about each minute.

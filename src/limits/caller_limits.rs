@@ -13,7 +13,7 @@ use crate::{
     model::CallerName,
 };
 
-/// One limiter a caller, held with GCRA: none can spend another's share.
+/// Limits the request rate of each caller (GCRA). No caller can spend another's share.
 pub struct CallerLimits {
     limiters: Vec<Arc<Limiter>>,
     clock: SharedClock,
@@ -26,32 +26,32 @@ struct Limiter {
     quota: Quota,
 }
 
-/// A caller's limit, as it is told to the caller.
+/// A caller's limit, as `RateLimit-Policy` shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
-    /// `default`, or `caller` if it has one of its own.
+    /// `default`, or `caller` if the caller has its own limit.
     pub name: &'static str,
-    /// Requests that may come at once.
+    /// The requests that are admitted immediately after a pause.
     pub burst: u32,
-    /// Seconds in which a spent burst is whole again.
+    /// The seconds in which a spent burst is whole again.
     pub window: u64,
 }
 
-/// How a caller stands after one more request.
+/// The result of counting one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimitDecision {
-    /// Its limit.
+    /// The caller's limit.
     pub quota: Quota,
-    /// Requests that may still come at once.
+    /// The requests that are still admitted immediately.
     pub remaining: u32,
-    /// Seconds until there is room for one more than that; at least 1.
+    /// The seconds until one more is admitted, at least 1.
     pub reset: u64,
-    /// Whether this request is within the limit. If not, `reset` is how long to wait.
+    /// Whether the request is within the limit. If not, `reset` is the time to wait.
     pub admitted: bool,
 }
 
 impl CallerLimits {
-    /// Limiters in the order of the configuration. Whose limit is what it was `before` goes on where it stood.
+    /// Builds the limiters in the order of the configuration. A caller whose limit is the same as `before` keeps its state.
     pub fn new(callers: &[CallerConfig], default: &RateLimit, clock: SharedClock, before: Option<&Self>) -> Self {
         let limiter = |caller: &CallerConfig| {
             let (limit, name) = caller.rate_limit.as_ref().map_or((default, "default"), |own| (own, "caller"));
@@ -72,13 +72,13 @@ impl CallerLimits {
         Self { limiters: callers.iter().map(limiter).collect(), clock }
     }
 
-    /// The limits, in the order of the configuration.
+    /// Returns the limits in the order of the configuration.
     pub fn quotas(&self) -> impl Iterator<Item = Quota> {
         self.limiters.iter().map(|limiter| limiter.quota)
     }
 
-    /// Counts one request of the caller at `index`. `None` if there is no such caller.
-    pub fn count(&self, index: usize) -> Option<RateLimitDecision> {
+    /// Counts one request of the caller at `index`. Returns `None` if there is no such caller.
+    pub fn check(&self, index: usize) -> Option<RateLimitDecision> {
         let Limiter { state, quota, .. } = self.limiters.get(index)?.as_ref();
         Some(match state.check() {
             Ok(snapshot) => RateLimitDecision {
@@ -96,7 +96,7 @@ impl CallerLimits {
     }
 }
 
-/// Rounded up, and never 0: waiting that long must work.
+/// Rounds up to at least 1, so that the next request after the wait is admitted.
 fn whole_seconds(length: Duration) -> u64 {
     let up = u64::from(length.subsec_nanos() > 0);
     (length.as_secs() + up).max(1)

@@ -1,4 +1,4 @@
-//! How much each may ask, and when to come back. Ignorant of HTTP.
+//! Rate limits, by caller and by address, and the in-flight limit. Knows nothing of HTTP.
 
 mod auth_failures;
 mod caller_limits;

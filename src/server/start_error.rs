@@ -1,7 +1,7 @@
 use std::io;
 
 use super::certificates::TlsError;
-use crate::{config::ListenAddress, telemetry::traces::TracesError, upstream};
+use crate::{auth::SessionError, config::ListenAddress, telemetry::traces::TracesError, upstream};
 
 /// Why it cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -12,9 +12,9 @@ pub enum StartError {
     /// Traces cannot be sent.
     #[error(transparent)]
     Traces(#[from] TracesError),
-    /// The system has no entropy.
-    #[error("the system gives no random numbers: {0}")]
-    Entropy(#[from] getrandom::Error),
+    /// Sessions cannot be issued.
+    #[error(transparent)]
+    Sessions(#[from] SessionError),
     /// The public listener has no certificate.
     #[error(transparent)]
     Tls(#[from] TlsError),

@@ -1,6 +1,6 @@
 //! Who may call, what each may ask, and the login routes.
 
-use wesal_gateway::{callers::ApiKey, model::Scope};
+use wesal_gateway::{auth::ApiKey, model::Scope};
 
 use crate::harness::{Answer, SALES, SUPPORT, Setup, World, secs};
 

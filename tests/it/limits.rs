@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use futures_util::future::join_all;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
-use wesal_gateway::callers::ApiKey;
+use wesal_gateway::auth::ApiKey;
 
 use crate::harness::{Answer, Setup, World, rate, secs, until};
 

@@ -12,7 +12,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{UnixDatagram, UnixStream},
 };
-use wesal_gateway::callers::ApiKey;
+use wesal_gateway::auth::ApiKey;
 
 use crate::harness::{Act, Authority, FaultProxy, SALES, Setup, World, http, in_time, until};
 

@@ -6,7 +6,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use wesal_gateway::{callers::AuthFailure, model::Route};
+use wesal_gateway::{auth::AuthFailure, model::Route};
 
 use crate::harness::{SALES, Setup, World};
 

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::cached::{parameters, read_fields};
 use crate::{
-    callers::Caller,
+    auth::Caller,
     config::Secret,
     http::{
         context::RequestContext,
@@ -40,12 +40,12 @@ pub(in crate::http) async fn log_in(
     let (snapshot, now, client) = (state.config_snapshot(), state.clock.wall(), context.client());
     let found = snapshot.callers.by_login(&email, &password, now);
     let refused = |failure| auth_problem(&state, &snapshot, client.address(&head.headers), failure);
-    let shown = found.map_err(refused)?;
+    let verified = found.map_err(refused)?;
     client.set_authenticated();
-    context.facts().caller = Some(Arc::clone(&shown.caller));
-    rate_limit::count(&context, &snapshot, &shown.caller)?;
-    let session = snapshot.callers.begin_session(&state.sessions, &shown, now).map_err(|_| Problem::internal())?;
-    Ok(login_answer(&state, &shown.caller, email, session))
+    context.facts().caller = Some(Arc::clone(&verified.caller));
+    rate_limit::count(&context, &snapshot, &verified.caller)?;
+    let session = snapshot.callers.issue_session(&state.sessions, &verified, now).map_err(|_| Problem::internal())?;
+    Ok(login_answer(&state, &verified.caller, email, session))
 }
 
 /// The name and the key that a login shows.
@@ -121,7 +121,7 @@ pub(in crate::http) async fn log_out(
 ) -> Result<Response, Problem> {
     parameters(&state.settings, Route::Logout, request.uri())?;
     if let Some(session) = &context.admission()?.identity.session {
-        state.sessions.end(session, state.clock.wall());
+        state.sessions.revoke(session, state.clock.wall());
     }
     Ok(succeeded())
 }

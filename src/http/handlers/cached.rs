@@ -155,8 +155,8 @@ fn caller_demand(context: &RequestContext, head: Parts) -> Result<Demand, Proble
 async fn lookup(context: &RequestContext, query: &Arc<PreparedQuery>, demand: Demand) -> Result<Served, Problem> {
     let Admission { identity, .. } = context.admission()?;
     let caller = &identity.caller;
-    caller.may_ask(query.shape().company(), query.queues())?;
-    let viewer = (&caller.name, caller.sees_all_queues());
+    caller.authorize(query.shape().company(), query.queues())?;
+    let viewer = (&caller.name, caller.is_unrestricted());
     match context.state().parts.get(query, demand, viewer, context.span()).await {
         Ok(served) => {
             context.record_cache(&served);

@@ -7,8 +7,8 @@ use axum::{
 
 use super::cached::{parse_get, respond_get, whole_body};
 use crate::{
+    auth::{UnexpectedShape, filter_companies},
     cache::entity_tag,
-    callers::{NotUnderstood, only_companies},
     fetch::Served,
     http::{context::RequestContext, problem::Problem, state::AppState},
     model::{Route, Subject},
@@ -27,7 +27,7 @@ pub(in crate::http) async fn get_organization(
     let view = |served: &Served| match caller.companies() {
         None => Ok(whole_body(served)),
         Some(companies) => {
-            let body = only_companies(&served.body, companies).map_err(|NotUnderstood| {
+            let body = filter_companies(&served.body, companies).map_err(|UnexpectedShape| {
                 Problem::from(UpstreamError::InvalidResponse("its list of companies is not understood"))
             })?;
             let etag = entity_tag(&body);

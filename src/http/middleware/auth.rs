@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use axum::extract::Request;
 
 use crate::{
-    callers::AuthFailure,
+    auth::AuthFailure,
     http::{
         config_snapshot::ConfigSnapshot,
         context::{Admission, RequestContext},
@@ -39,7 +39,7 @@ pub(super) fn authorize(context: &RequestContext, route: Route, _: &Request) -> 
         Route::Further(custom) => Some(snapshot.custom_route(custom).ok_or_else(Problem::not_found)?.scope),
         route => route.scope(),
     };
-    Ok(identity.caller.may_use(scope)?)
+    Ok(identity.caller.check_scope(scope)?)
 }
 
 /// Returns the problem of a refused credential, and counts it against the address that it came from.
@@ -57,7 +57,7 @@ pub(in crate::http) fn auth_problem(
     }
     let (code, detail) = match failure {
         F::Malformed => (ErrorCode::InvalidKey, "This is not a gateway key: mistyped, cut short, or another system's."),
-        F::OtherCaller => {
+        F::CallerMismatch => {
             let detail = "The email and the password do not belong together: give the app's name and its key.";
             (ErrorCode::InvalidKey, detail)
         }
@@ -68,7 +68,7 @@ pub(in crate::http) fn auth_problem(
         F::SessionUnknown | F::SessionExpired | F::SessionEnded => {
             (ErrorCode::InvalidSession, "This session is unknown, has ended, or has expired. Log in again.")
         }
-        F::SessionMisplaced => (ErrorCode::InvalidSession, "A session goes into Authorization, and nowhere else."),
+        F::SessionInWrongHeader => (ErrorCode::InvalidSession, "A session goes into Authorization, and nowhere else."),
     };
     Problem::new(code, detail)
 }
@@ -82,7 +82,7 @@ fn record_auth_failure(
     reason: &'static str,
 ) -> Result<(), Duration> {
     app.metrics.auth_failure(reason);
-    known.auth_failures.count(address)?;
+    known.auth_failures.check(address)?;
     events::credential_refused(reason, address);
     Ok(())
 }

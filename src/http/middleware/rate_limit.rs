@@ -8,7 +8,7 @@ use axum::{
 };
 
 use crate::{
-    callers::Caller,
+    auth::Caller,
     http::{
         config_snapshot::ConfigSnapshot,
         context::{Admission, RequestContext},
@@ -30,7 +30,7 @@ pub(crate) fn check(context: &RequestContext, _: Route, _: &Request) -> Result<(
 
 /// Counts a request of `caller` against its limit.
 pub(crate) fn count(context: &RequestContext, snapshot: &ConfigSnapshot, caller: &Arc<Caller>) -> Result<(), Problem> {
-    let Some(decision) = snapshot.limits.count(caller.index) else { return Ok(()) };
+    let Some(decision) = snapshot.limits.check(caller.index) else { return Ok(()) };
     context.facts().rate_limit = snapshot.policies.get(caller.index).map(|policy| (policy.clone(), decision));
     if decision.admitted {
         return Ok(());

@@ -9,7 +9,7 @@ use std::{
 use jiff::SignedDuration;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use wesal_gateway::{
-    callers::ApiKey,
+    auth::ApiKey,
     clock::{Clock, ManualClock, SharedClock},
     config::{CallerConfig, Config, Environment, KeyHash, RateLimit, Secret, Source},
     model::{CallerName, CompanyId, QueueId, Scope},

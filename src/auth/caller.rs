@@ -5,43 +5,44 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{AuthFailure, registry::mark, session::KeyMark};
+use super::{AuthFailure, registry::fingerprint, session::KeyFingerprint};
 use crate::{
     config::CallerConfig,
     model::{CallerName, CompanyId, QueueId, Scope},
 };
 
+/// The value of `last_used` before the first use.
 const NEVER: i64 = i64::MIN;
 
-/// An app with a key, and what it may ask for.
+/// A configured client app, with its keys and its rights.
 #[derive(Debug)]
 pub struct Caller {
-    /// Its name.
+    /// The name in the configuration.
     pub name: CallerName,
-    /// Its place in the configuration: where its limiter stands.
+    /// The index in the configuration, also that of its rate limiter.
     pub index: usize,
-    /// Whether its `Cache-Control` is honoured.
+    /// Whether `Cache-Control` of its requests is honoured.
     pub may_refresh: bool,
     enabled: bool,
     expires: Option<Timestamp>,
-    keys: Vec<KeyMark>,
-    /// In seconds since 1970; the least number: never.
+    keys: Vec<KeyFingerprint>,
+    /// In seconds since 1970, or [`NEVER`].
     last_used: AtomicI64,
     scopes: Vec<Scope>,
     companies: Option<HashSet<CompanyId>>,
     queues: Option<HashSet<QueueId>>,
 }
 
-/// What a caller may not have.
+/// The right that a caller lacks.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Forbidden {
-    /// The route's scope.
+    /// The scope that the route requires.
     #[error("this key does not have the scope {0}")]
     Scope(Scope),
-    /// The company it asks for.
+    /// The company of the query.
     #[error("this key may not ask for company {0}")]
     Company(CompanyId),
-    /// Some of the queues it asks for, by their places in the request.
+    /// Some queues of the query, by their indices in the request.
     #[error("this key may not ask for some of these queues")]
     Queues(Vec<usize>),
 }
@@ -54,7 +55,7 @@ impl Caller {
             may_refresh: config.may_refresh,
             enabled: config.enabled,
             expires: config.expires,
-            keys: config.key_hashes.iter().map(|hash| mark(hash.as_bytes())).collect(),
+            keys: config.key_hashes.iter().map(|hash| fingerprint(hash.as_bytes())).collect(),
             last_used: AtomicI64::new(last_used.map_or(NEVER, Timestamp::as_second)),
             scopes: config.scopes.clone(),
             companies: config.companies.as_ref().map(|all| all.iter().copied().collect()),
@@ -62,73 +63,74 @@ impl Caller {
         }
     }
 
-    /// When it last showed a good credential, to the second.
+    /// Returns when the caller was last authenticated, to the second.
     pub fn last_used(&self) -> Option<Timestamp> {
         Timestamp::from_second(self.last_used.load(Ordering::Relaxed)).ok()
     }
 
-    /// Whether its keys work at all.
+    /// Returns whether the caller is enabled.
     pub fn enabled(&self) -> bool {
         self.enabled
     }
 
-    /// When its keys cease to work.
+    /// Returns when the caller's keys expire.
     pub fn expires(&self) -> Option<Timestamp> {
         self.expires
     }
 
-    /// What it may ask for.
+    /// Returns the granted scopes.
     pub fn scopes(&self) -> &[Scope] {
         &self.scopes
     }
 
-    pub(super) fn has_key(&self, mark: KeyMark) -> bool {
-        self.keys.contains(&mark)
+    pub(super) fn has_key(&self, fingerprint: KeyFingerprint) -> bool {
+        self.keys.contains(&fingerprint)
     }
 
-    /// Whether its keys are good now. If they are, it was just used.
-    pub(super) fn is_good(&self, now: Timestamp) -> Result<(), AuthFailure> {
+    /// Checks that the caller is enabled and has not expired, and records the time as its last use.
+    pub(super) fn check_active(&self, now: Timestamp) -> Result<(), AuthFailure> {
         if !self.enabled {
             return Err(AuthFailure::Disabled);
         }
         if self.expires.is_some_and(|end| now >= end) {
             return Err(AuthFailure::Expired);
         }
-        // Looked at first: what all read and nobody writes is read the fastest.
+        // Stores once a second, so that the cache line stays shared between cores.
         if self.last_used.load(Ordering::Relaxed) != now.as_second() {
             self.last_used.store(now.as_second(), Ordering::Relaxed);
         }
         Ok(())
     }
 
-    /// Whether it may use a route that needs `scope`.
-    pub fn may_use(&self, scope: Option<Scope>) -> Result<(), Forbidden> {
+    /// Checks the scope that a route requires.
+    pub fn check_scope(&self, scope: Option<Scope>) -> Result<(), Forbidden> {
         match scope {
             Some(scope) if !self.scopes.contains(&scope) => Err(Forbidden::Scope(scope)),
             _ => Ok(()),
         }
     }
 
-    /// Checks the right to a query's company and to each of its queues. The result for a foreign one and for one that does
-    /// not exist is the same.
-    pub fn may_ask(&self, company: Option<CompanyId>, queues: &[QueueId]) -> Result<(), Forbidden> {
-        if let (Some(mine), Some(company)) = (&self.companies, company)
-            && !mine.contains(&company)
+    /// Checks the right to a query's company and to each of its queues.
+    ///
+    /// The result does not depend on whether a company or queue exists.
+    pub fn authorize(&self, company: Option<CompanyId>, queues: &[QueueId]) -> Result<(), Forbidden> {
+        if let (Some(allowed), Some(company)) = (&self.companies, company)
+            && !allowed.contains(&company)
         {
             return Err(Forbidden::Company(company));
         }
-        let Some(mine) = &self.queues else { return Ok(()) };
-        let foreign = |(i, queue)| (!mine.contains(queue)).then_some(i);
-        let foreign: Vec<usize> = queues.iter().enumerate().filter_map(foreign).collect();
-        if foreign.is_empty() { Ok(()) } else { Err(Forbidden::Queues(foreign)) }
+        let Some(allowed) = &self.queues else { return Ok(()) };
+        let forbidden = |(i, queue)| (!allowed.contains(queue)).then_some(i);
+        let forbidden: Vec<usize> = queues.iter().enumerate().filter_map(forbidden).collect();
+        if forbidden.is_empty() { Ok(()) } else { Err(Forbidden::Queues(forbidden)) }
     }
 
-    /// Whether no queue is kept from it.
-    pub fn sees_all_queues(&self) -> bool {
+    /// Returns whether the caller may query all queues.
+    pub fn is_unrestricted(&self) -> bool {
         self.queues.is_none()
     }
 
-    /// The companies it may see; `None` is all.
+    /// Returns the companies that the caller may see, or `None` if it may see all.
     pub fn companies(&self) -> Option<&HashSet<CompanyId>> {
         self.companies.as_ref()
     }
