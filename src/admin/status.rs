@@ -17,7 +17,7 @@ use crate::{
     fetch::{Held, HotQueues, Readiness},
     http::{Lifecycle, recent_errors::RecentError, warnings::ActiveCertificate},
     model::Route,
-    telemetry::totals::{CallerTotals, RouteTotals},
+    telemetry::{CallerTotals, RouteTotals},
     upstream::VendorStanding,
 };
 

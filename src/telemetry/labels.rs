@@ -94,8 +94,14 @@ impl RequestLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct CallerLabel(pub(super) Option<CallerName>);
 
+impl CallerLabel {
+    pub(super) fn as_str(&self) -> &str {
+        self.0.as_ref().map_or("-", CallerName::as_str)
+    }
+}
+
 impl EncodeLabelValue for CallerLabel {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
-        encoder.write_str(self.0.as_ref().map_or("-", CallerName::as_str))
+        encoder.write_str(self.as_str())
     }
 }
