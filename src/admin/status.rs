@@ -153,7 +153,7 @@ impl AdminState {
             lifecycle: state.lifecycle(),
             vendor: &vendor,
             servable: state.parts.holds_servable(),
-            warnings: &readiness.warnings,
+            warnings: &state.warnings(),
             stretch,
             in_flight: state.requests_in_flight(),
             is_full: state.in_flight.is_full(),

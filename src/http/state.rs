@@ -19,7 +19,7 @@ use super::{
     middleware::auth::ADMIN_TOKEN,
     recent_errors::RecentErrors,
     route_table::{Endpoint, RouteTable},
-    warnings::Warnings,
+    warnings::{Warning, Warnings},
 };
 use crate::{
     callers::{AuthFailure, Caller, ConnectionAuthCache, Sessions},
@@ -217,7 +217,7 @@ impl AppState {
     /// Whether callers can be answered now.
     pub fn readiness(&self) -> Readiness {
         let mut readiness = Readiness::now(&self.parts, &self.wesal, self.lifecycle() > Lifecycle::Serving);
-        readiness.warnings = self.warnings().into_iter().filter_map(|(_, told)| told).collect();
+        readiness.warnings = self.warnings().into_iter().map(Warning::text).collect();
         readiness
     }
 
@@ -229,9 +229,10 @@ impl AppState {
             figures.iter().map(|of| Figures { queue: of.queue.as_str(), age: of.age, figures: &of.figures }).collect();
         let certificate = self.warnings.certificate();
         let (login, breaker) = (self.wesal.login_state(), self.wesal.breaker_state());
+        let active = self.warnings();
         self.metrics.render(&Present {
             ready: self.readiness().ready,
-            warnings: &self.warnings().map(|(about, told)| (about, told.is_some())),
+            warnings: &Warning::ALL.map(|warning| (warning.as_str(), active.contains(&warning))),
             cache_bytes: bytes,
             cache_parts: parts,
             in_flight: self.requests_in_flight(),

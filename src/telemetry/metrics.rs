@@ -14,7 +14,7 @@ use prometheus_client::{
 
 pub use super::present::{Figures, Present};
 use super::{
-    Totals,
+    CacheResult, CallOutcome, Totals,
     labels::{
         AnswerLabels, CallLabels, CallerLabel, CallerOnly, OutcomeLabel, PartLabels, ReasonLabel, RequestLabels,
         RouteLabel,
@@ -181,7 +181,7 @@ impl Metrics {
         self.present.register(&mut self.read);
     }
 
-    /// A request was answered. `cache` is one of `hit`, `stale`, `miss`, `partial`, `none`. `counters` are those of its
+    /// A request was answered. `counters` are those of its
     /// connection.
     pub fn request(
         &self,
@@ -189,7 +189,7 @@ impl Metrics {
         caller: Option<&CallerName>,
         route: &'static str,
         status: u16,
-        cache: &'static str,
+        cache: CacheResult,
         time: Duration,
     ) {
         let mut counters = counters.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -219,7 +219,7 @@ impl Metrics {
     }
 
     /// A request was sent to the vendor, and came to an end.
-    pub fn vendor_call(&self, route: Route, outcome: &'static str, time: Duration) {
+    pub fn vendor_call(&self, route: Route, outcome: CallOutcome, time: Duration) {
         let route = route.template();
         self.vendor_calls.get_or_create(&CallLabels { route, outcome }).inc();
         self.vendor_call_duration.get_or_create(&RouteLabel { route }).observe(time);
@@ -311,14 +311,14 @@ impl Metrics {
         let is_mirrored = |route: &'static str| self.routes.contains(&route);
         self.requests.for_each(|RequestLabels { caller, route, status, cache }, counter| {
             let count = counter.get();
-            *totals.route(route).requests.entry((*cache).to_owned()).or_default() += count;
+            *totals.route(route).requests.entry(cache.as_str().to_owned()).or_default() += count;
             totals.caller(caller.as_str()).add(*status, count);
             if is_mirrored(route) {
-                totals.traffic.add_requests(*status, cache, count);
+                totals.traffic.add_requests(*status, *cache, count);
             }
         });
         self.request_duration.for_each(|AnswerLabels { route, cache }, times| {
-            if is_mirrored(route) && *cache != "none" {
+            if is_mirrored(route) && *cache != CacheResult::None {
                 totals.traffic.caller_times.add(&times.read());
             }
         });
@@ -326,7 +326,7 @@ impl Metrics {
             let count = counter.get();
             totals.route(route).vendor_calls += count;
             if is_mirrored(route) {
-                totals.traffic.add_vendor_calls(outcome, count);
+                totals.traffic.add_vendor_calls(*outcome, count);
             }
         });
         self.vendor_call_duration.for_each(|RouteLabel { route }, times| {

@@ -7,6 +7,7 @@ mod filter;
 mod json_lines;
 mod labels;
 pub mod metrics;
+mod outcomes;
 #[cfg(test)]
 mod page;
 mod present;
@@ -20,6 +21,7 @@ mod vitals;
 pub use classic::classic;
 pub use filter::{FilterError, change_log_filter, log_filter};
 pub use metrics::Metrics;
+pub use outcomes::{CacheResult, CallOutcome};
 pub use series::Latencies;
 pub use sink::{LAST_LINES, LogWriter};
 pub use start::{StartError, start};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::series::Latencies;
+use super::{CacheResult, CallOutcome, series::Latencies};
 
 /// Sums over the requests since the process began.
 #[derive(Debug, Default, PartialEq)]
@@ -84,12 +84,12 @@ impl CallerTotals {
 }
 
 impl Traffic {
-    pub(super) fn add_requests(&mut self, status: u16, cache: &'static str, count: u64) {
+    pub(super) fn add_requests(&mut self, status: u16, cache: CacheResult, count: u64) {
         self.requests += count;
         match cache {
-            "hit" | "stale" => self.from_memory += count,
-            "miss" | "partial" => self.fetched += count,
-            _ => {}
+            CacheResult::Hit | CacheResult::Stale => self.from_memory += count,
+            CacheResult::Miss | CacheResult::Partial => self.fetched += count,
+            CacheResult::None => {}
         }
         match status {
             CLIENT_CLOSED_REQUEST => {}
@@ -99,9 +99,9 @@ impl Traffic {
         }
     }
 
-    pub(super) fn add_vendor_calls(&mut self, outcome: &'static str, count: u64) {
+    pub(super) fn add_vendor_calls(&mut self, outcome: CallOutcome, count: u64) {
         self.vendor_calls += count;
-        if !matches!(outcome, "ok" | "rejected" | "token_dead" | "rate_limited" | "cut_short") {
+        if outcome.is_vendor_failure() {
             self.vendor_failed += count;
         }
     }
@@ -124,18 +124,18 @@ mod tests {
         let caller = CallerName::try_from("wall-board".to_owned()).unwrap();
         let questions = Route::Questions.template();
         for (caller, status, cache) in [
-            (Some(&caller), 200, "hit"),
-            (Some(&caller), 304, "hit"),
-            (Some(&caller), 429, "none"),
-            (None, 401, "none"),
-            (Some(&caller), 499, "none"),
+            (Some(&caller), 200, CacheResult::Hit),
+            (Some(&caller), 304, CacheResult::Hit),
+            (Some(&caller), 429, CacheResult::None),
+            (None, 401, CacheResult::None),
+            (Some(&caller), 499, CacheResult::None),
         ] {
             metrics.request(&counters, caller, questions, status, cache, Duration::ZERO);
         }
-        metrics.request(&counters, Some(&caller), questions, 503, "miss", Duration::from_millis(400));
-        metrics.request(&counters, None, "/livez", 503, "none", Duration::ZERO);
-        metrics.vendor_call(Route::Questions, "ok", Duration::from_millis(30));
-        metrics.vendor_call(Route::Questions, "timeout", Duration::from_millis(50));
+        metrics.request(&counters, Some(&caller), questions, 503, CacheResult::Miss, Duration::from_millis(400));
+        metrics.request(&counters, None, "/livez", 503, CacheResult::None, Duration::ZERO);
+        metrics.vendor_call(Route::Questions, CallOutcome::Ok, Duration::from_millis(30));
+        metrics.vendor_call(Route::Questions, CallOutcome::Timeout, Duration::from_millis(50));
         metrics.answer(Route::Questions, [1, 0, 0, 0, 0], true);
         let mut totals = metrics.totals();
         assert!(totals.routes.remove("/livez").is_some());
