@@ -8,8 +8,6 @@ mod json_lines;
 mod labels;
 pub mod metrics;
 mod outcomes;
-#[cfg(test)]
-mod page;
 mod present;
 mod series;
 mod sink;

@@ -6,11 +6,13 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    CacheResult, CallOutcome, Metrics, classic,
-    metrics::{Figures, Present, RequestCounters},
+use wesal_gateway::{
+    model::{CallerName, Route},
+    telemetry::{
+        CacheResult, CallOutcome, Metrics, classic,
+        metrics::{Figures, Present, RequestCounters},
+    },
 };
-use crate::model::{CallerName, Route};
 
 const PAGE: &str = include_str!("../../docs/metrics.md");
 
