@@ -291,7 +291,6 @@ fn pure_files_neither_wait_nor_ask_the_time() {
         "server/settling.rs",
         "telemetry/classic.rs",
         "telemetry/totals.rs",
-        "telemetry/traffic.rs",
         "upstream/breaker.rs",
         "upstream/login/account.rs",
         "upstream/login/machine.rs",

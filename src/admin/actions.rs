@@ -52,11 +52,12 @@ impl AdminAction {
     }
 }
 
-/// Runs an action and logs it. It is a task of its own, so that a client that disconnects prevents neither.
+/// Runs an action with a request's body and logs it, also if the body is refused. It is a task of its own, so that a client
+/// that disconnects prevents neither.
 pub(super) async fn execute(
     state: Arc<AdminState>,
     action: AdminAction,
-    body: Bytes,
+    body: Result<Bytes, Problem>,
     from: IpAddr,
     id: RequestId,
 ) -> Response {
@@ -64,7 +65,8 @@ pub(super) async fn execute(
     let permit = Arc::clone(&state.actions).acquire_owned().await;
     let task = tokio::spawn(async move {
         let _permit = permit;
-        let done = AssertUnwindSafe(action.run(state, &body)).catch_unwind().await;
+        let done = async { action.run(state, &body?).await };
+        let done = AssertUnwindSafe(done).catch_unwind().await;
         let response = done.unwrap_or_else(|_| Err(Problem::internal())).unwrap_or_else(IntoResponse::into_response);
         let id = id.header_value().to_str().unwrap_or("-");
         events::operator_acted(action.as_str(), response.status().as_u16(), id, from);

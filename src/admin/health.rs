@@ -4,8 +4,9 @@
 use serde::Serialize;
 
 use crate::{
-    http::Lifecycle,
-    upstream::{FailingTold, VendorStanding},
+    http::{Lifecycle, warnings::Warning},
+    telemetry::CallOutcome,
+    upstream::{BreakerState, FailingTold, LoginState, VendorStanding},
 };
 
 /// How all stands.
@@ -43,8 +44,8 @@ pub(super) struct HealthInputs<'a> {
     pub(super) vendor: &'a VendorStanding,
     /// Whether anything is held that may be served.
     pub(super) servable: bool,
-    /// The process's warnings, as `/readyz` tells them.
-    pub(super) warnings: &'a [String],
+    /// The active warnings, as `/readyz` reports them.
+    pub(super) warnings: &'a [Warning],
     pub(super) stretch: f64,
     /// Requests that are worked on.
     pub(super) in_flight: usize,
@@ -76,8 +77,8 @@ impl HealthSummary {
                 .collect();
         notes.extend([failures(facts), refusals(facts)].into_iter().flatten());
         // What `barred` has said in more words.
-        let is_told = |warning: &&String| !facts.vendor.barred.is_empty() && warning.starts_with("route: ");
-        notes.extend(facts.warnings.iter().filter(|warning| !is_told(warning)).map(|warning| warning_of(warning)));
+        let is_told = |warning: &&Warning| !facts.vendor.barred.is_empty() && **warning == Warning::RouteRefused;
+        notes.extend(facts.warnings.iter().filter(|warning| !is_told(warning)).map(|warning| warning_note(*warning)));
         // Among equals the order above stands.
         notes.sort_by_key(|note| std::cmp::Reverse(note.level));
         let (level, says) = match notes.first() {
@@ -111,7 +112,7 @@ fn login(facts: &HealthInputs<'_>) -> Option<Note> {
         |or: &str| login.next_try_in.map_or(or.to_owned(), |seconds| format!("The next try is in {}", time(seconds)));
     let meanwhile = meanwhile(facts);
     match login.state {
-        "refused" => note(
+        LoginState::Refused => note(
             Level::Bad,
             format!("Wesal refuses the service login: {meanwhile}"),
             format!(
@@ -119,13 +120,13 @@ fn login(facts: &HealthInputs<'_>) -> Option<Note> {
                 next("It is tried again")
             ),
         ),
-        "failed" => {
+        LoginState::Failed => {
             note(Level::Bad, format!("Logging in at Wesal fails: {meanwhile}"), next("It is tried again") + ".")
         }
-        "absent" | "logging_in" => {
+        LoginState::Absent | LoginState::LoggingIn => {
             note(Level::Warning, "The gateway is not logged in at Wesal yet", "It is being tried.")
         }
-        _ => None,
+        LoginState::Good => None,
     }
 }
 
@@ -138,13 +139,13 @@ fn calls(facts: &HealthInputs<'_>) -> Option<Note> {
     let VendorStanding { breaker, paused_for, barred, .. } = facts.vendor;
     // What `pause` and `barred` tell in better words.
     let is_told = |failing: &FailingTold| match failing.outcome {
-        "rate_limited" => paused_for.is_some(),
-        "token_dead" => failing.calls < MIN_CONSECUTIVE_FAILURES && !barred.is_empty(),
+        CallOutcome::RateLimited => paused_for.is_some(),
+        CallOutcome::TokenDead => failing.calls < MIN_CONSECUTIVE_FAILURES && !barred.is_empty(),
         _ => false,
     };
     let failing = facts.vendor.calls.failing.filter(|failing| !is_told(failing));
     let meanwhile = meanwhile(facts);
-    let open = breaker.state != "closed";
+    let open = breaker.state != BreakerState::Closed;
     let Some(failing) = failing else {
         // It opened, and a straggler has come back well since.
         return open
@@ -152,13 +153,17 @@ fn calls(facts: &HealthInputs<'_>) -> Option<Note> {
             .flatten();
     };
     let is = match failing.outcome {
-        "unreachable" | "timeout" => "not answering",
+        CallOutcome::Unreachable | CallOutcome::Timeout => "not answering",
         _ => "failing",
     };
     let seconds = |seconds: f64| time(seconds.max(0.0).ceil() as u64);
     let many = counted(failing.calls, "call has", "calls have");
-    let more =
-        format!("{many} failed in {}, the last one: {}. {}", seconds(failing.since), failing.outcome, probe(facts));
+    let more = format!(
+        "{many} failed in {}, the last one: {}. {}",
+        seconds(failing.since),
+        failing.outcome.as_str(),
+        probe(facts)
+    );
     match (open || failing.calls >= MIN_CONSECUTIVE_FAILURES, failing.last <= RECENT_SECONDS) {
         (true, true) => note(Level::Bad, format!("Wesal is {is}: {meanwhile}"), more),
         (true, false) => note(
@@ -174,10 +179,12 @@ fn calls(facts: &HealthInputs<'_>) -> Option<Note> {
 fn probe(facts: &HealthInputs<'_>) -> String {
     let breaker = &facts.vendor.breaker;
     match (breaker.state, breaker.probe_in) {
-        ("open", Some(seconds)) if seconds > 0 => format!("The next call is let through in {}.", time(seconds)),
-        ("open", _) => "The next call is let through.".to_owned(),
-        ("half_open", _) => "One call is trying it.".to_owned(),
-        _ => "It is asked as before.".to_owned(),
+        (BreakerState::Open, Some(seconds)) if seconds > 0 => {
+            format!("The next call is let through in {}.", time(seconds))
+        }
+        (BreakerState::Open, _) => "The next call is let through.".to_owned(),
+        (BreakerState::HalfOpen, _) => "One call is trying it.".to_owned(),
+        (BreakerState::Closed, _) => "It is asked as before.".to_owned(),
     }
 }
 
@@ -234,16 +241,14 @@ fn refusals(facts: &HealthInputs<'_>) -> Option<Note> {
     most.then(|| note(Level::Warning, "Most requests of the last minute were refused", more)).flatten()
 }
 
-fn warning_of(warning: &str) -> Note {
-    let (what, more) = warning.split_once(": ").unwrap_or((warning, ""));
-    let says = match what {
-        "configuration" => "The configuration was not taken over",
-        "login" => "Somebody should see to the service login",
-        "route" => "Wesal lately refused a route to the gateway's account",
-        "certificate" => "Somebody should see to the certificate",
-        other => other,
+fn warning_note(warning: Warning) -> Note {
+    let says = match warning {
+        Warning::ConfigurationRefused => "The configuration was not taken over",
+        Warning::LoginRefused | Warning::LoginFailing => "Somebody should see to the service login",
+        Warning::RouteRefused => "Wesal lately refused a route to the gateway's account",
+        Warning::CertificateRefused | Warning::CertificateValidity(_) => "Somebody should see to the certificate",
     };
-    Note { level: Level::Warning, says: says.to_owned(), more: sentence(more) }
+    Note { level: Level::Warning, says: says.to_owned(), more: sentence(warning.detail()) }
 }
 
 fn sentence(text: &str) -> String {

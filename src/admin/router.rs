@@ -65,6 +65,7 @@ pub fn service(state: &Arc<AdminState>, token: &Secret) -> impl HttpService + us
         .map_response(problem::render)
         .layer(PropagateRequestIdLayer::x_request_id())
         .map_response(count_errors)
+        .map_response(without_allow)
         // A panic is one request's 500.
         .map_response(|response: Response<_>| response.map(Body::new))
         .layer(CatchPanicLayer::custom(respond_to_panic))
@@ -107,6 +108,14 @@ fn router(state: &Arc<AdminState>, token: &Secret) -> Router {
         .merge(assets.layer(authorize(Some(Permission::Asset))))
         .merge(health)
         .with_state(Arc::clone(state))
+}
+
+/// Removes the `Allow` that axum adds to a refusal of the layers below a route: it would show which paths exist.
+fn without_allow(mut response: Response) -> Response {
+    if response.status() != StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().remove(header::ALLOW);
+    }
+    response
 }
 
 type Admin = State<Arc<AdminState>>;
@@ -160,26 +169,18 @@ async fn post_explain(State(state): Admin, request: Request) -> Result<Response,
     spawn_blocking(move || explain(&state.app, &body)).await.map_err(|_| Problem::internal())?
 }
 
-async fn purge(
-    State(state): Admin,
-    Extension(id): Extension<RequestId>,
-    request: Request,
-) -> Result<Response, Problem> {
+async fn purge(State(state): Admin, Extension(id): Extension<RequestId>, request: Request) -> Response {
     let from = actions::client_address(&request);
-    let body = actions::read_body(&state, request).await?;
-    Ok(actions::execute(state, AdminAction::Purge, body, from, id).await)
+    let body = actions::read_body(&state, request).await;
+    actions::execute(state, AdminAction::Purge, body, from, id).await
 }
 
 async fn reload(State(state): Admin, Extension(id): Extension<RequestId>, request: Request) -> Response {
-    actions::execute(state, AdminAction::Reload, Bytes::new(), actions::client_address(&request), id).await
+    actions::execute(state, AdminAction::Reload, Ok(Bytes::new()), actions::client_address(&request), id).await
 }
 
-async fn put_log_filter(
-    State(state): Admin,
-    Extension(id): Extension<RequestId>,
-    request: Request,
-) -> Result<Response, Problem> {
+async fn put_log_filter(State(state): Admin, Extension(id): Extension<RequestId>, request: Request) -> Response {
     let from = actions::client_address(&request);
-    let body = actions::read_body(&state, request).await?;
-    Ok(actions::execute(state, AdminAction::LogFilter, body, from, id).await)
+    let body = actions::read_body(&state, request).await;
+    actions::execute(state, AdminAction::LogFilter, body, from, id).await
 }

@@ -17,7 +17,7 @@ use crate::{
     fetch::{Held, HotQueues, Readiness},
     http::{Lifecycle, recent_errors::RecentError, warnings::ActiveCertificate},
     model::Route,
-    telemetry::totals::{CallerTotals, RouteTotals},
+    telemetry::{CallerTotals, RouteTotals},
     upstream::VendorStanding,
 };
 
@@ -153,7 +153,7 @@ impl AdminState {
             lifecycle: state.lifecycle(),
             vendor: &vendor,
             servable: state.parts.holds_servable(),
-            warnings: &readiness.warnings,
+            warnings: &state.warnings(),
             stretch,
             in_flight: state.requests_in_flight(),
             is_full: state.in_flight.is_full(),

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     clock::Moment,
-    telemetry::{Times, Totals, Traffic, totals::CallerTotals},
+    telemetry::{CallerTotals, Latencies, Totals, Traffic},
 };
 
 /// What was counted, now and then: of the last quarter of an hour.
@@ -98,7 +98,8 @@ impl TrafficHistory {
             history: history.map(|(earlier, later)| between(earlier, later)).collect(),
         };
         let before = |name: &String| begin.callers.get(name).copied().unwrap_or_default();
-        let callers = now.callers.iter().map(|(name, totals)| (name.clone(), totals.since(before(name)))).collect();
+        let callers =
+            now.callers.iter().map(|(name, totals)| (name.clone(), caller_delta(*totals, before(name)))).collect();
         (traffic, callers)
     }
 }
@@ -115,23 +116,75 @@ fn minute(samples: &VecDeque<Sample>, now: Moment) -> usize {
 }
 
 fn between(earlier: &Sample, later: &Sample) -> TimeBucket {
-    let traffic = later.traffic.since(&earlier.traffic);
-    let times =
-        |times: &Times| LatencyStats { mean: times.mean(), p50: times.quantile(0.5), p95: times.quantile(0.95) };
+    let (now, before) = (&later.traffic, &earlier.traffic);
+    let counted = |count: fn(&Traffic) -> u64| count(now).saturating_sub(count(before));
+    let times = |times: fn(&Traffic) -> &Latencies| LatencyStats::of(&latencies_delta(times(now), times(before)));
     TimeBucket {
         at: later.at,
         seconds: later.moment.since(earlier.moment).as_secs_f64(),
-        requests: traffic.requests,
-        from_memory: traffic.from_memory,
-        fetched: traffic.fetched,
-        failed: traffic.failed,
-        refused: traffic.refused,
-        vendor_calls: traffic.vendor_calls,
-        vendor_failed: traffic.vendor_failed,
-        saved: traffic.saved,
-        caller_times: times(&traffic.caller_times),
-        vendor_times: times(&traffic.vendor_times),
+        requests: counted(|of| of.requests),
+        from_memory: counted(|of| of.from_memory),
+        fetched: counted(|of| of.fetched),
+        failed: counted(|of| of.failed),
+        refused: counted(|of| of.refused),
+        vendor_calls: counted(|of| of.vendor_calls),
+        vendor_failed: counted(|of| of.vendor_failed),
+        saved: counted(|of| of.saved),
+        caller_times: times(|of| &of.caller_times),
+        vendor_times: times(|of| &of.vendor_times),
     }
+}
+
+fn caller_delta(now: CallerTotals, before: CallerTotals) -> CallerTotals {
+    CallerTotals {
+        requests: now.requests.saturating_sub(before.requests),
+        rate_limited: now.rate_limited.saturating_sub(before.rate_limited),
+    }
+}
+
+/// Without buckets, `before` is a histogram that has counted nothing.
+fn latencies_delta(now: &Latencies, before: &Latencies) -> Latencies {
+    let counted_before = before.buckets.iter().map(|(_, count)| *count).chain(std::iter::repeat(0));
+    let left = |((bound, count), before): (&(f64, u64), u64)| (*bound, count.saturating_sub(before));
+    Latencies {
+        buckets: now.buckets.iter().zip(counted_before).map(left).collect(),
+        sum: (now.sum - before.sum).max(0.0),
+        count: now.count.saturating_sub(before.count),
+    }
+}
+
+impl LatencyStats {
+    fn of(times: &Latencies) -> Self {
+        Self { mean: mean(times), p50: quantile(times, 0.5), p95: quantile(times, 0.95) }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "displayed only")]
+fn mean(times: &Latencies) -> Option<f64> {
+    (times.count > 0).then(|| times.sum / times.count as f64)
+}
+
+/// Estimates the quantile `q` in seconds. The bounds grow by a factor, so the estimate interpolates within a bucket
+/// by their logarithm. In the last bucket it is the greatest finite bound.
+#[expect(clippy::cast_precision_loss, reason = "displayed only")]
+fn quantile(times: &Latencies, q: f64) -> Option<f64> {
+    let rank = q * times.count as f64;
+    let (mut below, mut low) = (0_u64, 0.0_f64);
+    for (high, count) in times.buckets.iter().copied() {
+        let up_to = below + count;
+        if up_to > 0 && up_to as f64 >= rank {
+            return Some(match (low > 0.0, high.is_finite()) {
+                (_, false) => low,
+                (false, true) => high,
+                (true, true) => {
+                    let share = (rank - below as f64) / count.max(1) as f64;
+                    low * (high / low).powf(share.clamp(0.0, 1.0))
+                }
+            });
+        }
+        (below, low) = (up_to, high);
+    }
+    None
 }
 
 #[cfg(test)]
@@ -189,5 +242,43 @@ mod tests {
         assert_eq!(told.len(), MAX_SAMPLES - 1);
         assert_eq!((told[0].requests, told[89].requests), (111 * 111 - 110 * 110, 200 * 200 - 199 * 199));
         assert!(told.iter().all(|span| span.seconds == 10.0));
+    }
+
+    fn times(buckets: &[(f64, u64)], sum: f64) -> Latencies {
+        Latencies { buckets: buckets.to_vec(), sum, count: buckets.iter().map(|(_, count)| count).sum() }
+    }
+
+    #[test]
+    fn quantile_interpolates_within_its_bucket() {
+        let told = times(&[(0.01, 0), (0.04, 10), (0.16, 10), (f64::INFINITY, 0)], 1.2);
+        assert_eq!(mean(&told), Some(0.06));
+        let about = |q: f64, seconds: f64| (quantile(&told, q).unwrap() - seconds).abs() < 1e-9;
+        assert!(about(0.25, 0.02) && about(0.5, 0.04) && about(0.75, 0.08) && about(1.0, 0.16));
+    }
+
+    #[test]
+    fn quantile_beyond_last_bound_is_that_bound() {
+        assert_eq!(quantile(&times(&[(0.1, 0), (f64::INFINITY, 3)], 30.0), 0.5), Some(0.1));
+        assert_eq!(quantile(&times(&[(0.1, 3), (f64::INFINITY, 0)], 0.1), 0.5), Some(0.1));
+        let nothing = times(&[(0.1, 0), (f64::INFINITY, 0)], 0.0);
+        assert_eq!((quantile(&nothing, 0.5), mean(&nothing)), (None, None));
+        assert_eq!(quantile(&Latencies::default(), 0.5), None);
+    }
+
+    #[test]
+    fn time_bucket_is_the_difference_of_two_samples() {
+        let sample = |requests, buckets: &[(f64, u64)], sum| {
+            let traffic = Traffic { requests, vendor_times: times(buckets, sum), ..Traffic::default() };
+            let (moment, at) = at(0);
+            Sample::of(moment, at, &Totals { traffic, ..Totals::default() })
+        };
+        let earlier = sample(6, &[(1.0, 2), (2.0, 4)], 3.0);
+        let later = sample(10, &[(1.0, 2), (2.0, 8)], 9.0);
+        let minute = between(&earlier, &later);
+        assert_eq!((minute.requests, minute.vendor_times.mean), (4, Some(1.5)));
+        assert!(minute.vendor_times.p50.unwrap() > 1.0);
+        let (moment, at) = at(0);
+        let whole = between(&Sample::of(moment, at, &Totals::default()), &earlier);
+        assert_eq!((whole.requests, whole.vendor_times.mean), (6, Some(0.5)));
     }
 }

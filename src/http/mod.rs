@@ -25,7 +25,7 @@ pub(crate) mod state;
 mod static_asset;
 pub(crate) mod warnings;
 
-pub use certificate_validity::CertificateValidity;
+pub use certificate_validity::{CertificateValidity, ValidityWarning};
 pub use context::HttpService;
 pub use handlers::custom::custom_routes;
 #[cfg(any(test, fuzzing))]
@@ -33,6 +33,7 @@ pub(crate) use handlers::properties::caller_request;
 #[cfg(any(test, fuzzing))]
 pub(crate) use properties::caller_headers;
 pub use state::{AppState, ClientInfo, Lifecycle};
+pub use warnings::Warning;
 
 use std::sync::Arc;
 

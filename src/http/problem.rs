@@ -29,6 +29,8 @@ pub(crate) struct Problem {
     retry_after: Option<Duration>,
     /// The methods that the path takes.
     allow: Option<&'static str>,
+    /// Whether the connection ends: the rest of the request was not read.
+    closes_connection: bool,
 }
 
 /// One thing that is wrong with a request.
@@ -67,7 +69,16 @@ impl Problem {
     /// An error; `detail` says what to do.
     pub(crate) fn new(code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
         let (status, wesal_code) = (code.status(), code.wesal_code());
-        Self { code, status, detail: detail.into(), wesal_code, faults: Vec::new(), retry_after: None, allow: None }
+        Self {
+            code,
+            status,
+            detail: detail.into(),
+            wesal_code,
+            faults: Vec::new(),
+            retry_after: None,
+            allow: None,
+            closes_connection: false,
+        }
     }
 
     /// With the places where the request is wrong.
@@ -80,6 +91,12 @@ impl Problem {
     /// With the time after which it may be tried again.
     pub(crate) fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
+        self
+    }
+
+    /// Says that the connection ends after the response (RFC 9112, section 9.6).
+    pub(crate) fn closes_connection(mut self) -> Self {
+        self.closes_connection = true;
         self
     }
 
@@ -289,6 +306,9 @@ impl Problem {
         if let Some(wait) = self.retry_after {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             headers.insert(header::RETRY_AFTER, seconds.max(1).into());
+        }
+        if self.closes_connection {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some(allow) = self.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));

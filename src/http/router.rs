@@ -1,15 +1,16 @@
 //! Every route of the public listener.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use axum::{
     Router,
     extract::{Request, State},
     handler::Handler,
     http::Method,
+    response::{IntoResponse, Response},
     routing::{MethodFilter, MethodRouter},
 };
-use tower::ServiceBuilder;
+use tower::{ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
 
 use super::{
     context::{HttpService, RequestContext},
@@ -32,7 +33,8 @@ pub(super) fn router(state: &Arc<AppState>) -> Router {
             queues::query_queues(route, state, context, request)
         }
     };
-    Routes { state, router: Router::new() }
+    // Without its check for the syntax of axum 0.7: the base path may have a segment that begins with `:`.
+    Routes { state, router: Router::new().without_v07_checks() }
         .own(Endpoint::Liveness, health::get_liveness)
         .own(Endpoint::Readiness, health::get_readiness)
         .own(Endpoint::OpenApi, openapi::get_openapi)
@@ -47,9 +49,8 @@ pub(super) fn router(state: &Arc<AppState>) -> Router {
         .mirrored(Route::QueueSummary, queues(Route::QueueSummary))
         .mirrored(Route::QueueActivity, queues(Route::QueueActivity))
         .mirrored(Route::QueuePerformance, queues(Route::QueuePerformance))
-        .custom()
         .router
-        .fallback(|| async { Problem::not_found() })
+        .fallback(custom_routes(state))
 }
 
 /// A router that is being put together. Each path gets its 405 from the table of routes, which knows that HEAD is no
@@ -100,30 +101,6 @@ impl Routes<'_> {
         paths.collect::<Vec<_>>().iter().fold(self, |routes, path| routes.add(path, methods.clone()))
     }
 
-    /// Adds the routes of the configuration. Where one path is an instance of another template too, it takes the methods of
-    /// both, each for the first route of the configuration that has it.
-    fn custom(self) -> Self {
-        let all = &self.state.settings.table.further;
-        let mut paths: Vec<&str> = all.iter().map(|custom| custom.path.as_str()).collect();
-        paths.sort_unstable();
-        paths.dedup();
-        paths.into_iter().fold(self, |routes, template| {
-            let path = routes.below_base(template);
-            let found = [Method::GET, Method::POST].into_iter().filter_map(|method| {
-                let endpoint = routes.state.settings.table.find(&method, &path)?;
-                endpoint.takes(&method).then_some(endpoint)
-            });
-            let methods = found.fold(MethodRouter::new(), |methods, endpoint| match endpoint {
-                Endpoint::Mirrored(Route::Further(custom)) => {
-                    let service = middleware::admitted(routes.state, Route::Further(custom), handle_custom(custom));
-                    serve(methods, endpoint, service)
-                }
-                _ => methods,
-            });
-            routes.add(&path, methods)
-        })
-    }
-
     fn below_base(&self, path: &str) -> String {
         format!("{}{path}", self.state.settings.table.base_path)
     }
@@ -145,13 +122,42 @@ impl Routes<'_> {
     }
 }
 
-type HandlerFuture = std::pin::Pin<Box<dyn Future<Output = Result<axum::response::Response, Problem>> + Send>>;
-
-fn handle_custom(
-    custom: &'static Further,
-) -> impl Fn(State<Arc<AppState>>, RequestContext, Request) -> HandlerFuture + Clone + Send + Sync + 'static {
-    move |state, context, request| Box::pin(custom::handle_custom_route(custom, state, context, request))
+/// Returns the handler of every path that no other route has: the routes of the configuration, or 404.
+///
+/// They are matched by the table and not by axum, whose parameters may be empty in the middle of a path, and which prefers
+/// literal segments where the configuration's order decides.
+fn custom_routes(
+    state: &Arc<AppState>,
+) -> impl Fn(RequestContext, Request) -> ResponseFuture + Clone + Send + Sync + 'static {
+    let service = |custom: &&'static Further| {
+        let custom = *custom;
+        let handler = move |state: State<Arc<AppState>>, context: RequestContext, request: Request| {
+            custom::handle_custom_route(custom, state, context, request)
+        };
+        BoxCloneSyncService::new(middleware::admitted(state, Route::Further(custom), handler))
+    };
+    let services: Arc<[_]> = state.settings.table.further.iter().map(service).collect();
+    move |context, request| {
+        let services = Arc::clone(&services);
+        Box::pin(async move {
+            let table = &context.state().settings.table;
+            let (method, path) = (request.method(), request.uri().path());
+            let Some(endpoint @ Endpoint::Mirrored(Route::Further(custom))) = table.find(method, path) else {
+                return Problem::not_found().into_response();
+            };
+            context.facts().route = endpoint.template();
+            if !endpoint.takes(method) {
+                return Problem::method_not_allowed(Some(table.allow(path))).into_response();
+            }
+            match services.get(custom.index).cloned() {
+                Some(service) => service.oneshot(request).await.unwrap_or_else(|never| match never {}),
+                None => Problem::internal().into_response(),
+            }
+        })
+    }
 }
+
+type ResponseFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
 
 fn methods(endpoint: Endpoint, service: impl HttpService) -> MethodRouter {
     serve(MethodRouter::new(), endpoint, service)

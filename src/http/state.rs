@@ -13,12 +13,13 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::{
+    certificate_validity::CertificateValidity,
     client_address::client_address,
     config_snapshot::ConfigSnapshot,
     recent_errors::RecentErrors,
     route_table::{Endpoint, RouteTable},
     settings::Settings,
-    warnings::Warnings,
+    warnings::{Warning, Warnings},
 };
 use crate::{
     auth::{AuthFailure, Caller, ConnectionAuthCache, SessionError, Sessions},
@@ -193,6 +194,26 @@ impl AppState {
         self.parts.purge(purge)
     }
 
+    /// Returns the active warnings, in the order of [`Warning::ALL`].
+    pub(crate) fn warnings(&self) -> Vec<Warning> {
+        self.warnings.active(self.wesal.login_setback(), self.wesal.refuses_a_route(), self.clock.wall())
+    }
+
+    /// Records whether the last reload was refused.
+    pub fn set_reload_result(&self, refused: bool) {
+        self.warnings.set_reload_result(refused);
+    }
+
+    /// Records the certificate that callers are shown from now on.
+    pub fn set_certificate(&self, validity: Option<CertificateValidity>) {
+        self.warnings.set_certificate(validity);
+    }
+
+    /// Records why the certificate files cannot be used.
+    pub fn set_certificate_error(&self, why: String) {
+        self.warnings.set_certificate_error(why);
+    }
+
     /// Returns what depends on the configuration, as it is now.
     pub(crate) fn config_snapshot(&self) -> Arc<ConfigSnapshot> {
         self.known.load_full()
@@ -210,7 +231,7 @@ impl AppState {
     /// Whether callers can be answered now.
     pub fn readiness(&self) -> Readiness {
         let mut readiness = Readiness::now(&self.parts, &self.wesal, self.lifecycle() > Lifecycle::Serving);
-        readiness.warnings = self.warnings().into_iter().filter_map(|(_, told)| told).collect();
+        readiness.warnings = self.warnings().into_iter().map(Warning::text).collect();
         readiness
     }
 
@@ -222,9 +243,10 @@ impl AppState {
             figures.iter().map(|of| Figures { queue: of.queue.as_str(), age: of.age, figures: &of.figures }).collect();
         let certificate = self.warnings.certificate();
         let (login, breaker) = (self.wesal.login_state(), self.wesal.breaker_state());
+        let active = self.warnings();
         self.metrics.render(&Present {
             ready: self.readiness().ready,
-            warnings: &self.warnings().map(|(about, told)| (about, told.is_some())),
+            warnings: &Warning::ALL.map(|warning| (warning.as_str(), active.contains(&warning))),
             cache_bytes: bytes,
             cache_parts: parts,
             in_flight: self.requests_in_flight(),

@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{certificate_validity::CertificateValidity, state::AppState};
+use super::certificate_validity::{CertificateValidity, ValidityWarning};
 use crate::upstream::LoginState;
 
 /// What the running parts have noted.
@@ -30,89 +30,114 @@ pub(crate) struct ActiveCertificate {
     pub(crate) refused: Option<String>,
 }
 
+/// A problem that an operator should fix, although callers are answered. Its text is public: it names no path and no date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// The last login was refused; a token still works.
+    LoginRefused,
+    /// The last login failed; a token still works.
+    LoginFailing,
+    /// The vendor refuses a route to the service login.
+    RouteRefused,
+    /// The last reload was refused.
+    ConfigurationRefused,
+    /// The certificate's files changed and are not valid.
+    CertificateRefused,
+    /// The certificate is not valid, or not for long.
+    CertificateValidity(ValidityWarning),
+}
+
+impl Warning {
+    /// Every warning. Those of the certificate's validity share a name.
+    pub const ALL: [Self; 8] = [
+        Self::LoginRefused,
+        Self::LoginFailing,
+        Self::RouteRefused,
+        Self::ConfigurationRefused,
+        Self::CertificateRefused,
+        Self::CertificateValidity(ValidityWarning::Expired),
+        Self::CertificateValidity(ValidityWarning::NotYetValid),
+        Self::CertificateValidity(ValidityWarning::ExpiresSoon),
+    ];
+
+    /// Returns the name in the metric `warnings`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LoginRefused => "login_refused",
+            Self::LoginFailing => "login_failing",
+            Self::RouteRefused => "route_refused",
+            Self::ConfigurationRefused => "configuration_refused",
+            Self::CertificateRefused => "certificate_refused",
+            Self::CertificateValidity(_) => "certificate_not_good_for_long",
+        }
+    }
+
+    /// Returns the text in `/readyz`: the component and the detail.
+    pub fn text(self) -> String {
+        let component = match self {
+            Self::LoginRefused | Self::LoginFailing => "login",
+            Self::RouteRefused => "route",
+            Self::ConfigurationRefused => "configuration",
+            Self::CertificateRefused | Self::CertificateValidity(_) => "certificate",
+        };
+        format!("{component}: {}", self.detail())
+    }
+
+    /// Returns what is wrong and what to do about it.
+    pub const fn detail(self) -> &'static str {
+        match self {
+            Self::LoginRefused => {
+                "the vendor refuses the service login, and the token in use serves only until it ends; check the client \
+                 id, email and password"
+            }
+            Self::LoginFailing => {
+                "the last login at the vendor failed, and the token in use serves only until it ends; it is tried again"
+            }
+            Self::RouteRefused => {
+                "the vendor takes the service login, and refuses a route to it; ask the vendor for the account's rights"
+            }
+            Self::ConfigurationRefused => "the last reload was refused; what held before still holds",
+            Self::CertificateRefused => "its files have changed, and are not good; the one before is still shown",
+            Self::CertificateValidity(warning) => warning.as_str(),
+        }
+    }
+}
+
 impl Warnings {
-    /// What may be wrong, by the name that the metric has for it; and if it is, as `/readyz` tells it. That is for
-    /// everybody: no path, no date. `login` is what came of the last login while a token still works, `route_refused` whether the vendor
-    /// refuses a route.
-    fn all(
-        &self,
-        now: Timestamp,
-        login: Option<LoginState>,
-        route_refused: bool,
-    ) -> [(&'static str, Option<String>); 6] {
-        let reload_refused = self.reload_refused.load(Ordering::Relaxed);
-        let shown = self.certificate.load();
-        let shown = shown.as_deref();
-        let certificate_refused = shown.is_some_and(|shown| shown.refused.is_some());
-        let validity = shown.and_then(|shown| shown.validity);
-        let login = |state, told: &str| (login == Some(state)).then(|| told.to_owned());
+    /// Returns the active warnings, in the order of [`Warning::ALL`]. `setback` is the state of the last login while a token
+    /// still works, `refuses_route` whether the vendor refuses a route.
+    pub(crate) fn active(&self, setback: Option<LoginState>, refuses_route: bool, now: Timestamp) -> Vec<Warning> {
+        let certificate = self.certificate.load();
+        let certificate = certificate.as_deref();
+        let validity = certificate.and_then(|shown| shown.validity);
+        let is = |condition: bool, warning| condition.then_some(warning);
         [
-            (
-                "login_refused",
-                login(
-                    LoginState::Refused,
-                    "login: the vendor refuses the service login, and the token in use serves only until it ends; check \
-                     the client id, email and password",
-                ),
-            ),
-            (
-                "login_failing",
-                login(
-                    LoginState::Failed,
-                    "login: the last login at the vendor failed, and the token in use serves only until it ends; it is \
-                     tried again",
-                ),
-            ),
-            (
-                "route_refused",
-                route_refused.then(|| {
-                    "route: the vendor takes the service login, and refuses a route to it; ask the vendor for the \
-                     account's rights"
-                        .to_owned()
-                }),
-            ),
-            (
-                "configuration_refused",
-                reload_refused
-                    .then(|| "configuration: the last reload was refused; what held before still holds".to_owned()),
-            ),
-            (
-                "certificate_refused",
-                certificate_refused.then(|| {
-                    "certificate: its files have changed, and are not good; the one before is still shown".to_owned()
-                }),
-            ),
-            (
-                "certificate_not_good_for_long",
-                validity.and_then(|validity| validity.warning(now)).map(|warning| format!("certificate: {warning}")),
-            ),
+            is(setback == Some(LoginState::Refused), Warning::LoginRefused),
+            is(setback == Some(LoginState::Failed), Warning::LoginFailing),
+            is(refuses_route, Warning::RouteRefused),
+            is(self.reload_refused.load(Ordering::Relaxed), Warning::ConfigurationRefused),
+            is(certificate.is_some_and(|shown| shown.refused.is_some()), Warning::CertificateRefused),
+            validity.and_then(|validity| validity.warning(now)).map(Warning::CertificateValidity),
         ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     pub(crate) fn certificate(&self) -> Option<Arc<ActiveCertificate>> {
         self.certificate.load_full()
     }
-}
 
-impl AppState {
-    /// What may be wrong now, by its name in the metric `warnings`, and as `/readyz` tells it if it is.
-    pub(crate) fn warnings(&self) -> [(&'static str, Option<String>); 6] {
-        self.warnings.all(self.clock.wall(), self.wesal.login_setback(), self.wesal.refuses_a_route())
+    pub(super) fn set_reload_result(&self, refused: bool) {
+        self.reload_refused.store(refused, Ordering::Relaxed);
     }
 
-    /// Notes whether the last reload was refused.
-    pub fn set_reload_result(&self, refused: bool) {
-        self.warnings.reload_refused.store(refused, Ordering::Relaxed);
+    pub(super) fn set_certificate(&self, validity: Option<CertificateValidity>) {
+        self.certificate.store(Some(Arc::new(ActiveCertificate { validity, refused: None })));
     }
 
-    /// Notes that callers are shown a certificate from now on, which is as good as its files.
-    pub fn set_certificate(&self, validity: Option<CertificateValidity>) {
-        self.warnings.certificate.store(Some(Arc::new(ActiveCertificate { validity, refused: None })));
-    }
-
-    /// Notes that its files are not good any more, and why.
-    pub fn set_certificate_error(&self, why: String) {
-        let validity = self.warnings.certificate().and_then(|shown| shown.validity);
-        self.warnings.certificate.store(Some(Arc::new(ActiveCertificate { validity, refused: Some(why) })));
+    pub(super) fn set_certificate_error(&self, why: String) {
+        let validity = self.certificate().and_then(|shown| shown.validity);
+        self.certificate.store(Some(Arc::new(ActiveCertificate { validity, refused: Some(why) })));
     }
 }

@@ -52,7 +52,7 @@ pub fn check_certificate_files(config: &Config, validator: &mut Validator<'_, '_
             Ok(key) => {
                 let now = validator.now;
                 if let Some(warning) = validity(&key).and_then(|validity| validity.warning(now)) {
-                    validator.warn(&format!("server.tls: {CERT_FILE}: {warning}"));
+                    validator.warn(&format!("server.tls: {CERT_FILE}: {}", warning.as_str()));
                 }
             }
         }

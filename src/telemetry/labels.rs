@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 
+use super::{CacheResult, CallOutcome};
 use crate::model::CallerName;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -11,19 +12,19 @@ pub(super) struct RequestLabels {
     pub(super) caller: CallerLabel,
     pub(super) route: &'static str,
     pub(super) status: u16,
-    pub(super) cache: &'static str,
+    pub(super) cache: CacheResult,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct AnswerLabels {
     pub(super) route: &'static str,
-    pub(super) cache: &'static str,
+    pub(super) cache: CacheResult,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct CallLabels {
     pub(super) route: &'static str,
-    pub(super) outcome: &'static str,
+    pub(super) outcome: CallOutcome,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -84,7 +85,7 @@ impl RequestLabels {
         caller: Option<&CallerName>,
         route: &'static str,
         status: u16,
-        cache: &'static str,
+        cache: CacheResult,
     ) -> bool {
         self.status == status && self.route == route && self.cache == cache && self.caller.0.as_ref() == caller
     }
@@ -94,8 +95,14 @@ impl RequestLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct CallerLabel(pub(super) Option<CallerName>);
 
+impl CallerLabel {
+    pub(super) fn as_str(&self) -> &str {
+        self.0.as_ref().map_or("-", CallerName::as_str)
+    }
+}
+
 impl EncodeLabelValue for CallerLabel {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
-        encoder.write_str(self.0.as_ref().map_or("-", CallerName::as_str))
+        encoder.write_str(self.as_str())
     }
 }

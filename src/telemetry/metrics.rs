@@ -8,23 +8,19 @@ use std::{
 
 use prometheus_client::{
     encoding::text,
-    metrics::{
-        counter::Counter,
-        family::Family,
-        gauge::Gauge,
-        histogram::{Histogram, exponential_buckets},
-    },
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 
 pub use super::present::{Figures, Present};
 use super::{
-    Totals,
+    CacheResult, CallOutcome, Totals,
     labels::{
         AnswerLabels, CallLabels, CallerLabel, CallerOnly, OutcomeLabel, PartLabels, ReasonLabel, RequestLabels,
         RouteLabel,
     },
     present::Gauges,
+    series::{LatencyHistogram, Series},
     sink,
     vitals::Vitals,
 };
@@ -36,12 +32,13 @@ pub struct Metrics {
     counted: Registry,
     /// What is read when somebody asks.
     read: Registry,
-    requests: Family<RequestLabels, Counter>,
+    requests: Series<RequestLabels, Counter>,
     /// Without labels, so that it is there from the beginning whoever asks.
     internal_errors: Counter,
-    request_duration: Family<AnswerLabels, Histogram, fn() -> Histogram>,
-    vendor_calls: Family<CallLabels, Counter>,
-    vendor_call_duration: Family<RouteLabel, Histogram, fn() -> Histogram>,
+    request_duration: Series<AnswerLabels, LatencyHistogram>,
+    vendor_calls: Series<CallLabels, Counter>,
+    vendor_call_duration: Series<RouteLabel, LatencyHistogram>,
+    vendor_calls_saved: Series<RouteLabel, Counter>,
     logins: Family<OutcomeLabel, Counter>,
     config_reloads: Family<OutcomeLabel, Counter>,
     /// The templates of the mirrored routes, in the order of [`Route::index`], and what is counted of each one's answers.
@@ -73,7 +70,7 @@ impl RequestCounters {
 struct RequestCounter {
     labels: RequestLabels,
     requests: Counter,
-    time: Histogram,
+    time: LatencyHistogram,
 }
 
 /// What is counted of a route's answers.
@@ -88,14 +85,14 @@ const INTERNAL_ERROR: u16 = 500;
 /// Where a part of an answer came from.
 const RESULTS: [&str; 5] = ["hit", "stale", "fetched", "joined", "absent"];
 
-/// A request's time: from 50 microseconds, a hit's, to the 20 seconds that a call with all its tries may take.
-fn request_times() -> Histogram {
-    Histogram::new(exponential_buckets(0.000_05, 2.5, 15))
+/// From 50 microseconds, about the time of a hit, to the 20 seconds that a call with all its retries may take.
+fn request_times() -> LatencyHistogram {
+    LatencyHistogram::new(0.000_05, 2.5, 15)
 }
 
-/// A call's time: from 5 milliseconds.
-fn call_times() -> Histogram {
-    Histogram::new(exponential_buckets(0.005, 2.0, 12))
+/// From 5 milliseconds.
+fn call_times() -> LatencyHistogram {
+    LatencyHistogram::new(0.005, 2.0, 12)
 }
 
 impl Metrics {
@@ -109,11 +106,12 @@ impl Metrics {
         let mut metrics = Self {
             counted: Registry::with_prefix("wesal_gateway"),
             read: Registry::with_prefix("wesal_gateway"),
-            requests: Family::default(),
+            requests: Series::new(Counter::default),
             internal_errors: Counter::default(),
-            request_duration: Family::new_with_constructor(request_times),
-            vendor_calls: Family::default(),
-            vendor_call_duration: Family::new_with_constructor(call_times),
+            request_duration: Series::new(request_times),
+            vendor_calls: Series::new(Counter::default),
+            vendor_call_duration: Series::new(call_times),
+            vendor_calls_saved: Series::new(Counter::default),
             logins: Family::default(),
             config_reloads: Family::default(),
             routes: Vec::new(),
@@ -153,14 +151,14 @@ impl Metrics {
             self.config_reloads.get_or_create_owned(&OutcomeLabel { outcome });
         }
         let help = "Answers given without a vendor call of their own";
-        let (saved, parts) = (Family::<RouteLabel, Counter>::default(), Family::<PartLabels, Counter>::default());
-        registry.register("vendor_calls_saved", help, saved.clone());
+        registry.register("vendor_calls_saved", help, self.vendor_calls_saved.clone());
+        let parts = Family::<PartLabels, Counter>::default();
         registry.register("parts", "Parts of answers by where they came from", parts.clone());
         let further = further.iter().copied().map(Route::Further);
         self.routes = Route::ALL.into_iter().chain(further).map(Route::template).collect();
         for route in self.routes.iter().copied() {
             self.answers.push(Answers {
-                saved: saved.get_or_create_owned(&RouteLabel { route }),
+                saved: self.vendor_calls_saved.get_or_create(&RouteLabel { route }),
                 parts: RESULTS.map(|result| parts.get_or_create_owned(&PartLabels { route, result })),
             });
         }
@@ -183,7 +181,7 @@ impl Metrics {
         self.present.register(&mut self.read);
     }
 
-    /// A request was answered. `cache` is one of `hit`, `stale`, `miss`, `partial`, `none`. `counters` are those of its
+    /// A request was answered. `counters` are those of its
     /// connection.
     pub fn request(
         &self,
@@ -191,7 +189,7 @@ impl Metrics {
         caller: Option<&CallerName>,
         route: &'static str,
         status: u16,
-        cache: &'static str,
+        cache: CacheResult,
         time: Duration,
     ) {
         let mut counters = counters.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -201,8 +199,8 @@ impl Metrics {
                 counters.clear();
             }
             let labels = RequestLabels { caller: CallerLabel(caller.cloned()), route, status, cache };
-            let requests = self.requests.get_or_create_owned(&labels);
-            let time = self.request_duration.get_or_create_owned(&AnswerLabels { route, cache });
+            let requests = self.requests.get_or_create(&labels);
+            let time = self.request_duration.get_or_create(&AnswerLabels { route, cache });
             counters.push(RequestCounter { labels, requests, time });
             counters.len() - 1
         });
@@ -211,7 +209,7 @@ impl Metrics {
         }
         if let Some(counter) = counters.get(place) {
             counter.requests.inc();
-            counter.time.observe(time.as_secs_f64());
+            counter.time.observe(time);
         }
     }
 
@@ -221,10 +219,10 @@ impl Metrics {
     }
 
     /// A request was sent to the vendor, and came to an end.
-    pub fn vendor_call(&self, route: Route, outcome: &'static str, time: Duration) {
+    pub fn vendor_call(&self, route: Route, outcome: CallOutcome, time: Duration) {
         let route = route.template();
         self.vendor_calls.get_or_create(&CallLabels { route, outcome }).inc();
-        self.vendor_call_duration.get_or_create(&RouteLabel { route }).observe(time.as_secs_f64());
+        self.vendor_call_duration.get_or_create(&RouteLabel { route }).observe(time);
     }
 
     /// A caller made more requests than it may.
@@ -299,22 +297,51 @@ impl Metrics {
         let _alone = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         self.present.set(present);
         self.log_events_dropped.inner().store(sink::dropped(), Ordering::Relaxed);
-        let mut text = self.counts();
-        // Writing to a String cannot fail.
-        let _ = text::encode_registry(&mut text, &self.read).and_then(|()| text::encode_eof(&mut text));
-        text
-    }
-
-    /// What is counted, summed up.
-    pub fn totals(&self) -> Totals {
-        Totals::of(&self.counts(), &self.routes)
-    }
-
-    /// What is counted, likewise, without an end.
-    pub fn counts(&self) -> String {
         let mut text = String::with_capacity(16 * 1024);
-        let _ = text::encode_registry(&mut text, &self.counted);
+        // Writing to a String cannot fail.
+        let _ = text::encode_registry(&mut text, &self.counted)
+            .and_then(|()| text::encode_registry(&mut text, &self.read))
+            .and_then(|()| text::encode_eof(&mut text));
         text
+    }
+
+    /// Returns the sums of the counters.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        let is_mirrored = |route: &'static str| self.routes.contains(&route);
+        self.requests.for_each(|RequestLabels { caller, route, status, cache }, counter| {
+            let count = counter.get();
+            *totals.route(route).requests.entry(cache.as_str().to_owned()).or_default() += count;
+            totals.caller(caller.as_str()).add(*status, count);
+            if is_mirrored(route) {
+                totals.traffic.add_requests(*status, *cache, count);
+            }
+        });
+        self.request_duration.for_each(|AnswerLabels { route, cache }, times| {
+            if is_mirrored(route) && *cache != CacheResult::None {
+                totals.traffic.caller_times.add(&times.read());
+            }
+        });
+        self.vendor_calls.for_each(|CallLabels { route, outcome }, counter| {
+            let count = counter.get();
+            totals.route(route).vendor_calls += count;
+            if is_mirrored(route) {
+                totals.traffic.add_vendor_calls(*outcome, count);
+            }
+        });
+        self.vendor_call_duration.for_each(|RouteLabel { route }, times| {
+            if is_mirrored(route) {
+                totals.traffic.vendor_times.add(&times.read());
+            }
+        });
+        self.vendor_calls_saved.for_each(|RouteLabel { route }, counter| {
+            let count = counter.get();
+            if count > 0 {
+                totals.route(route).saved += count;
+                totals.traffic.saved += count;
+            }
+        });
+        totals
     }
 }
 

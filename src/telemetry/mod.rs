@@ -7,22 +7,22 @@ mod filter;
 mod json_lines;
 mod labels;
 pub mod metrics;
-#[cfg(test)]
-mod page;
+mod outcomes;
 mod present;
+mod series;
 mod sink;
 mod start;
-pub mod totals;
+mod totals;
 pub mod traces;
-pub mod traffic;
 mod vitals;
 
 pub use classic::classic;
 pub use filter::{FilterError, change_log_filter, log_filter};
 pub use metrics::Metrics;
+pub use outcomes::{CacheResult, CallOutcome};
+pub use series::Latencies;
 pub use sink::{LAST_LINES, LogWriter};
 pub use start::{StartError, start};
-pub use totals::Totals;
+pub use totals::{CallerTotals, RouteTotals, Totals, Traffic};
 pub use traces::Traces;
-pub use traffic::{Times, Traffic};
 pub use vitals::Vitals;

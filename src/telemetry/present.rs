@@ -15,7 +15,7 @@ use super::labels::{FigureLabels, QueueLabel, StateLabel};
 pub struct Present<'a> {
     /// Whether callers can be answered.
     pub ready: bool,
-    /// Each thing that may be warned of, and whether it is.
+    /// The name of each warning, and whether it is active. A name that occurs several times is active if one of them is.
     pub warnings: &'a [(&'static str, bool)],
     /// Bytes that kept answers take, keys and bookkeeping included.
     pub cache_bytes: u64,
@@ -101,8 +101,11 @@ impl Gauges {
     pub(super) fn set(&self, present: &Present<'_>) {
         let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         self.ready.set(i64::from(present.ready));
-        for (about, warned) in present.warnings {
-            self.warnings.get_or_create(&[("about", *about)]).set(i64::from(*warned));
+        for (about, _) in present.warnings {
+            self.warnings.get_or_create(&[("about", *about)]).set(0);
+        }
+        for (about, _) in present.warnings.iter().filter(|(_, active)| *active) {
+            self.warnings.get_or_create(&[("about", *about)]).set(1);
         }
         self.cache_bytes.set(count(present.cache_bytes));
         self.cache_parts.set(count(present.cache_parts));

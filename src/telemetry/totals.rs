@@ -1,31 +1,30 @@
-//! What was counted, summed up for human eyes. Read out of the metrics' own text: so the two cannot disagree, and a
-//! request is counted once only.
+//! Sums of the counters, for the dashboard and `/admin/status`.
 
 use std::collections::BTreeMap;
 
-use super::Traffic;
+use super::{CacheResult, CallOutcome, series::Latencies};
 
 /// Sums over the requests since the process began.
 #[derive(Debug, Default, PartialEq)]
 pub struct Totals {
-    /// By caller; `-` for the unknown.
+    /// By caller; `-` for unknown callers.
     pub callers: BTreeMap<String, CallerTotals>,
     /// By route.
     pub routes: BTreeMap<String, RouteTotals>,
-    /// Of the mirrored routes, all together.
+    /// Of all mirrored routes.
     pub traffic: Traffic,
 }
 
-/// Of one caller.
+/// The sums of one caller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CallerTotals {
     /// Requests.
     pub requests: u64,
-    /// Those that were answered with 429.
+    /// Requests that were answered with 429.
     pub rate_limited: u64,
 }
 
-/// Of one route.
+/// The sums of one route.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteTotals {
     /// Requests by cache result.
@@ -36,92 +35,74 @@ pub struct RouteTotals {
     pub saved: u64,
 }
 
-impl CallerTotals {
-    /// What came after `earlier`.
-    pub fn since(self, earlier: Self) -> Self {
-        Self {
-            requests: self.requests.saturating_sub(earlier.requests),
-            rate_limited: self.rate_limited.saturating_sub(earlier.rate_limited),
-        }
-    }
+/// The sums of all mirrored routes. Health checks and unknown paths are not included.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Traffic {
+    /// Requests.
+    pub requests: u64,
+    /// Requests that were answered from the cache, fresh or stale.
+    pub from_memory: u64,
+    /// Requests that caused or joined a vendor call for the whole answer or a part of it.
+    pub fetched: u64,
+    /// Requests that were answered with 5xx.
+    pub failed: u64,
+    /// Requests that were answered with 4xx. 499 does not count: the client disconnected.
+    pub refused: u64,
+    /// Requests sent to the vendor.
+    pub vendor_calls: u64,
+    /// Vendor calls that failed for a reason on the vendor's side.
+    pub vendor_failed: u64,
+    /// Answers given without a vendor call of their own.
+    pub saved: u64,
+    /// Durations of the requests in `from_memory` and `fetched`: refusals take no time and would hide the others.
+    pub caller_times: Latencies,
+    /// Durations of the vendor calls.
+    pub vendor_times: Latencies,
 }
+
+/// The status of a request whose client disconnected before the response.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+const TOO_MANY_REQUESTS: u16 = 429;
 
 impl Totals {
-    /// Sums up what [`Metrics::counts`](super::Metrics::counts) wrote, where these are the mirrored routes.
-    pub(super) fn of(text: &str, mirrored: &[&str]) -> Self {
-        let mut totals = Self::default();
-        for line in text.lines().filter_map(|line| line.strip_prefix("wesal_gateway_")) {
-            // A template has braces of its own.
-            let Some((name, rest)) = line.split_once('{') else { continue };
-            let Some((labels, count)) = rest.rsplit_once("} ") else { continue };
-            let label = |name: &str| {
-                labels.split(',').find_map(|label| label.strip_prefix(name)?.strip_prefix("=\"")?.strip_suffix('"'))
-            };
-            let route = label("route").unwrap_or_default();
-            if mirrored.contains(&route) {
-                add(&mut totals.traffic, name, label, count);
-            }
-            let Ok(count) = count.parse::<u64>() else { continue };
-            let route = route.to_owned();
-            match name {
-                "requests_total" => {
-                    let of_route = totals.routes.entry(route).or_default();
-                    *of_route.requests.entry(label("cache").unwrap_or_default().to_owned()).or_default() += count;
-                    let caller = totals.callers.entry(label("caller").unwrap_or_default().to_owned()).or_default();
-                    caller.requests += count;
-                    if label("status") == Some("429") {
-                        caller.rate_limited += count;
-                    }
-                }
-                "vendor_calls_total" => totals.routes.entry(route).or_default().vendor_calls += count,
-                "vendor_calls_saved_total" if count > 0 => totals.routes.entry(route).or_default().saved += count,
-                _ => {}
-            }
-        }
-        totals
+    pub(super) fn caller(&mut self, name: &str) -> &mut CallerTotals {
+        self.callers.entry(name.to_owned()).or_default()
+    }
+
+    pub(super) fn route(&mut self, template: &str) -> &mut RouteTotals {
+        self.routes.entry(template.to_owned()).or_default()
     }
 }
 
-fn add<'l>(traffic: &mut Traffic, name: &str, label: impl Fn(&str) -> Option<&'l str>, told: &str) {
-    let count = told.parse::<u64>().unwrap_or_default();
-    match name {
-        "requests_total" => {
-            traffic.requests += count;
-            match label("cache") {
-                Some("hit" | "stale") => traffic.from_memory += count,
-                Some("miss" | "partial") => traffic.fetched += count,
-                _ => {}
-            }
-            match label("status") {
-                // Who left was not refused.
-                Some("499") | None => {}
-                Some(status) if status.starts_with('5') => traffic.failed += count,
-                Some(status) if status.starts_with('4') => traffic.refused += count,
-                Some(_) => {}
-            }
+impl CallerTotals {
+    pub(super) fn add(&mut self, status: u16, count: u64) {
+        self.requests += count;
+        if status == TOO_MANY_REQUESTS {
+            self.rate_limited += count;
         }
-        "vendor_calls_total" => {
-            traffic.vendor_calls += count;
-            // The words of `upstream`: in all others the vendor failed, and not we or a caller.
-            if !matches!(label("outcome"), Some("ok" | "rejected" | "token_dead" | "rate_limited" | "cut_short")) {
-                traffic.vendor_failed += count;
-            }
+    }
+}
+
+impl Traffic {
+    pub(super) fn add_requests(&mut self, status: u16, cache: CacheResult, count: u64) {
+        self.requests += count;
+        match cache {
+            CacheResult::Hit | CacheResult::Stale => self.from_memory += count,
+            CacheResult::Miss | CacheResult::Partial => self.fetched += count,
+            CacheResult::None => {}
         }
-        "vendor_calls_saved_total" => traffic.saved += count,
-        _ => {
-            let of_vendor = name.strip_prefix("vendor_call_duration_seconds_");
-            let Some(part) = of_vendor.or_else(|| name.strip_prefix("request_duration_seconds_")) else { return };
-            if of_vendor.is_none() && label("cache") == Some("none") {
-                return;
-            }
-            let times = if of_vendor.is_some() { &mut traffic.vendor_times } else { &mut traffic.caller_times };
-            let bound = label("le").and_then(|bound| bound.parse().ok());
-            match (part, bound) {
-                ("bucket", Some(bound)) => times.add_bucket(bound, count),
-                ("sum", _) => times.add_sum(told.parse().unwrap_or_default()),
-                ("count", _) => times.add_count(count),
-                _ => {}
-            }
+        match status {
+            CLIENT_CLOSED_REQUEST => {}
+            500..=599 => self.failed += count,
+            400..=499 => self.refused += count,
+            _ => {}
+        }
+    }
+
+    pub(super) fn add_vendor_calls(&mut self, outcome: CallOutcome, count: u64) {
+        self.vendor_calls += count;
+        if outcome.is_vendor_failure() {
+            self.vendor_failed += count;
         }
     }
 }
@@ -143,18 +124,18 @@ mod tests {
         let caller = CallerName::try_from("wall-board".to_owned()).unwrap();
         let questions = Route::Questions.template();
         for (caller, status, cache) in [
-            (Some(&caller), 200, "hit"),
-            (Some(&caller), 304, "hit"),
-            (Some(&caller), 429, "none"),
-            (None, 401, "none"),
-            (Some(&caller), 499, "none"),
+            (Some(&caller), 200, CacheResult::Hit),
+            (Some(&caller), 304, CacheResult::Hit),
+            (Some(&caller), 429, CacheResult::None),
+            (None, 401, CacheResult::None),
+            (Some(&caller), 499, CacheResult::None),
         ] {
             metrics.request(&counters, caller, questions, status, cache, Duration::ZERO);
         }
-        metrics.request(&counters, Some(&caller), questions, 503, "miss", Duration::from_millis(400));
-        metrics.request(&counters, None, "/livez", 503, "none", Duration::ZERO);
-        metrics.vendor_call(Route::Questions, "ok", Duration::from_millis(30));
-        metrics.vendor_call(Route::Questions, "timeout", Duration::from_millis(50));
+        metrics.request(&counters, Some(&caller), questions, 503, CacheResult::Miss, Duration::from_millis(400));
+        metrics.request(&counters, None, "/livez", 503, CacheResult::None, Duration::ZERO);
+        metrics.vendor_call(Route::Questions, CallOutcome::Ok, Duration::from_millis(30));
+        metrics.vendor_call(Route::Questions, CallOutcome::Timeout, Duration::from_millis(50));
         metrics.answer(Route::Questions, [1, 0, 0, 0, 0], true);
         let mut totals = metrics.totals();
         assert!(totals.routes.remove("/livez").is_some());
@@ -167,9 +148,9 @@ mod tests {
         assert_eq!((traffic.requests, traffic.from_memory, traffic.fetched), (6, 2, 1));
         assert_eq!((traffic.failed, traffic.refused), (1, 2));
         assert_eq!((traffic.vendor_calls, traffic.vendor_failed, traffic.saved), (2, 1, 1));
-        assert_eq!(traffic.vendor_times.mean(), Some(0.04));
+        assert_eq!((traffic.vendor_times.count, traffic.vendor_times.sum), (2, 0.08));
         // Of the three that were answered out of memory or from the vendor.
-        assert_eq!(traffic.caller_times.quantile(0.5), Some(0.000_05));
-        assert!((traffic.caller_times.mean().unwrap() - 0.4 / 3.0).abs() < 1e-9);
+        assert_eq!(traffic.caller_times.buckets.first(), Some(&(0.000_05, 2)));
+        assert_eq!((traffic.caller_times.count, traffic.caller_times.sum), (3, 0.4));
     }
 }

@@ -2,10 +2,13 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use serde::Serialize;
+
 use crate::{clock::Moment, config::BreakerConfig};
 
 /// What the breaker does with calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(into = "&'static str")]
 pub enum BreakerState {
     /// Lets all through.
     Closed,
@@ -26,6 +29,12 @@ impl BreakerState {
             Self::Open => "open",
             Self::HalfOpen => "half_open",
         }
+    }
+}
+
+impl From<BreakerState> for &'static str {
+    fn from(state: BreakerState) -> Self {
+        state.as_str()
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     breaker::BreakerState,
     credentials::{Hidden, OwnAccount},
     error::{SendError, StartError, UpstreamError},
-    failure::{CUT_SHORT, Failure, outcome},
+    failure::{Failure, outcome},
     gate::{Entry, Gate, Permit, Queue},
     login::{Login, LoginRequest, LoginState, Unrenewed},
     retry::{self, RetryBudget},
@@ -28,7 +28,7 @@ use crate::{
     config::UpstreamConfig,
     model::{QueueId, Route, Shape},
     telemetry::{
-        Metrics,
+        CallOutcome, Metrics,
         traces::{CallTold, TracePoint},
     },
 };
@@ -246,7 +246,7 @@ impl Wesal {
             }
             Some(Ok(answer)) => self.read(request.route, answer, token),
         };
-        let outcome = if cut_short { CUT_SHORT } else { outcome(&read) };
+        let outcome = if cut_short { CallOutcome::CutShort } else { outcome(&read) };
         self.metrics.vendor_call(request.route, outcome, time);
         let (method, route) = (if request.body.is_some() { "POST" } else { "GET" }, request.route.template());
         span.end_call(&CallTold { method, route, status, outcome, tries_before });

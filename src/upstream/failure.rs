@@ -3,6 +3,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::UpstreamError;
+use crate::telemetry::CallOutcome;
 
 /// Why a try gave no answer, and whether another may.
 pub(super) enum Failure {
@@ -12,23 +13,22 @@ pub(super) enum Failure {
     Throttled(Duration),
 }
 
-/// In the metrics' words, a try for which the request had less time left than a try may take, and that did not do with it.
-pub(super) const CUT_SHORT: &str = "cut_short";
-
-/// How a try ended, in the metrics' words.
-pub(super) fn outcome(read: &Result<Bytes, Failure>) -> &'static str {
+/// Returns how a try ended.
+pub(super) fn outcome(read: &Result<Bytes, Failure>) -> CallOutcome {
     use UpstreamError as E;
     match read {
-        Ok(_) => "ok",
-        Err(Failure::TokenDead) => "token_dead",
-        Err(Failure::Throttled(_)) => "rate_limited",
+        Ok(_) => CallOutcome::Ok,
+        Err(Failure::TokenDead) => CallOutcome::TokenDead,
+        Err(Failure::Throttled(_)) => CallOutcome::RateLimited,
         Err(Failure::Passing(error) | Failure::Final(error)) => match error {
-            E::Rejected(_) => "rejected",
-            E::Unreachable => "unreachable",
-            E::InvalidResponse(_) => "invalid_response",
-            E::Timeout => "timeout",
-            E::Failed { .. } | E::LoginFailed { .. } | E::TargetRefused { .. } | E::RateLimited { .. } => "failed",
-            E::Crowded | E::BudgetExhausted { .. } | E::CircuitOpen { .. } => "not_sent",
+            E::Rejected(_) => CallOutcome::Rejected,
+            E::Unreachable => CallOutcome::Unreachable,
+            E::InvalidResponse(_) => CallOutcome::InvalidResponse,
+            E::Timeout => CallOutcome::Timeout,
+            E::Failed { .. } | E::LoginFailed { .. } | E::TargetRefused { .. } | E::RateLimited { .. } => {
+                CallOutcome::Failed
+            }
+            E::Crowded | E::BudgetExhausted { .. } | E::CircuitOpen { .. } => CallOutcome::NotSent,
         },
     }
 }

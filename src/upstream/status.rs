@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{LoginStanding, LoginState, Vendor, Wesal, streak::FailingStanding};
+use super::{BreakerState, LoginStanding, LoginState, Vendor, Wesal, streak::FailingStanding};
+use crate::telemetry::CallOutcome;
 
 /// How the vendor's side stands, for operators. Times are in whole seconds, rounded up.
 #[derive(Clone, Debug, Serialize)]
@@ -27,9 +28,9 @@ pub struct VendorStanding {
 #[serde(rename_all = "camelCase")]
 pub struct LoginTold {
     /// As in the metric `login_state`.
-    pub state: &'static str,
+    pub state: LoginState,
     /// While a token still works: `refused` or `failed` if that is how the last login ended.
-    pub setback: Option<&'static str>,
+    pub setback: Option<LoginState>,
     /// Until the next try, after one that brought no token.
     pub next_try_in: Option<u64>,
     /// Until the token's end, where that is known.
@@ -41,7 +42,7 @@ pub struct LoginTold {
 #[serde(rename_all = "camelCase")]
 pub struct BreakerTold {
     /// As in the metric `breaker_state`.
-    pub state: &'static str,
+    pub state: BreakerState,
     /// Until a probe is let through, while it is not closed.
     pub probe_in: Option<u64>,
 }
@@ -66,7 +67,7 @@ pub struct FailingTold {
     /// How many.
     pub calls: u64,
     /// How the last one ended, as in the metric `vendor_calls_total`.
-    pub outcome: &'static str,
+    pub outcome: CallOutcome,
 }
 
 /// What is left of `upstream.rate_limit`.
@@ -102,8 +103,7 @@ impl Wesal {
     pub fn standing(&self) -> VendorStanding {
         let now = self.clock.now();
         let LoginStanding { state, setback, next_try, expires } = self.login.standing();
-        let breaker =
-            BreakerTold { state: self.gate.breaker_state().as_str(), probe_in: self.gate.probe_in().map(seconds) };
+        let breaker = BreakerTold { state: self.gate.breaker_state(), probe_in: self.gate.probe_in().map(seconds) };
         let streak = self.streak.lock().at(now);
         let failing = |failing: FailingStanding| FailingTold {
             since: failing.since.as_secs_f64(),
@@ -116,8 +116,8 @@ impl Wesal {
         let barred = self.targets.lock().refused_routes(now);
         VendorStanding {
             login: LoginTold {
-                state: state.as_str(),
-                setback: setback.map(LoginState::as_str),
+                state,
+                setback,
                 next_try_in: next_try.map(seconds),
                 token_ends_in: expires.map(seconds),
             },

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Moment;
+use crate::{clock::Moment, telemetry::CallOutcome};
 
 /// Calls since the last good one.
 #[derive(Default)]
@@ -15,7 +15,7 @@ struct Failing {
     since: Moment,
     last: Moment,
     calls: u64,
-    why: &'static str,
+    why: CallOutcome,
 }
 
 /// The same, told at some moment.
@@ -30,12 +30,12 @@ pub(super) struct FailingStanding {
     pub(super) since: Duration,
     pub(super) last: Duration,
     pub(super) calls: u64,
-    pub(super) why: &'static str,
+    pub(super) why: CallOutcome,
 }
 
 impl Streak {
     /// A call came to an end; `failed` says why it is no good one.
-    pub(super) fn record(&mut self, failed: Option<&'static str>, now: Moment) {
+    pub(super) fn record(&mut self, failed: Option<CallOutcome>, now: Moment) {
         match (failed, &mut self.failing) {
             (None, failing) => {
                 self.last_good = Some(now);
@@ -72,10 +72,10 @@ mod tests {
         let mut streak = Streak::default();
         assert_eq!(streak.at(at(1)), StreakStanding::default());
         streak.record(None, at(2));
-        streak.record(Some("failed"), at(4));
-        streak.record(Some("timeout"), at(7));
+        streak.record(Some(CallOutcome::Failed), at(4));
+        streak.record(Some(CallOutcome::Timeout), at(7));
         let (since, last) = (Duration::from_secs(5), Duration::from_secs(2));
-        let failing = Some(FailingStanding { since, last, calls: 2, why: "timeout" });
+        let failing = Some(FailingStanding { since, last, calls: 2, why: CallOutcome::Timeout });
         assert_eq!(streak.at(at(9)), StreakStanding { last_good: Some(Duration::from_secs(7)), failing });
         streak.record(None, at(10));
         assert_eq!(streak.at(at(10)), StreakStanding { last_good: Some(Duration::ZERO), failing: None });

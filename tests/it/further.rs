@@ -72,6 +72,9 @@ async fn a_further_route_is_asked_with_the_login_and_kept_as_a_document() {
     let head =
         world.send(world.request("HEAD", "/further/agents/7?lang=ar").header("authorization", world.key())).await;
     assert_eq!((head.status, head.text(), head.header("etag")), (200, "", first.header("etag")));
+    let request = world.request("HEAD", "/further/agents/7?lang=ar").header("authorization", world.key());
+    let known = world.send(request.header("if-none-match", first.header("etag"))).await;
+    assert_eq!((known.status, known.header("content-length")), (304, ""), "it would be that of the 200");
     assert_eq!(world.vendor_calls("further"), 1);
 
     world.advance(secs(2));
@@ -413,4 +416,38 @@ async fn reload_between_checks_keeps_one_configurations_rights() {
     assert_eq!((answer.status, answer.problem().as_str()), (403, "forbidden"));
     let _ = running.stop.send(());
     in_time(running.task).await.unwrap();
+}
+
+#[tokio::test]
+async fn empty_path_segments_are_no_parameters() {
+    let world = setup().start().await;
+    let path = "/further/companies//agents";
+    assert_eq!(world.get_as("", path).await.problem(), "not_found", "before the credential is read");
+    let refused = world.get(path).await;
+    assert_eq!((refused.problem().as_str(), refused.header("ratelimit")), ("not_found", ""));
+}
+
+#[tokio::test]
+async fn crossing_routes_are_found_in_the_order_of_the_configuration() {
+    let mut setup = setup();
+    setup.config.routes = vec![
+        route("/further/{a}/lit", &[RouteMethod::Get], "agents"),
+        route("/further/lit/{b}", &[RouteMethod::Get, RouteMethod::Post], "search"),
+    ];
+    let world = setup.start().await;
+    let body = world.get("/further/lit/lit").await.ok().json();
+    assert!(asked(&body).0.ends_with("/further/lit/lit"), "{body}");
+    let refused = world.send(world.request("PUT", "/further/lit/lit").header("authorization", world.key())).await;
+    assert_eq!((refused.problem().as_str(), refused.header("allow")), ("method_not_allowed", "GET,HEAD,POST"));
+    let metrics = world.get_admin("/metrics").await;
+    assert!(metrics.text().contains("route=\"/further/{a}/lit\",status=\"200\""));
+}
+
+#[tokio::test]
+async fn base_path_may_look_like_a_parameter_of_another_router() {
+    let mut setup = setup();
+    setup.config.server.base_path = "/api/:v".to_owned();
+    let world = setup.start().await;
+    let request = world.request_at_root("GET", "/api/:v/queries/organization").header("authorization", world.key());
+    world.send(request).await.ok();
 }

@@ -110,8 +110,9 @@ async fn a_filter_that_an_operator_sets_holds_until_the_file_names_another() {
 async fn what_an_operator_does_is_logged_with_the_request_that_asked_for_it() {
     let world = World::new().await;
     let service = Service::start(&world, "", None).await;
-    let filter = json!({ "filter": "info" }).to_string();
+    let (filter, large) = (json!({ "filter": "info" }).to_string(), " ".repeat(70_000));
     for (method, path, body, act, status) in [
+        ("POST", "/admin/cache/purge", &*large, "purge", 413),
         ("POST", "/admin/cache/purge", "{}", "purge", 200),
         ("POST", "/admin/cache/purge", "[]", "purge", 400),
         ("POST", "/admin/reload", "", "reload", 200),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod configuration;
+mod metrics;
 
 use std::{
     collections::BTreeSet,
@@ -11,7 +12,7 @@ use std::{
 };
 
 use serde_json::Value;
-use wesal_gateway::config::Config;
+use wesal_gateway::{config::Config, http::Warning};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -189,17 +190,11 @@ fn every_event_that_asks_for_attention_is_explained() {
 fn every_reason_not_to_be_ready_and_every_warning_is_explained() {
     let page = read("docs/operating.md");
     let readiness = read("src/fetch/readiness.rs");
-    let concerns = read("src/http/warnings.rs");
-    let validity = read("src/http/certificate_validity.rs");
-    let validity = validity.split("#[cfg(test)]").next().unwrap();
-    let expiry =
-        validity.split("Some(\"").skip(1).map(|rest| format!("certificate: {}", rest.split('"').next().unwrap()));
-    let texts = [&readiness, &concerns].into_iter().flat_map(|source| source.split('"').skip(1).step_by(2));
+    let texts = readiness.split('"').skip(1).step_by(2);
     let whole = texts.map(|text| text.split("\\\n").map(str::trim_start).collect::<String>());
-    // What is put together of two is looked for as it is told, or not found.
-    let told = whole.filter(|text| text.contains(": ") && text != "certificate: {warning}");
-    let all: BTreeSet<String> = told.chain(expiry).collect();
-    assert_eq!(all.len(), 12, "{all:#?}");
+    let reasons: BTreeSet<String> = whole.filter(|text| text.contains(": ")).collect();
+    assert_eq!(reasons.len(), 4, "{reasons:#?}");
+    let all = reasons.into_iter().chain(Warning::ALL.map(Warning::text));
     for reason in all {
         assert!(page.contains(&format!("\n| `{reason}` |")), "docs/operating.md lacks: {reason}");
     }

@@ -1,10 +1,11 @@
 use super::*;
+use crate::http::ValidityWarning;
 use crate::upstream::{BarredTold, BreakerTold, BudgetTold, CallsTold, LoginTold};
 
 fn vendor() -> VendorStanding {
     VendorStanding {
-        login: LoginTold { state: "good", setback: None, next_try_in: None, token_ends_in: None },
-        breaker: BreakerTold { state: "closed", probe_in: None },
+        login: LoginTold { state: LoginState::Good, setback: None, next_try_in: None, token_ends_in: None },
+        breaker: BreakerTold { state: BreakerState::Closed, probe_in: None },
         calls: CallsTold { last_good_for: Some(1.0), failing: None },
         budget: BudgetTold { remaining: 30, burst: 30 },
         paused_for: None,
@@ -39,7 +40,7 @@ fn of_vendor(change: impl FnOnce(&mut VendorStanding)) -> (Level, String) {
     says(&facts(&vendor))
 }
 
-fn failing(calls: u64, last: f64, outcome: &'static str) -> CallsTold {
+fn failing(calls: u64, last: f64, outcome: CallOutcome) -> CallsTold {
     let failing = FailingTold { since: last + 2.0, last, calls, outcome };
     CallsTold { last_good_for: None, failing: Some(failing) }
 }
@@ -53,7 +54,7 @@ fn a_gateway_that_lacks_nothing_is_well_and_has_no_notes() {
 #[test]
 fn an_outage_is_told_with_what_callers_get_meanwhile() {
     let mut down = vendor();
-    down.calls = failing(5, 1.0, "unreachable");
+    down.calls = failing(5, 1.0, CallOutcome::Unreachable);
     let mut facts = facts(&down);
     assert_eq!(says(&facts), (Level::Bad, "Wesal is not answering: serving what is held".to_owned()));
     facts.servable = false;
@@ -61,14 +62,14 @@ fn an_outage_is_told_with_what_callers_get_meanwhile() {
     let more = &HealthSummary::of(&facts).notes[0].more;
     assert_eq!(more, "5 calls have failed in 3 s, the last one: unreachable. It is asked as before.");
     assert_eq!(
-        of_vendor(|vendor| vendor.calls = failing(3, 1.0, "failed")).1,
+        of_vendor(|vendor| vendor.calls = failing(3, 1.0, CallOutcome::Failed)).1,
         "Wesal is failing: serving what is held"
     );
 }
 
 #[test]
 fn a_call_or_two_that_failed_are_no_outage_and_are_soon_forgotten() {
-    let told = |calls, last| of_vendor(|vendor| vendor.calls = failing(calls, last, "timeout"));
+    let told = |calls, last| of_vendor(|vendor| vendor.calls = failing(calls, last, CallOutcome::Timeout));
     assert_eq!(told(2, 1.0), (Level::Warning, "The last call to Wesal failed".to_owned()));
     assert_eq!(told(2, 61.0).0, Level::Good);
     assert_eq!(
@@ -80,12 +81,12 @@ fn a_call_or_two_that_failed_are_no_outage_and_are_soon_forgotten() {
 #[test]
 fn an_open_breaker_says_when_it_lets_a_call_through() {
     let mut down = vendor();
-    down.calls = failing(1, 1.0, "timeout");
-    down.breaker = BreakerTold { state: "open", probe_in: Some(4) };
+    down.calls = failing(1, 1.0, CallOutcome::Timeout);
+    down.breaker = BreakerTold { state: BreakerState::Open, probe_in: Some(4) };
     let note = HealthSummary::of(&facts(&down)).notes.remove(0);
     assert_eq!(note.level, Level::Bad);
     assert!(note.more.ends_with("The next call is let through in 4 s."), "{}", note.more);
-    down.breaker = BreakerTold { state: "half_open", probe_in: None };
+    down.breaker = BreakerTold { state: BreakerState::HalfOpen, probe_in: None };
     assert!(HealthSummary::of(&facts(&down)).notes[0].more.ends_with("One call is trying it."));
     down.calls.failing = None;
     assert_eq!(says(&facts(&down)).0, Level::Bad);
@@ -98,10 +99,13 @@ fn each_state_of_the_login_has_its_words() {
             vendor.login = LoginTold { state, setback: None, next_try_in: Some(20), token_ends_in: None };
         })
     };
-    assert_eq!(told("refused"), (Level::Bad, "Wesal refuses the service login: serving what is held".to_owned()));
-    assert_eq!(told("failed"), (Level::Bad, "Logging in at Wesal fails: serving what is held".to_owned()));
-    assert_eq!(told("logging_in"), (Level::Warning, "The gateway is not logged in at Wesal yet".to_owned()));
-    assert_eq!(told("good").0, Level::Good);
+    assert_eq!(
+        told(LoginState::Refused),
+        (Level::Bad, "Wesal refuses the service login: serving what is held".to_owned())
+    );
+    assert_eq!(told(LoginState::Failed), (Level::Bad, "Logging in at Wesal fails: serving what is held".to_owned()));
+    assert_eq!(told(LoginState::LoggingIn), (Level::Warning, "The gateway is not logged in at Wesal yet".to_owned()));
+    assert_eq!(told(LoginState::Good).0, Level::Good);
 }
 
 #[test]
@@ -120,30 +124,32 @@ fn what_somebody_should_see_to_is_a_warning() {
     let failed = HealthInputs { requests: 1, failed: 1, ..facts(&vendor) };
     assert_eq!(says(&failed), (Level::Warning, "1 answer of the last minute told callers of a failure".to_owned()));
     for (warning, told) in [
-        ("configuration: the last reload was refused", "The configuration was not taken over"),
-        ("certificate: it expires soon", "Somebody should see to the certificate"),
-        ("login: the vendor refuses it", "Somebody should see to the service login"),
-        ("route: the vendor refuses one", "Wesal lately refused a route to the gateway's account"),
+        (Warning::ConfigurationRefused, "The configuration was not taken over"),
+        (Warning::CertificateValidity(ValidityWarning::ExpiresSoon), "Somebody should see to the certificate"),
+        (Warning::LoginRefused, "Somebody should see to the service login"),
+        (Warning::RouteRefused, "Wesal lately refused a route to the gateway's account"),
     ] {
-        let refused = HealthInputs { warnings: &[warning.to_owned()], ..facts(&vendor) };
+        let refused = HealthInputs { warnings: &[warning], ..facts(&vendor) };
         assert_eq!(says(&refused), (Level::Warning, told.to_owned()));
     }
     let mut refusing = self::vendor();
     refusing.barred = vec![BarredTold { route: "/queries/organization", seconds: 3 }];
-    let refused = HealthInputs { warnings: &["route: the vendor refuses one".to_owned()], ..facts(&refusing) };
+    let refused = HealthInputs { warnings: &[Warning::RouteRefused], ..facts(&refusing) };
     assert_eq!(HealthSummary::of(&refused).notes.len(), 1, "one thing is told once");
-    let refused = HealthInputs { warnings: &["certificate: it expires soon".to_owned()], ..facts(&vendor) };
-    assert_eq!(HealthSummary::of(&refused).notes[0].more, "It expires soon.");
+    let refused =
+        HealthInputs { warnings: &[Warning::CertificateValidity(ValidityWarning::ExpiresSoon)], ..facts(&vendor) };
+    assert_eq!(HealthSummary::of(&refused).notes[0].more, "It expires soon; renew it.");
 }
 
 #[test]
 fn a_429_and_a_refused_route_are_told_as_what_they_are_and_a_vendor_that_takes_no_token_as_failing() {
-    let throttled = of_vendor(|vendor| (vendor.calls, vendor.paused_for) = (failing(4, 1.0, "rate_limited"), Some(9)));
+    let throttled =
+        of_vendor(|vendor| (vendor.calls, vendor.paused_for) = (failing(4, 1.0, CallOutcome::RateLimited), Some(9)));
     assert_eq!(throttled.1, "Wesal asked to be left alone for 9 s more: serving what is held");
-    assert_eq!(of_vendor(|vendor| vendor.calls = failing(4, 1.0, "rate_limited")).0, Level::Bad);
+    assert_eq!(of_vendor(|vendor| vendor.calls = failing(4, 1.0, CallOutcome::RateLimited)).0, Level::Bad);
     let refused = |calls| {
         of_vendor(|vendor| {
-            vendor.calls = failing(calls, 1.0, "token_dead");
+            vendor.calls = failing(calls, 1.0, CallOutcome::TokenDead);
             vendor.barred = vec![BarredTold { route: "/queries/organization", seconds: 8 }];
         })
     };
@@ -184,7 +190,7 @@ fn refusals_are_told_where_they_are_most_of_what_is_answered() {
 #[test]
 fn the_worst_stands_first_and_nothing_is_left_out() {
     let mut down = vendor();
-    down.calls = failing(9, 1.0, "failed");
+    down.calls = failing(9, 1.0, CallOutcome::Failed);
     down.budget.remaining = 0;
     let full = HealthInputs {
         lifecycle: Lifecycle::Draining,

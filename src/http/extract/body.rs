@@ -42,6 +42,7 @@ pub(crate) async fn read_bytes(
             ErrorCode::PayloadTooLarge,
             format!("The body may have {max_body} bytes at most. Send a smaller one."),
         )
+        .closes_connection()
     };
     let told = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     let deadline = clock.now().after(timeout);
@@ -64,7 +65,7 @@ pub(crate) async fn read_bytes(
         }
         None => {
             let detail = format!("The body did not arrive within {} seconds. Send it at once.", timeout.as_secs());
-            Err(Problem::new(ErrorCode::RequestTimeout, detail))
+            Err(Problem::new(ErrorCode::RequestTimeout, detail).closes_connection())
         }
     }
 }

@@ -19,7 +19,7 @@ use axum::{
     body::Body,
     extract::Request,
     handler::Handler,
-    http::{HeaderValue, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use tower::ServiceBuilder;
@@ -56,7 +56,7 @@ pub(super) fn around(state: &Arc<AppState>, router: Router) -> impl HttpService 
         // Nothing leaves without a log event, and a client that disconnects has one too.
         .layer(RequestLogLayer::new(state))
         // Errors of every layer below become problem documents, with the request's id.
-        .map_response(problem::render)
+        .map_response(|response| without_length_of_304(problem::render(response)))
         .layer(PropagateRequestIdLayer::x_request_id())
         // HTTP/1.1 clients open a new connection, at another replica.
         .layer(SetResponseHeaderLayer::if_not_present(header::CONNECTION, close_while_draining))
@@ -114,6 +114,15 @@ impl ValidateRequest<Body> for Check {
         let context = request.extensions().get::<RequestContext>().ok_or_else(Problem::internal);
         context.and_then(|context| (self.check)(context, self.route, request)).map_err(IntoResponse::into_response)
     }
+}
+
+/// Removes the `Content-Length` of a 304, which axum sets for its empty body: it would be that of the representation
+/// (RFC 9110, section 8.6).
+fn without_length_of_304(mut response: Response) -> Response {
+    if response.status() == StatusCode::NOT_MODIFIED {
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+    }
+    response
 }
 
 /// The panic was logged where it arose. Its message can hold anything, and is not read.

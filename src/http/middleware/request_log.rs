@@ -27,7 +27,7 @@ use crate::{
         state::{AppState, ClientInfo},
     },
     model::CallerName,
-    telemetry::events,
+    telemetry::{CacheResult, events},
 };
 
 /// The status of a request whose client disconnected before the response. No client ever sees it.
@@ -138,13 +138,13 @@ impl Entry {
     }
 }
 
-fn cache_label(found: Option<Found>, parts: &Tally) -> &'static str {
+fn cache_result(found: Option<Found>, parts: &Tally) -> CacheResult {
     match found {
-        None => "none",
-        Some(Found::Fetched { .. }) if parts.mixed => "partial",
-        Some(Found::Hit { .. }) => "hit",
-        Some(Found::StaleWhileRevalidate { .. } | Found::StaleIfError { .. }) => "stale",
-        Some(Found::Fetched { .. }) => "miss",
+        None => CacheResult::None,
+        Some(Found::Fetched { .. }) if parts.mixed => CacheResult::Partial,
+        Some(Found::Hit { .. }) => CacheResult::Hit,
+        Some(Found::StaleWhileRevalidate { .. } | Found::StaleIfError { .. }) => CacheResult::Stale,
+        Some(Found::Fetched { .. }) => CacheResult::Miss,
     }
 }
 
@@ -156,7 +156,7 @@ impl Drop for Entry {
         };
         let (state, facts) = (self.context.state(), self.context.facts());
         let route = if facts.route.is_empty() { "other" } else { facts.route };
-        let cache = cache_label(facts.found, &facts.parts);
+        let cache = cache_result(facts.found, &facts.parts);
         let caller = facts.caller.as_ref().map(|caller| &caller.name);
         let time = state.clock.now().since(self.began);
         state.metrics.request(&self.context.client().counters, caller, route, status, cache, time);
@@ -181,7 +181,7 @@ impl Drop for Entry {
             route,
             status,
             code,
-            cache,
+            cache: cache.as_str(),
             parts_hit: facts.parts.hit,
             parts_stale: facts.parts.stale,
             parts_fetched: facts.parts.fetched + facts.parts.joined,

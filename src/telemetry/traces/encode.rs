@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::{
 use prost::Message;
 
 use super::{CallTold, FetchTold};
-use crate::telemetry::events;
+use crate::telemetry::{CallOutcome, events};
 
 /// Where the conventions' words are defined in this version.
 const SCHEMA: &str = "https://opentelemetry.io/schemas/1.37.0";
@@ -68,7 +68,7 @@ pub(super) fn call(told: &CallTold, vendor: &Vendor) -> Told {
         text("url.template", told.route),
         text("server.address", &vendor.address),
         number("server.port", vendor.port.into()),
-        text("wesal_gateway.outcome", told.outcome),
+        text("wesal_gateway.outcome", told.outcome.as_str()),
     ];
     if let Some(status) = told.status {
         attributes.push(number("http.response.status_code", status.into()));
@@ -76,9 +76,9 @@ pub(super) fn call(told: &CallTold, vendor: &Vendor) -> Told {
     if told.tries_before > 0 {
         attributes.push(number("http.request.resend_count", told.tries_before.into()));
     }
-    let failed = told.outcome != "ok";
+    let failed = told.outcome != CallOutcome::Ok;
     if failed {
-        attributes.push(text("error.type", told.outcome));
+        attributes.push(text("error.type", told.outcome.as_str()));
     }
     let name = format!("{} {}", told.method, told.route);
     Told { name, kind: SpanKind::Client, attributes, status: error(failed) }

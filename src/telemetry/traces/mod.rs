@@ -41,6 +41,8 @@ pub(super) use counts::SpanCounts;
 #[cfg(not(feature = "otlp"))]
 pub use unrecorded::{Exporter, OpenSpan, RequestSpan, TracePoint, Traces};
 
+use super::CallOutcome;
+
 /// What a caller said of the trace that its request belongs to (W3C Trace Context), as lower-case hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Traceparent {
@@ -61,7 +63,7 @@ pub struct CallTold {
     /// The HTTP status, if an answer came.
     pub status: Option<u16>,
     /// How it ended, in the metrics' words.
-    pub outcome: &'static str,
+    pub outcome: CallOutcome,
     /// How many tries of the same call there were before.
     pub tries_before: u32,
 }

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 /// The login's state as the outside sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(into = "&'static str")]
 pub enum LoginState {
     /// Not tried yet, or the token died.
     Absent,
@@ -30,6 +33,12 @@ impl LoginState {
             Self::Refused => "refused",
             Self::Failed => "failed",
         }
+    }
+}
+
+impl From<LoginState> for &'static str {
+    fn from(state: LoginState) -> Self {
+        state.as_str()
     }
 }
 

@@ -6,11 +6,13 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    Metrics, classic,
-    metrics::{Figures, Present, RequestCounters},
+use wesal_gateway::{
+    model::{CallerName, Route},
+    telemetry::{
+        CacheResult, CallOutcome, Metrics, classic,
+        metrics::{Figures, Present, RequestCounters},
+    },
 };
-use crate::model::{CallerName, Route};
 
 const PAGE: &str = include_str!("../../docs/metrics.md");
 
@@ -71,8 +73,8 @@ struct Served {
 fn everything() -> String {
     let metrics = Arc::new(Metrics::new());
     let caller = CallerName::try_from("wall-board".to_owned()).unwrap();
-    metrics.request(&RequestCounters::default(), Some(&caller), "other", 200, "hit", Duration::ZERO);
-    metrics.vendor_call(Route::Questions, "ok", Duration::ZERO);
+    metrics.request(&RequestCounters::default(), Some(&caller), "other", 200, CacheResult::Hit, Duration::ZERO);
+    metrics.vendor_call(Route::Questions, CallOutcome::Ok, Duration::ZERO);
     metrics.rate_limited(&caller);
     metrics.auth_failure("unknown");
     metrics.login("good");
