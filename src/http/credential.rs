@@ -5,8 +5,8 @@ use axum::http::{HeaderMap, HeaderName, header};
 use super::{error_code::ErrorCode, problem::Problem};
 use crate::{auth::Credential, model::Route};
 
-pub(crate) const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-pub(crate) const X_CLIENT_ID: HeaderName = HeaderName::from_static("x-client-id");
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const X_CLIENT_ID: HeaderName = HeaderName::from_static("x-client-id");
 
 /// The one credential: from `Authorization`, bare or as `Bearer`, or from `X-Api-Key`. On `reset` and
 /// `verify`, which in the reference bear only `X-Client-Id`, a key may stand there.

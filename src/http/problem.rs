@@ -267,13 +267,12 @@ impl IntoResponse for Problem {
 }
 
 /// Writes the document of a response that is a [`Problem`]; returns any other response as it is. The request's id must be
-/// in the response's extensions. The problem's code takes its place there, for the log.
+/// in the response's extensions.
 pub(crate) fn render(mut response: Response) -> Response {
     let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
     let request_id = response.extensions().get::<RequestId>().map(|id| id.header_value().clone());
     let request_id = request_id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or("-");
     problem.write(request_id, &mut response);
-    response.extensions_mut().insert(problem.code);
     response
 }
 

@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc};
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::Request,
     handler::Handler,
     http::Method,
     response::{IntoResponse, Response},
@@ -28,11 +28,7 @@ use crate::model::{Further, Route};
 /// A path is matched byte for byte, before any decoding: no spelling of a path reaches another route. The mirrored routes are
 /// not nested below the base path, since axum would write a new URI for each of their requests.
 pub(super) fn router(state: &Arc<AppState>) -> Router {
-    let queues = |route| {
-        move |state: State<Arc<AppState>>, context: RequestContext, request: Request| {
-            queues::query_queues(route, state, context, request)
-        }
-    };
+    let queues = |route| move |context: RequestContext, request: Request| queues::query_queues(route, context, request);
     // Without its check for the syntax of axum 0.7: the base path may have a segment that begins with `:`.
     Routes { state, router: Router::new().without_v07_checks() }
         .own(Endpoint::Liveness, health::get_liveness)
@@ -64,27 +60,27 @@ impl Routes<'_> {
     /// Adds a route of the gateway's own, which needs no credential.
     fn own<H, T>(self, endpoint: Endpoint, handler: H) -> Self
     where
-        H: Handler<T, Arc<AppState>> + Sync,
+        H: Handler<T, ()> + Sync,
         T: 'static,
     {
-        let service = handler.with_state(Arc::clone(self.state));
+        let service = handler.with_state(());
         self.add(endpoint.template(), methods(endpoint, service))
     }
 
     fn docs(self) -> Self {
         Page::ALL.into_iter().fold(self, |routes, page| {
-            routes.own(Endpoint::Docs(page), move |State(state): State<Arc<AppState>>, request: Request| async move {
-                docs::get_docs(&state, page, &request)
+            routes.own(Endpoint::Docs(page), move |context: RequestContext, request: Request| async move {
+                docs::get_docs(context.state(), page, &request)
             })
         })
     }
 
     fn login<H, T>(self, handler: H) -> Self
     where
-        H: Handler<T, Arc<AppState>> + Sync,
+        H: Handler<T, ()> + Sync,
         T: 'static,
     {
-        let service = middleware::login(self.state, handler);
+        let service = middleware::login(handler);
         let path = self.below_base(Route::Login.template());
         self.add(&path, methods(Endpoint::Mirrored(Route::Login), service))
     }
@@ -92,10 +88,10 @@ impl Routes<'_> {
     /// Adds a route of the vendor's reference.
     fn mirrored<H, T>(self, route: Route, handler: H) -> Self
     where
-        H: Handler<T, Arc<AppState>> + Sync,
+        H: Handler<T, ()> + Sync,
         T: 'static,
     {
-        let methods = methods(Endpoint::Mirrored(route), middleware::admitted(self.state, route, handler));
+        let methods = methods(Endpoint::Mirrored(route), middleware::admitted(route, handler));
         let alias = (route == Route::Logout).then_some(LOGOUT_ALIAS);
         let paths = std::iter::once(route.template()).chain(alias).map(|path| self.below_base(path));
         paths.collect::<Vec<_>>().iter().fold(self, |routes, path| routes.add(path, methods.clone()))
@@ -131,10 +127,9 @@ fn custom_routes(
 ) -> impl Fn(RequestContext, Request) -> ResponseFuture + Clone + Send + Sync + 'static {
     let service = |custom: &&'static Further| {
         let custom = *custom;
-        let handler = move |state: State<Arc<AppState>>, context: RequestContext, request: Request| {
-            custom::handle_custom_route(custom, state, context, request)
-        };
-        BoxCloneSyncService::new(middleware::admitted(state, Route::Further(custom), handler))
+        let handler =
+            move |context: RequestContext, request: Request| custom::handle_custom_route(custom, context, request);
+        BoxCloneSyncService::new(middleware::admitted(Route::Further(custom), handler))
     };
     let services: Arc<[_]> = state.settings.table.further.iter().map(service).collect();
     move |context, request| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderValue, header},
     response::Response,
 };
@@ -29,23 +29,20 @@ use crate::{
 };
 
 /// `POST /auth/login`: an app that speaks Wesal gives its name as `email` and its key as `password`, and gets a session.
-pub(in crate::http) async fn log_in(
-    State(state): State<Arc<AppState>>,
-    context: RequestContext,
-    request: Request,
-) -> Result<Response, Problem> {
+pub(in crate::http) async fn log_in(context: RequestContext, request: Request) -> Result<Response, Problem> {
+    let state = context.state();
     let (head, body) = request.into_parts();
     parameters(&state.settings, Route::Login, &head.uri)?;
-    let (email, password) = shown_at_login(read_fields(&state, &head, body).await?)?;
+    let (email, password) = shown_at_login(read_fields(state, &head, body).await?)?;
     let (snapshot, now, client) = (state.config_snapshot(), state.clock.wall(), context.client());
     let found = snapshot.callers.by_login(&email, &password, now);
-    let refused = |failure| auth_problem(&state, &snapshot, client.address(&head.headers), failure);
+    let refused = |failure| auth_problem(state, &snapshot, client.address(&head.headers), failure);
     let verified = found.map_err(refused)?;
     client.set_authenticated();
     context.facts().caller = Some(Arc::clone(&verified.caller));
     rate_limit::count(&context, &snapshot, &verified.caller)?;
     let session = snapshot.callers.issue_session(&state.sessions, &verified, now).map_err(|_| Problem::internal())?;
-    Ok(login_answer(&state, &verified.caller, email, session))
+    Ok(login_answer(state, &verified.caller, email, session))
 }
 
 /// The name and the key that a login shows.
@@ -114,11 +111,8 @@ fn user_id(name: &CallerName) -> u32 {
 }
 
 /// `GET /auth/logout`, `GET /auth/reset_pwd`: ends the session that was shown. With a key there is none to end.
-pub(in crate::http) async fn log_out(
-    State(state): State<Arc<AppState>>,
-    context: RequestContext,
-    request: Request,
-) -> Result<Response, Problem> {
+pub(in crate::http) async fn log_out(context: RequestContext, request: Request) -> Result<Response, Problem> {
+    let state = context.state();
     parameters(&state.settings, Route::Logout, request.uri())?;
     if let Some(session) = &context.admission()?.identity.session {
         state.sessions.revoke(session, state.clock.wall());
@@ -127,21 +121,15 @@ pub(in crate::http) async fn log_out(
 }
 
 /// `POST /auth/reset`, step 1: the vendor sends a code to the account's owner.
-pub(in crate::http) async fn reset_password(
-    State(state): State<Arc<AppState>>,
-    context: RequestContext,
-    request: Request,
-) -> Result<Response, Problem> {
-    call_account(&state, &context, request, &RESET).await
+pub(in crate::http) async fn reset_password(context: RequestContext, request: Request) -> Result<Response, Problem> {
+    let state = context.state();
+    call_account(state, &context, request, &RESET).await
 }
 
 /// `POST /auth/verify`, step 2: the code and the new password.
-pub(in crate::http) async fn verify_reset(
-    State(state): State<Arc<AppState>>,
-    context: RequestContext,
-    request: Request,
-) -> Result<Response, Problem> {
-    call_account(&state, &context, request, &VERIFY).await
+pub(in crate::http) async fn verify_reset(context: RequestContext, request: Request) -> Result<Response, Problem> {
+    let state = context.state();
+    call_account(state, &context, request, &VERIFY).await
 }
 
 /// How the account's owner is reached.

@@ -1,11 +1,6 @@
 //! The routes that the configuration names: documents, of which nothing is known but that they are JSON.
 
-use std::sync::Arc;
-
-use axum::{
-    extract::{Request, State},
-    response::Response,
-};
+use axum::{extract::Request, response::Response};
 use serde_json::{Value, json};
 
 use super::cached::{parse_get, parse_post, respond_get, respond_post, whole_body};
@@ -17,7 +12,6 @@ use crate::{
         extract::{Fields, Reader, readers},
         problem::{FieldError, Problem},
         route_table::RouteTable,
-        state::AppState,
     },
     model::{BadParameter, COMPANY_PARAMETER, FilledPath, Further, FurtherQuery, Route, RoutePath, Subject},
 };
@@ -38,19 +32,19 @@ pub fn custom_routes(routes: &[RouteConfig]) -> Vec<&'static Further> {
 /// A custom route, by GET or by POST.
 pub(crate) async fn handle_custom_route(
     route: &'static Further,
-    State(state): State<Arc<AppState>>,
     context: RequestContext,
     request: Request,
 ) -> Result<Response, Problem> {
+    let state = context.state();
     let (head, body) = request.into_parts();
     let table = &state.settings.table;
     let path = filled(table, route, table.below_base(head.uri.path()))?;
     if route.is_gotten {
-        let query = parse_get(&state, &head, Route::Further(route), || Ok(document(route, path)))?;
+        let query = parse_get(state, &head, Route::Further(route), || Ok(document(route, path)))?;
         return respond_get(&context, &query, head, |served| Ok(whole_body(served))).await;
     }
     let subject = |fields: &mut Fields| Some(posted_document(route, path, fields));
-    let query = parse_post(&state, (Route::Further(route), 0), &head, body, subject).await?;
+    let query = parse_post(state, (Route::Further(route), 0), &head, body, subject).await?;
     respond_post(&context, &query, head).await
 }
 

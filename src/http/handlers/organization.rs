@@ -1,28 +1,20 @@
-use std::sync::Arc;
-
-use axum::{
-    extract::{Request, State},
-    response::Response,
-};
+use axum::{extract::Request, response::Response};
 
 use super::cached::{parse_get, respond_get, whole_body};
 use crate::{
     auth::{UnexpectedShape, filter_companies},
     cache::entity_tag,
     fetch::Served,
-    http::{context::RequestContext, problem::Problem, state::AppState},
+    http::{context::RequestContext, problem::Problem},
     model::{Route, Subject},
     upstream::UpstreamError,
 };
 
 /// `GET /queries/organization`. A caller that is held to some companies sees only those listed.
-pub(in crate::http) async fn get_organization(
-    State(state): State<Arc<AppState>>,
-    context: RequestContext,
-    request: Request,
-) -> Result<Response, Problem> {
+pub(in crate::http) async fn get_organization(context: RequestContext, request: Request) -> Result<Response, Problem> {
+    let state = context.state();
     let (head, _) = request.into_parts();
-    let query = parse_get(&state, &head, Route::Organization, || Ok(Subject::Organization))?;
+    let query = parse_get(state, &head, Route::Organization, || Ok(Subject::Organization))?;
     let caller = &context.admission()?.identity.caller;
     let view = |served: &Served| match caller.companies() {
         None => Ok(whole_body(served)),

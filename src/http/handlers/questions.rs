@@ -1,9 +1,4 @@
-use std::sync::Arc;
-
-use axum::{
-    extract::{Request, State},
-    response::Response,
-};
+use axum::{extract::Request, response::Response};
 use serde_json::{Value, json};
 
 use super::cached::{parse_get, respond_get, whole_body};
@@ -14,19 +9,15 @@ use crate::{
         extract::{Reader, readers},
         problem::{FieldError, Problem},
         route_table::parameter,
-        state::AppState,
     },
     model::{CompanyId, InvalidCompanyId, Route, Subject},
 };
 
 /// `GET /survey/queries/questions/{companyId}`
-pub(crate) async fn get_questions(
-    State(state): State<Arc<AppState>>,
-    context: RequestContext,
-    request: Request,
-) -> Result<Response, Problem> {
+pub(crate) async fn get_questions(context: RequestContext, request: Request) -> Result<Response, Problem> {
+    let state = context.state();
     let (head, _) = request.into_parts();
-    let query = parse_get(&state, &head, Route::Questions, || company(head.uri.path()).map(Subject::Questions))?;
+    let query = parse_get(state, &head, Route::Questions, || company(head.uri.path()).map(Subject::Questions))?;
     respond_get(&context, &query, head, |served| Ok(whole_body(served))).await
 }
 

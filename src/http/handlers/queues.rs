@@ -1,9 +1,4 @@
-use std::sync::Arc;
-
-use axum::{
-    extract::{Request, State},
-    response::Response,
-};
+use axum::{extract::Request, response::Response};
 
 use super::cached::{parse_post, respond_post};
 use crate::{
@@ -11,22 +6,17 @@ use crate::{
         context::RequestContext,
         extract::{Fields, Form, readers},
         problem::Problem,
-        state::AppState,
     },
     model::{Figures, QueuesQuery, Route, Subject},
 };
 
 /// `POST /analytics/runtime/queues/summary` and `…/activity`, and `POST /analytics/queues/performance`, as `route` says.
-pub(crate) async fn query_queues(
-    route: Route,
-    State(state): State<Arc<AppState>>,
-    context: RequestContext,
-    request: Request,
-) -> Result<Response, Problem> {
+pub(crate) async fn query_queues(route: Route, context: RequestContext, request: Request) -> Result<Response, Problem> {
+    let state = context.state();
     let (head, body) = request.into_parts();
     let max_queues = context.admission()?.snapshot.max_queues;
     let subject = |fields: &mut Fields| subject(route, max_queues, fields);
-    let query = parse_post(&state, (route, max_queues), &head, body, subject).await?;
+    let query = parse_post(state, (route, max_queues), &head, body, subject).await?;
     respond_post(&context, &query, head).await
 }
 

@@ -1,9 +1,4 @@
-use std::sync::Arc;
-
-use axum::{
-    extract::{Request, State},
-    response::Response,
-};
+use axum::{extract::Request, response::Response};
 
 use super::cached::{parse_post, respond_post};
 use crate::{
@@ -11,19 +6,15 @@ use crate::{
         context::RequestContext,
         extract::{Form, readers},
         problem::Problem,
-        state::AppState,
     },
     model::{CompanyId, Route, Subject, SurveysQuery},
 };
 
 /// `POST /survey/queries/surveys`
-pub(crate) async fn query_surveys(
-    State(state): State<Arc<AppState>>,
-    context: RequestContext,
-    request: Request,
-) -> Result<Response, Problem> {
+pub(crate) async fn query_surveys(context: RequestContext, request: Request) -> Result<Response, Problem> {
+    let state = context.state();
     let (head, body) = request.into_parts();
-    let query = parse_post(&state, (Route::Surveys, 0), &head, body, subject).await?;
+    let query = parse_post(state, (Route::Surveys, 0), &head, body, subject).await?;
     respond_post(&context, &query, head).await
 }
 

@@ -6,12 +6,22 @@ use std::{
     },
 };
 
-use axum::http::{HeaderName, HeaderValue, Request, header::Entry};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, header::Entry};
 use tower_http::request_id::{MakeRequestId, RequestId};
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const MAX_LEN: usize = 128;
+
+/// Returns the id of a request: its own if it is valid (CONTRACT, 10.2), otherwise a new one.
+///
+/// The public listener uses this and not tower-http's request-id layers, which the admin listener has: they keep the id in
+/// the extensions and headers of request and response, which makes a cache hit 6 % more instructions.
+pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let id = headers.get(X_REQUEST_ID).filter(|id| is_valid(id.as_bytes()));
+    // A copy: the value that came would keep the connection's read buffer for as long as the request lasts.
+    id.and_then(|id| HeaderValue::from_bytes(id.as_bytes()).ok()).unwrap_or_else(new_id)
+}
 
 /// Removes a request id that is not valid (CONTRACT, 10.2), so that a new one is made.
 pub(crate) fn sanitize<B>(mut request: Request<B>) -> Request<B> {
@@ -68,6 +78,9 @@ mod tests {
         let given = |id: &str| {
             let value = HeaderValue::from_bytes(id.as_bytes()).unwrap();
             let request = sanitize(Request::builder().header(X_REQUEST_ID, value).body(()).unwrap());
+            let kept = request.headers().get(X_REQUEST_ID).cloned();
+            let id = request_id(request.headers());
+            assert!(kept.is_none_or(|kept| kept == id));
             request.headers().get(X_REQUEST_ID).cloned()
         };
         for good in ["a", "Trace-1_2.3", &"x".repeat(128)] {

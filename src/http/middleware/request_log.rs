@@ -9,20 +9,24 @@ use std::{
 
 use axum::{
     extract::Request,
-    http::{HeaderValue, Method, StatusCode},
+    http::{HeaderValue, Method, StatusCode, header},
     response::Response,
 };
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
-use tower_http::request_id::RequestId;
 
-use super::{rate_limit, trace_context::traceparent};
+use super::{
+    rate_limit,
+    request_id::{X_REQUEST_ID, request_id},
+    trace_context::traceparent,
+};
 use crate::{
     clock::Moment,
     fetch::{Found, Tally},
     http::{
         context::RequestContext,
         error_code::ErrorCode,
+        problem::Problem,
         recent_errors::RecentError,
         state::{AppState, ClientInfo},
     },
@@ -115,21 +119,28 @@ impl Entry {
         let began = state.clock.now();
         // The connection inserts it.
         let client = request.extensions().get::<Arc<ClientInfo>>().cloned().unwrap_or_default();
-        let request_id = request.extensions().get::<RequestId>().map(|id| id.header_value().clone());
         let span = state.traces.request(traceparent(request.headers()));
         Self {
             context: RequestContext::new(Arc::clone(state), client, span),
-            request_id: request_id.unwrap_or_else(|| HeaderValue::from_static("-")),
+            request_id: request_id(request.headers()),
             method: method_label(request.method()),
             began,
             response: None,
         }
     }
 
-    /// Adds the headers that every answer to a known caller has, and records the response.
+    /// Writes the problem document and the headers that every response has, and records the response.
     fn finish(mut self, response: &mut Response) {
-        let code = response.extensions_mut().remove::<ErrorCode>();
-        self.response = Some((response.status(), code));
+        let problem = response.extensions_mut().remove::<Problem>();
+        if let Some(problem) = &problem {
+            problem.write(self.request_id.to_str().unwrap_or("-"), response);
+        }
+        self.response = Some((response.status(), problem.map(|problem| problem.code)));
+        if response.status() == StatusCode::NOT_MODIFIED {
+            // axum sets that of the empty body; it would be that of the representation (RFC 9110, section 8.6).
+            response.headers_mut().remove(header::CONTENT_LENGTH);
+        }
+        response.headers_mut().insert(X_REQUEST_ID, self.request_id.clone());
         let mut facts = self.context.facts();
         facts.permit = None;
         if let Some((policy, decision)) = facts.rate_limit.take() {

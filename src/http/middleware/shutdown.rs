@@ -3,7 +3,6 @@
 use std::{
     convert::Infallible,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -15,23 +14,17 @@ use axum::{
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use crate::http::{error_code::ErrorCode, problem::Problem, state::AppState};
+use crate::http::{context::RequestContext, error_code::ErrorCode, problem::Problem};
 
 /// Responds for the inner service when `server.drain_timeout` has passed.
 #[derive(Clone)]
-pub(super) struct ShutdownLayer(Arc<AppState>);
-
-impl ShutdownLayer {
-    pub(super) fn new(state: &Arc<AppState>) -> Self {
-        Self(Arc::clone(state))
-    }
-}
+pub(super) struct ShutdownLayer;
 
 impl<S> Layer<S> for ShutdownLayer {
     type Service = Shutdown<S>;
 
     fn layer(&self, inner: S) -> Shutdown<S> {
-        Shutdown { inner, state: Arc::clone(&self.0) }
+        Shutdown { inner }
     }
 }
 
@@ -39,7 +32,6 @@ impl<S> Layer<S> for ShutdownLayer {
 #[derive(Clone)]
 pub(super) struct Shutdown<S> {
     inner: S,
-    state: Arc<AppState>,
 }
 
 impl<S> Service<Request> for Shutdown<S>
@@ -55,7 +47,8 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        ResponseFuture { inner: self.inner.call(request), state: Arc::clone(&self.state), ended: None }
+        let context = request.extensions().get::<RequestContext>().cloned();
+        ResponseFuture { inner: self.inner.call(request), context, ended: None }
     }
 }
 
@@ -64,7 +57,7 @@ pin_project! {
     pub(super) struct ResponseFuture<F> {
         #[pin]
         inner: F,
-        state: Arc<AppState>,
+        context: Option<RequestContext>,
         // Made when the inner service is not ready at its first poll: a cache hit does not need it.
         ended: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     }
@@ -79,8 +72,13 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for ResponseFuture
             return Poll::Ready(response);
         }
         let ended = this.ended.get_or_insert_with(|| {
-            let state = Arc::clone(this.state);
-            Box::pin(async move { state.ended().await })
+            let context = this.context.take();
+            Box::pin(async move {
+                match context {
+                    Some(context) => context.state().ended().await,
+                    None => std::future::pending().await,
+                }
+            })
         });
         ended.as_mut().poll(cx).map(|()| {
             let problem = Problem::new(ErrorCode::ShuttingDown, "The gateway is ending. Send the request again.");

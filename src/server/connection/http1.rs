@@ -2,6 +2,7 @@
 //! watching the bytes come in.
 
 use std::{
+    cell::Cell,
     convert::Infallible,
     future::poll_fn,
     io,
@@ -25,7 +26,6 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::Notify,
 };
-use tower::ServiceExt;
 
 use super::{
     Bounds, Closing, FAREWELL, FIRST_WORDS, MAX_HEADERS_BYTES, MAX_STRANGER_HEADERS_BYTES, NEXT_WORDS, Terms,
@@ -82,19 +82,25 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: 
     let peer = Arc::new(peer);
     let watch = Arc::new(Watch::new(Arc::clone(&peer), clock.clone(), work));
     let mut stream = Watched { stream, watch: Arc::clone(&watch) };
-    let shared = Arc::new((service, peer, Arc::clone(&watch), closing.clone()));
+    let shared = Arc::new((peer, Arc::clone(&watch), closing.clone()));
+    // Cloned once for the connection, not for each request: a clone touches reference counts that all connections share.
+    let idle = Cell::new(None);
     let service = service_fn(move |request: Request<Incoming>| {
         let shared = Arc::clone(&shared);
+        let (peer, watch, _) = shared.as_ref();
         // Here and not in the future: hyper reads once more before it polls that, and the head has come to its end.
-        shared.2.enter(Stage::Working);
-        let service = shared.0.clone();
+        watch.enter(Stage::Working);
+        // hyper hides a Content-Length that stood beside it; after such a request the connection must end (RFC 9112, 6.1).
+        let in_chunks = request.headers().contains_key(header::TRANSFER_ENCODING);
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Arc::clone(peer));
+        let mut own = idle.take().unwrap_or_else(|| service.clone());
+        // Every layer is always ready.
+        let response = own.call(request);
+        idle.set(Some(own));
         async move {
-            let (_, peer, watch, closing) = shared.as_ref();
-            // hyper hides a Content-Length that stood beside it; after such a request the connection must end (RFC 9112, 6.1).
-            let in_chunks = request.headers().contains_key(header::TRANSFER_ENCODING);
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(Arc::clone(peer));
-            let Ok(mut response) = service.oneshot(request).await;
+            let Ok(mut response) = response.await;
+            let (_, watch, closing) = shared.as_ref();
             if in_chunks || closing.has_begun() {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
