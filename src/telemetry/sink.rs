@@ -1,3 +1,6 @@
+//! The log writer. tracing-appender's non-blocking writer limits waiting lines by number and not by bytes, so that long lines
+//! exceed CONTRACT, section 11. It also ignores write errors, so that the lines lost to them are not counted.
+
 use std::{
     io::{self, Write},
     sync::{
