@@ -1,24 +1,31 @@
-//! # The map
+//! # wesal-gateway
 //!
-//! wesal-gateway is a caching API gateway for the Wesal API: it mirrors the vendor's routes, holds the one service
-//! login, knows each app by its own key, answers from memory what it may, and speaks one error language.
+//! A caching API gateway for the Wesal API. It mirrors the vendor's routes at one address, holds the one service login,
+//! authenticates each app by its own key, answers from memory what it may, merges what it must ask, limits rates, and
+//! normalizes errors.
 //!
-//! ## The journey of a request
-//! 1. [`server`] accepts, and bounds size and time; [`http`] gives the request its id and opens its log line.
-//! 2. [`auth`] identifies the caller, 3. [`limits`] counts the request: `http::middleware`.
-//! 4. `http::extract` parses and validates into a typed [`model::Query`]. 5. [`auth`] checks the rights to it.
-//! 6. [`fetch`] asks [`cache`]: which parts are held, and fresh enough? 7. What is not is batched: one batch of a shape in
-//!    flight, the next gathering, each part fetched once for all requests that wait. A rejected call is dissolved into its
-//!    requests.
-//! 8. [`upstream`]: breaker, pause, login, budget, try, retry.
-//! 9. [`fetch`] keeps the parts, or falls back to what may be served stale, and puts the answer together.
-//! 10. [`http`] answers, or writes a problem document. 11. The log line closes with outcome and reason.
+//! Five files explain the system, in this order: this one; `http/router.rs` with every route; `http/middleware/mod.rs` with
+//! everything around a handler; `fetch/lookup.rs` with hit, stale or miss; `upstream/client.rs` with one vendor call.
 //!
-//! What a route takes is declared once, where it is read (`http::extract`), and `http::openapi` describes it from there; each
-//! answer that a test gets is held against that description.
+//! ## Life of a request
+//! 1. [`server`] accepts the connection and bounds its sizes and times.
+//! 2. [`http`]`::middleware`: request id and log event, shutdown, panics, `Host`; then, inside the router, authentication
+//!    ([`auth`]), rate limit, scope and the limit on requests in flight ([`limits`]).
+//! 3. The handler (`http::handlers`) validates the request into a typed [`model::Query`] (`http::extract`) and checks the
+//!    caller's right to its company and queues.
+//! 4. [`fetch`] looks its parts up in [`cache`]. Parts that are missing or expired are batched: while one batch of a shape is
+//!    in flight, the next one gathers, and each part is fetched once for all requests that wait. A rejected batch is dissolved
+//!    into its requests.
+//! 5. [`upstream`] makes the vendor call: circuit breaker, vendor pause, login, call budget, retry.
+//! 6. [`fetch`] caches the parts, or falls back to stale ones, and assembles the response.
+//! 7. The middleware turns a problem into its document (RFC 9457) and writes the log event.
+//!
+//! The fields of a route are declared where they are read (`http::extract`), and `http::openapi` describes them from there; each
+//! response that a test gets is compared with that description.
 //!
 //! ## Ranks
-//! A module imports only lower ranks, never a sibling; `tests/architecture.rs` reads this table and holds it.
+//! A module imports only lower ranks, never a module of its own rank, and its files import each other in no cycle;
+//! `tests/architecture.rs` reads this table and checks both.
 //!
 //! | rank | modules |
 //! | --- | --- |
@@ -35,33 +42,34 @@
 //! The simulated vendor is a crate of its own, `crates/simulator`: it depends on nothing of the gateway, so that a wrong
 //! idea of the vendor cannot agree with itself. Only `cli` (feature `sandbox`), tests and benches use it.
 //!
-//! `look.css` is no module: it is what the pages of both listeners share (`http/docs`, `admin/dashboard`).
-//!
-//! `fuzzing`, the door for the fuzz targets, is there in tests and with `--cfg fuzzing` only, as are the files named
-//! `properties.rs`: what must hold of bytes that others wrote, beside the code that reads them.
+//! `look.css` is no module: it is the style that the pages of both listeners share (`http/docs`, `admin/dashboard`).
+//! `fuzzing` and the files named `properties.rs` are the oracles of the fuzz targets; they are compiled in tests and with
+//! `--cfg fuzzing` only.
 //!
 //! ## Invariants
-//! - The vendor request is built from a [`model::Shape`] and ids alone, which are what its answer is kept under: what is not in the key cannot change an answer.
-//! - A fetch is nobody's request: it runs in a task of its own, and no caller's leaving cancels it.
+//! - The vendor request is built from a [`model::Shape`] and ids alone, which are the cache key: nothing unkeyed can change a
+//!   response.
+//! - A fetch runs in a task of its own; no client's disconnect cancels it.
 //! - Rights are checked before the cache is read.
-//! - Time comes from a [`clock::Clock`] that is handed in; nothing else asks the system, or sleeps.
-//! - `axum` appears only in `http`, `admin` and `server`; `reqwest` only in `upstream`, and in `telemetry` where
-//!   traces leave; OpenTelemetry's messages only there. Whether this build has the feature `otlp` is asked only in `telemetry`
-//!   and `config`. The environment is read only in `config` (and by the crates that speak to the service manager, in
-//!   `server`); `rustls` is only in `server` and `upstream`; `jsonwebtoken` only in `auth`.
-//! - Pure files (freshness, breaker, retry, wire, words, the login's machine) hold no `async` and no clock.
-//! - A configuration is taken over whole while requests run (`server::reload`); each request takes its callers and limits
-//!   once, at its start. What was worked out under other policies, or before a purge, does not hold.
-//! - No secret type has `Debug`, `Display` or `Serialize`. No `unwrap`, `expect`, indexing or `panic!` in here.
+//! - Time comes from an injected [`clock::Clock`]; nothing else reads the system's time, or sleeps.
+//! - `axum` appears only in `http`, `admin` and `server`; `reqwest` only in `upstream`, and in `telemetry` for the export of
+//!   traces; OpenTelemetry's messages only there. Only `telemetry` and `config` ask for the feature `otlp`. The environment is
+//!   read only in `config` (and by the crates that speak to the service manager, in `server`); `rustls` is only in `server` and
+//!   `upstream`; `jsonwebtoken` only in `auth`.
+//! - Pure files (freshness, breaker, retry, wire, words, the login's state machine) have no `async` and no clock.
+//! - A configuration is replaced as a whole while requests run (`server::reload`); all rights of a request come from one
+//!   configuration. A fetch that began under other policies, or before a purge, is not cached as fresh.
+//! - No secret type has `Debug`, `Display` or `Serialize`. No `unwrap`, `expect`, indexing or `panic!` outside tests.
 //! - Every queue, map, body, wait and label set has a bound; every spawned task has an owner and an end.
 //!
-//! ## Words, one meaning each
-//! *vendor*: the Wesal API. *caller*: an app with a key. *login*: ours with the vendor; *session*: a caller's.
-//! [`auth::ApiKey`] and [`model::PartKey`]: never a bare "key". *further* route: one that the reference does not know
-//! and the configuration names. *queue*: Wesal's. *part*: the smallest thing kept.
-//! *shape*: all of a query but the queues' ids. *batch*: parts of one shape that are fetched together. *rejected*: the vendor
-//! says that the request itself is wrong. *target*: the company, queue or path that a vendor call is for. *refresh-ahead*:
-//! fetching a hot part before it expires. *stale*: always with its reason. *open*, of the breaker: tripped.
+//! ## Glossary
+//! *Vendor*: the Wesal API. *Caller*: an app with a key. *Login*: the gateway's at the vendor; *session*: a caller's at the
+//! gateway. [`auth::ApiKey`] and [`model::PartKey`]: never a bare "key". *Custom route*: one that the vendor's reference does
+//! not have and the configuration names (`Further` in the code). *Queue*: the vendor's. *Part*: the smallest cached unit, a
+//! document or the row of one queue. *Shape*: a query without its queue ids. *Batch*: parts of one shape that are fetched together.
+//! *Rejected*: the vendor says that the request itself is wrong. *Target*: the company, queue or path that a vendor call is for.
+//! *Refresh-ahead*: fetching a hot part before it expires. *Stale*: past `ttl`, served while it is revalidated or because the
+//! vendor fails.
 
 pub mod admin;
 pub mod auth;

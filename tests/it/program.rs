@@ -119,9 +119,13 @@ impl Service {
 
     /// The answer's body, to a request with this id.
     pub async fn operate_as(&self, method: &str, path: &str, body: &str, request_id: &str) -> String {
+        self.operate_with(method, path, ("application/json", body), request_id).await
+    }
+
+    pub async fn operate_with(&self, method: &str, path: &str, (kind, body): (&str, &str), request_id: &str) -> String {
         let mut stream = UnixStream::connect(self.folder.path().join("admin.sock")).await.unwrap();
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\
              X-Request-Id: {request_id}\r\nConnection: close\r\n\r\n{body}",
             body.len()
         );
