@@ -56,7 +56,8 @@ impl Environment {
             document.report_variable(variable, "its value is not UTF-8", "set it to a text, or unset it");
         }
         for (variable, text) in &self.variables {
-            let names: Vec<String> = variable.trim_start_matches(Self::PREFIX).split("__").map(setting_name).collect();
+            let path = variable.strip_prefix(Self::PREFIX).unwrap_or(variable);
+            let names: Vec<String> = path.split("__").map(setting_name).collect();
             let pointer = names.iter().fold(String::new(), |pointer, name| child(&pointer, name));
             let secret = pointer.strip_suffix("_file").unwrap_or(&pointer);
             let secret = SECRETS.into_iter().find(|known| *known == secret);

@@ -2,7 +2,6 @@
 //! watching the bytes come in.
 
 use std::{
-    cell::Cell,
     convert::Infallible,
     future::poll_fn,
     io,
@@ -82,25 +81,21 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: 
     let peer = Arc::new(peer);
     let watch = Arc::new(Watch::new(Arc::clone(&peer), clock.clone(), work));
     let mut stream = Watched { stream, watch: Arc::clone(&watch) };
-    let shared = Arc::new((peer, Arc::clone(&watch), closing.clone()));
-    // Cloned once for the connection, not for each request: a clone touches reference counts that all connections share.
-    let idle = Cell::new(None);
+    // One clone serves all requests of the connection: a clone for each would touch reference counts that all connections share.
+    let shared = Arc::new((Mutex::new(service), peer, Arc::clone(&watch), closing.clone()));
     let service = service_fn(move |request: Request<Incoming>| {
         let shared = Arc::clone(&shared);
-        let (peer, watch, _) = shared.as_ref();
         // Here and not in the future: hyper reads once more before it polls that, and the head has come to its end.
-        watch.enter(Stage::Working);
-        // hyper hides a Content-Length that stood beside it; after such a request the connection must end (RFC 9112, 6.1).
-        let in_chunks = request.headers().contains_key(header::TRANSFER_ENCODING);
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(Arc::clone(peer));
-        let mut own = idle.take().unwrap_or_else(|| service.clone());
-        // Every layer is always ready.
-        let response = own.call(request);
-        idle.set(Some(own));
+        shared.2.enter(Stage::Working);
         async move {
+            let (service, peer, watch, closing) = shared.as_ref();
+            // hyper hides a Content-Length that stood beside it; after such a request the connection must end (RFC 9112, 6.1).
+            let in_chunks = request.headers().contains_key(header::TRANSFER_ENCODING);
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(Arc::clone(peer));
+            // Every layer is always ready. Called in the future: a request whose client leaves before has not begun.
+            let response = service.lock().call(request);
             let Ok(mut response) = response.await;
-            let (_, watch, closing) = shared.as_ref();
             if in_chunks || closing.has_begun() {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
@@ -133,8 +128,9 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, service: 
         let _ = before(clock.as_ref(), clock.now().after(FAREWELL), answered).await;
     }
     tell(ended, &bounds);
+    // Past the watch, whose bounds are for requests.
     if let Some(answered) = watch.last_answer() {
-        hear_out(&mut stream, clock.as_ref(), answered.after(FAREWELL)).await;
+        hear_out(&mut stream.stream, clock.as_ref(), answered.after(FAREWELL)).await;
     }
 }
 

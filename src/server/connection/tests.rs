@@ -266,3 +266,21 @@ async fn unfinished_header_blocks_of_strangers_are_bounded_in_sum() {
     serving_first.await.unwrap();
     assert_eq!(listener.stranger_blocks.available_permits(), 1);
 }
+
+#[tokio::test]
+async fn late_bytes_of_a_stranger_are_read_after_the_response() {
+    let listener = Listener::new();
+    let (mut client, ours) = duplex(1024);
+    // Responds before the body has come, and ends the connection.
+    let refuse = tower::service_fn(|_: Request| {
+        let response = Response::builder().header("connection", "close").body(Body::empty());
+        ready(Ok(response.unwrap_or_default()))
+    });
+    let serving = tokio::spawn(http1::serve(ours, refuse, listener.terms()));
+    client.write_all(b"POST / HTTP/1.1\r\nHost: g\r\nContent-Length: 100000\r\n\r\n").await.unwrap();
+    assert!(read_answer(&mut client, 0).await.contains("connection: close"));
+    client.write_all(&[b'x'; 100_000]).await.unwrap();
+    assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+    drop(client);
+    serving.await.unwrap();
+}
