@@ -191,6 +191,7 @@ impl Gateway {
         draining.send_replace(true);
         let mut telling = JoinSet::new();
         telling.spawn(service_manager::stopping());
+        let told_by = real_time.now().after(service_manager::HEARD);
         events::draining(self.app.requests_in_flight());
         real_time.sleep(self.drain_delay).await;
         let (app, last_words) = (&self.app, LAST_WORDS);
@@ -208,6 +209,8 @@ impl Gateway {
         keeping_logged_in.abort();
         let settled = self.wesal.login_settled();
         before(real_time.as_ref(), real_time.now().after(LOGIN_ENDS), settled).await;
+        // A drain may be over before the service manager was told of its begin.
+        before(real_time.as_ref(), told_by, telling.join_next()).await;
         events::drained(cut_off);
         Drained { cut_off }
     }
