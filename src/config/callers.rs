@@ -119,23 +119,23 @@ impl CallerConfig {
 pub(super) fn validate(callers: &[CallerConfig], validator: &mut Validator<'_, '_>) {
     let mut hashes: HashMap<&KeyHash, String> = HashMap::new();
     let mut names: HashSet<&str> = HashSet::new();
-    let owners: HashMap<&str, usize> = callers.iter().enumerate().map(|(i, c)| (c.name.as_str(), i)).collect();
+    // A name or hash that is not valid was replaced by an example, which may be another caller's.
+    let named = callers.iter().enumerate().filter(|(index, _)| !validator.is_invalid(&format!("{index}.name")));
+    let owners: HashMap<&str, usize> = named.map(|(index, caller)| (caller.name.as_str(), index)).collect();
     let mut logins: HashMap<&str, usize> = HashMap::new();
     for (index, caller) in callers.iter().enumerate() {
         validator.entry(index, |validator| {
             caller.validate(validator);
-            // A name that is not valid was replaced by an example.
             let is_unique = validator.is_invalid("name") || names.insert(caller.name.as_str());
             validator.require(is_unique, "name", "is the name of another caller", "give each caller its own name");
-            for hash in &caller.key_hashes {
+            for (place, hash) in caller.key_hashes.iter().enumerate() {
+                let setting = format!("key_hashes.{place}");
+                if validator.is_invalid(&setting) {
+                    continue;
+                }
                 if let Some(owner) = hashes.insert(hash, validator.path()) {
-                    let reason = format!("holds a hash that {owner} has too");
-                    validator.require(
-                        false,
-                        "key_hashes",
-                        &reason,
-                        "create a key for each caller, and list its hash once",
-                    );
+                    let reason = format!("is a hash that {owner} has too");
+                    validator.require(false, &setting, &reason, "create a key for each caller, and list its hash once");
                 }
             }
             let Some(login) = caller.login.as_deref() else { return };

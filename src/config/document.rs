@@ -21,6 +21,10 @@ pub(super) struct Document<'a> {
     invalid: BTreeSet<String>,
     /// Lines that are not TOML. The parser guessed what they mean.
     broken_lines: BTreeSet<usize>,
+    /// The top-level tables that such a line belongs to.
+    broken_tables: BTreeSet<String>,
+    /// Whether such a line may belong to any table: it is a header, or before the first one.
+    is_any_table_broken: bool,
     pub(super) errors: Vec<ConfigError>,
 }
 
@@ -36,6 +40,8 @@ impl<'a> Document<'a> {
             origins: BTreeMap::new(),
             invalid: BTreeSet::new(),
             broken_lines: BTreeSet::new(),
+            broken_tables: BTreeSet::new(),
+            is_any_table_broken: false,
             errors: Vec::new(),
         };
         for error in syntax_errors {
@@ -46,18 +52,33 @@ impl<'a> Document<'a> {
             document.errors.push(ConfigError::new(file, origin, "", &reason, remedy));
         }
         document.broken_lines = document.errors.iter().filter_map(ConfigError::line).collect();
-        // Of the settings below a broken header it is not known which table they belong to.
-        let mut is_below_broken_header = false;
-        for (line, number) in text.lines().zip(1..) {
-            if line.trim_start().starts_with('[') {
-                is_below_broken_header = document.broken_lines.contains(&number);
-            }
-            if is_below_broken_header {
-                document.broken_lines.insert(number);
-            }
-        }
+        document.find_broken_tables(text);
         document.value = document.convert_table(table.get_ref(), "", &|offset| Origin::Line(line(offset)));
         document
+    }
+
+    /// Of a line that is TOML by itself, such as the second header of a table, it is known what it means: it is not broken. Of
+    /// the settings below a broken header it is not known which table they belong to: they are.
+    fn find_broken_tables(&mut self, text: &str) {
+        let (mut table, mut is_header_broken) = (None, false);
+        for (line, number) in text.lines().zip(1..) {
+            if self.broken_lines.contains(&number) && DeTable::parse(line).is_ok() {
+                self.broken_lines.remove(&number);
+            }
+            let is_broken = self.broken_lines.contains(&number);
+            if let Some(header) = line.trim_start().strip_prefix('[') {
+                is_header_broken = is_broken;
+                let name = header.trim_start_matches('[').split(['.', ']']).next().unwrap_or_default();
+                table = Some(name.trim_matches([' ', '\t', '"', '\'']).to_owned());
+            }
+            if is_header_broken {
+                self.broken_lines.insert(number);
+            }
+            match &table {
+                Some(name) if is_broken && !is_header_broken => drop(self.broken_tables.insert(name.clone())),
+                _ => self.is_any_table_broken |= is_broken,
+            }
+        }
     }
 
     fn convert_table(&mut self, table: &DeTable<'_>, pointer: &str, origin: &dyn Fn(usize) -> Origin) -> Value {
@@ -92,23 +113,24 @@ impl<'a> Document<'a> {
     /// Sets what an environment variable says, making the tables above it.
     pub(super) fn set(&mut self, names: &[String], value: &DeValue<'_>, variable: &str) {
         let origin = Origin::Variable(variable.to_owned());
-        let pointer = names.iter().fold(String::new(), |pointer, name| {
-            let pointer = child(&pointer, name);
+        let mut pointer = String::new();
+        for name in names {
+            if self.value.pointer(&pointer).is_some_and(|above| !above.is_object()) {
+                let reason = format!("{} is set, and is not a table", self.label(&pointer));
+                self.report_variable(variable, &reason, "set it as a whole by one variable, or unset this one");
+                return;
+            }
+            let below = child(&pointer, name);
+            let above = std::mem::replace(&mut pointer, below);
             self.origins.entry(pointer.clone()).or_insert_with(|| origin.clone());
-            pointer
-        });
+            if let Some(Value::Object(members)) = self.value.pointer_mut(&above) {
+                members.entry(name).or_insert_with(|| Value::Object(Map::new()));
+            }
+        }
         self.origins.retain(|other, _| !is_within(other, &pointer));
         self.origins.insert(pointer.clone(), origin.clone());
         let value = self.convert(value, &pointer, &|_| origin.clone());
-        let mut place = &mut self.value;
-        for name in names {
-            if !place.is_object() {
-                *place = Value::Object(Map::new());
-            }
-            let Value::Object(members) = place else { return };
-            place = members.entry(name).or_insert(Value::Null);
-        }
-        *place = value;
+        self.replace(&pointer, Some(value));
     }
 
     /// Removes a setting of the file; what the environment says stays.
@@ -153,7 +175,15 @@ impl<'a> Document<'a> {
 
     /// Whether the setting, or one within it or around it, is invalid: what was meant is not known.
     pub(super) fn is_invalid(&self, pointer: &str) -> bool {
-        self.invalid.iter().any(|invalid| is_within(invalid, pointer) || is_within(pointer, invalid))
+        let mut around = Some(pointer);
+        while let Some(place) = around {
+            if self.invalid.contains(place) {
+                return true;
+            }
+            around = parent(place).map(|(table, _)| table);
+        }
+        let first_within = self.invalid.range(format!("{pointer}/")..).next();
+        first_within.is_some_and(|invalid| is_within(invalid, pointer))
     }
 
     /// Whether the file or the environment has the setting.
@@ -161,9 +191,10 @@ impl<'a> Document<'a> {
         self.origins.contains_key(pointer)
     }
 
-    /// Whether some lines are not TOML: a setting that is not written may be on one of them.
-    pub(super) fn has_broken_lines(&self) -> bool {
-        !self.broken_lines.is_empty()
+    /// Whether a setting that is not written may be on a line that is not TOML.
+    pub(super) fn may_be_on_broken_line(&self, pointer: &str) -> bool {
+        let table = pointer.split('/').nth(1).unwrap_or_default();
+        self.is_any_table_broken || self.broken_tables.contains(table)
     }
 
     /// Whether the setting is on a line that is not TOML.

@@ -12,6 +12,9 @@ use super::{
     structure::{Structure, type_of},
 };
 
+/// The tables that a variable may name within each other. No setting but a free one of `upstream.login.fields` is as deep.
+const MAX_DEPTH: usize = 32;
+
 /// The environment variables that override the file: `WESAL_GATEWAY__SECTION__SETTING`, with a further `__` for each table
 /// below.
 // Their values may be secrets: no `Debug`.
@@ -58,6 +61,10 @@ impl Environment {
         for (variable, text) in &self.variables {
             let path = variable.strip_prefix(Self::PREFIX).unwrap_or(variable);
             let names: Vec<String> = path.split("__").map(setting_name).collect();
+            if names.len() > MAX_DEPTH {
+                document.report_variable(variable, "it names a table within too many tables", "unset it");
+                continue;
+            }
             let pointer = names.iter().fold(String::new(), |pointer, name| child(&pointer, name));
             let secret = pointer.strip_suffix("_file").unwrap_or(&pointer);
             let secret = SECRETS.into_iter().find(|known| *known == secret);
@@ -116,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn state_is_kept_where_the_service_manager_says_else_in_the_users_own_folder() {
+    fn state_directory_is_the_service_managers_else_the_users() {
         let of = |variables: &[(&str, &str)]| {
             let found = state_dir(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| value.into()));
             found.map(|path| path.display().to_string())

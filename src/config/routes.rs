@@ -125,8 +125,8 @@ pub(super) fn validate(routes: &[RouteConfig], validator: &mut Validator<'_, '_>
             if let Some((reason, remedy)) = earlier.iter().find_map(|earlier| route.conflict_with(earlier)) {
                 validator.require(false, "path", reason, remedy);
             }
-            // An invalid setting of a route was replaced by an example.
-            if !validator.is_invalid("") {
+            // An invalid one was replaced by an example.
+            if !validator.is_invalid("path") && !validator.is_invalid("methods") {
                 earlier.push(route);
             }
         });

@@ -87,7 +87,7 @@ impl Config {
         validator.section("sessions", |validator| self.sessions.validate(validator));
         validator.section("telemetry", |validator| self.telemetry.validate(validator));
         // Of an invalid route it is not known which scope was meant.
-        let is_scope_known = !validator.is_invalid("routes") && validator.is_complete();
+        let is_scope_known = !validator.is_invalid("routes") && !validator.may_be_on_broken_line("routes");
         validator.section("callers", |validator| {
             callers::validate(&self.callers, validator);
             routes::validate_scopes(&self.callers, &self.routes, is_scope_known, validator);

@@ -53,7 +53,12 @@ impl Structure {
                 let (count, item) = (items.len(), schema.get("items").unwrap_or(&Value::Null));
                 (0..count).for_each(|index| self.check_value(document, &child(pointer, &index.to_string()), item));
             }
-            value if is_valid(value, schema) => {}
+            value if is_valid(value, schema) => {
+                for null in nulls(value, pointer) {
+                    document.report(&null, mismatch(&Value::Null, &Value::Null), "write a finite number of 64 bits");
+                    document.mark_invalid(&null);
+                }
+            }
             value => {
                 let reason = mismatch(value, schema);
                 let remedy = brackets(document, pointer, schema, value);
@@ -90,7 +95,7 @@ impl Structure {
                 document.replace(&below, default.cloned());
                 continue;
             }
-            if !document.has_broken_lines() {
+            if !document.may_be_on_broken_line(pointer) {
                 document.report(pointer, &format!("`{name}` is missing"), &format!("add `{name} = …`"));
             }
             self.invalidate(document, &below, property);
@@ -130,11 +135,12 @@ impl Structure {
         definition.and_then(|pointer| self.schema.pointer(pointer)).unwrap_or(property)
     }
 
-    /// The remedy for a value of the right kind that its type refuses.
+    /// The remedy for a value of the right kind that its type refuses, which says itself what it expects.
     pub(super) fn remedy(&self, property: &Value) -> String {
-        match self.example(property) {
-            Some(example) => format!("write it as in {example}"),
-            None => format!("expected {}", self.expected(property)),
+        match (self.example(property), self.type_description(property)) {
+            (Some(example), _) => format!("write it as in {example}"),
+            (None, Some(description)) => format!("expected {description}"),
+            (None, None) => "correct the value".to_owned(),
         }
     }
 
@@ -235,6 +241,20 @@ fn is_valid(value: &Value, schema: &Value) -> bool {
         (Some("number"), Value::Number(number)) => number.as_f64().is_some_and(is_in_bounds),
         (None, value) => !value.is_null(),
         _ => false,
+    }
+}
+
+/// The places in a value of any form whose number has no JSON form, which are null.
+fn nulls(value: &Value, pointer: &str) -> Vec<String> {
+    match value {
+        Value::Null => vec![pointer.to_owned()],
+        Value::Array(items) => {
+            items.iter().zip(0..).flat_map(|(item, i)| nulls(item, &child(pointer, &i.to_string()))).collect()
+        }
+        Value::Object(members) => {
+            members.iter().flat_map(|(name, member)| nulls(member, &child(pointer, name))).collect()
+        }
+        _ => Vec::new(),
     }
 }
 

@@ -41,8 +41,8 @@ impl<'a, 'f> Validator<'a, 'f> {
         }
         let pointers: Vec<String> = settings.iter().map(|setting| self.resolve(setting)).collect();
         let is_written = |pointer: &&String| self.document.is_written(pointer);
-        let guessed = self.document.has_broken_lines() && !pointers.iter().all(|pointer| is_written(&pointer));
-        if guessed || pointers.iter().any(|pointer| self.document.is_invalid(pointer)) {
+        let may_be_written = |pointer: &String| !is_written(&pointer) && self.document.may_be_on_broken_line(pointer);
+        if pointers.iter().any(may_be_written) || pointers.iter().any(|pointer| self.document.is_invalid(pointer)) {
             return;
         }
         if let Some(pointer) = pointers.iter().find(is_written).or(pointers.first()) {
@@ -62,9 +62,9 @@ impl<'a, 'f> Validator<'a, 'f> {
         self.document.is_invalid(&self.resolve(setting))
     }
 
-    /// Whether all lines could be parsed, so that what is not written is known to be left out.
-    pub(super) fn is_complete(&self) -> bool {
-        !self.document.has_broken_lines()
+    /// Whether something of the setting may be on a line that could not be parsed.
+    pub(super) fn may_be_on_broken_line(&self, setting: &str) -> bool {
+        self.document.may_be_on_broken_line(&self.resolve(setting))
     }
 
     /// The current section, such as `callers[1] ("wallboard")`.

@@ -92,7 +92,7 @@ scopes = ["everything"]
             (Some(20), "callers[1] (\"wallboard\").scopes[1]"),
             (Some(22), "callers[1] (\"wallboard\").colour"),
             (Some(23), "callers[2]"),
-            (Some(24), "callers[2].key_hashes"),
+            (Some(24), "callers[2].key_hashes[0]"),
             (Some(25), "callers[2].scopes[0]"),
         ],
         "{faults}"
@@ -328,7 +328,7 @@ fn callers_must_be_distinguishable() {
     assert_eq!(
         places(&faults),
         [
-            (Some(8), "callers[1] (\"b\").key_hashes"),
+            (Some(8), "callers[1] (\"b\").key_hashes[0]"),
             (Some(10), "callers[1] (\"b\").login"),
             (Some(12), "callers[2] (\"b\").name"),
             (Some(20), "callers[3] (\"c\").login"),
@@ -522,4 +522,89 @@ fn file_is_bounded_and_must_be_text() {
 fn missing_file_is_an_error() {
     let faults = load(Path::new("/nonexistent/c.toml"), &Environment::empty(), NOW.parse().unwrap()).unwrap_err();
     assert!(faults.to_string().starts_with("/nonexistent/c.toml: cannot be read"), "{faults}");
+}
+
+/// The lines and settings that have errors.
+fn places_of(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    let faults = read_with(text, variables).expect_err(text);
+    faults.iter().map(|fault| format!("{} {}", fault.line().unwrap_or(0), fault.setting())).collect()
+}
+
+#[test]
+fn numbers_without_a_value_are_refused_in_free_tables() {
+    let text = "upstream.login.fields = {a = nan, b = 99999999999999999999, c = [{d = inf}]}";
+    let expected = ["1 upstream.login.fields.a", "1 upstream.login.fields.b", "1 upstream.login.fields.c[0].d"];
+    assert_eq!(places_of(text, &[]), expected);
+}
+
+#[test]
+fn prefix_of_a_variable_is_removed_once() {
+    let variable = ("WESAL_GATEWAY__WESAL_GATEWAY__SERVER__LISTEN", "127.0.0.1:77");
+    assert_eq!(places_of("", &[variable]), ["0 wesal_gateway"]);
+}
+
+#[test]
+fn placeholders_conflict_with_no_real_setting() {
+    let caller = |name: &str, hashes: &str, more: &str| {
+        format!("[[callers]]\nname = \"{name}\"\nkey_hashes = [{hashes}]\nscopes = [\"queues\"]\n{more}\n")
+    };
+    let (a, b) = (format!("\"{}\"", hash('a')), format!("\"{}\"", hash('b')));
+    let named = caller("wallboard", &a, "login = \"wallboard\"") + &caller("B!", &b, "");
+    assert_eq!(places_of(&named, &[]), ["7 callers[1].name"]);
+    let hashed = caller("a", "\"nope\"", "") + &caller("b", &format!("\"sha256:{}\"", "0".repeat(64)), "");
+    assert_eq!(places_of(&hashed, &[]), ["3 callers[0] (\"a\").key_hashes[0]"]);
+    let doubled = caller("a", &a, "") + &caller("b", &format!("{a}, \"nope\""), "");
+    let expected = ["8 callers[1] (\"b\").key_hashes[0]", "8 callers[1] (\"b\").key_hashes[1]"];
+    assert_eq!(places_of(&doubled, &[]), expected);
+}
+
+#[test]
+fn broken_line_hides_errors_of_its_own_table_only() {
+    let text = format!(
+        "[[callers]]\nkey_hashes = [\"{}\"]\nscopes = [\"nope\"]\n[limits]\ndefault = {{ requests = 5 }}\n[server]\njunk\n",
+        hash('a')
+    );
+    let expected = ["1 callers[0]", "3 callers[0].scopes[0]", "5 limits.default", "7 "];
+    assert_eq!(places_of(&text, &[]), expected);
+}
+
+#[test]
+fn doubled_header_hides_no_errors_below_it() {
+    let text = "[server]\nreuse_port = true\n[admin]\nlisten = \"x\"\n[server]\nmax_body = \"q\"\nfoo = 1\n[cache]\ncapacity = \"q\"\n";
+    let expected = ["4 admin.listen", "5 ", "6 server.max_body", "7 server.foo", "9 cache.capacity"];
+    assert_eq!(places_of(text, &[]), expected);
+}
+
+#[test]
+fn variable_below_a_value_is_blamed_itself() {
+    let below = [("WESAL_GATEWAY__SERVER__LISTEN__X", "1")];
+    let faults = read_with("server.listen = \"127.0.0.1:1\"", &below).unwrap_err().to_string();
+    assert!(faults.contains("WESAL_GATEWAY__SERVER__LISTEN__X: ") && !faults.contains("config.toml:1"), "{faults}");
+    let email = [("WESAL_GATEWAY__UPSTREAM__EMAIL", "a@b.example")];
+    assert_eq!(places_of("upstream = 5", &email).len(), 2, "the value and the variable");
+    let name = [("WESAL_GATEWAY__CALLERS__0__NAME", "b")];
+    let callers = format!("[[callers]]\nname = \"a\"\nkey_hashes = [\"{}\"]\n", hash('a'));
+    let faults = read_with(&callers, &name).unwrap_err().to_string();
+    assert!(faults.contains("WESAL_GATEWAY__CALLERS__0__NAME: ") && !faults.contains("config.toml:1"), "{faults}");
+    let deep = format!("WESAL_GATEWAY__{}X", "A__".repeat(20_000));
+    let faults = read_with("", &[(&deep, "1")]).unwrap_err();
+    assert_eq!(faults.iter().count(), 1);
+}
+
+#[test]
+fn invalid_route_still_conflicts_by_its_path() {
+    let route = |ttl: &str| format!("[[routes]]\npath = \"/q/w\"\nscope = \"agents\"\nttl = \"{ttl}\"\n");
+    let expected = ["4 routes[0].ttl", "6 routes[1].path"];
+    assert_eq!(places_of(&(route("5") + &route("1m")), &[]), expected);
+}
+
+#[test]
+fn remedy_never_names_the_type_that_is_there() {
+    for text in [
+        "server.trusted_proxies = [\"10.0.0.0/8\", \"bad\"]",
+        "telemetry.queue_gauges = { queues = [\"\"], fields = [\"x\"] }",
+    ] {
+        let faults = faults_of(text);
+        assert!(!faults.contains("expected a list") && !faults.contains("expected a text in quotes"), "{faults}");
+    }
 }
