@@ -23,7 +23,7 @@ use crate::{
     telemetry::{FilterError, change_log_filter, events, log_filter},
 };
 
-const MAX_BODY: usize = 64 * 1024;
+const MAX_BODY_BYTES: usize = 64 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy)]
@@ -84,7 +84,7 @@ pub(super) fn client_address(request: &Request) -> IpAddr {
 /// Reads a body, which may be empty. Otherwise its `Content-Type` must be JSON, which no form on a web page can send.
 pub(super) async fn read_body(state: &AdminState, request: Request) -> Result<Bytes, Problem> {
     let (head, body) = request.into_parts();
-    let body = read_bytes(&head.headers, body, MAX_BODY, BODY_TIMEOUT, state.app.clock.as_ref()).await?;
+    let body = read_bytes(&head.headers, body, MAX_BODY_BYTES, BODY_TIMEOUT, state.app.clock.as_ref()).await?;
     if body.is_empty() || is_json(&head.headers) {
         return Ok(body);
     }

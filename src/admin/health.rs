@@ -110,18 +110,18 @@ fn login(facts: &HealthInputs<'_>) -> Option<Note> {
     let login = &facts.vendor.login;
     let next =
         |or: &str| login.next_try_in.map_or(or.to_owned(), |seconds| format!("The next try is in {}", time(seconds)));
-    let meanwhile = meanwhile(facts);
+    let caller_impact = caller_impact(facts);
     match login.state {
         LoginState::Refused => note(
             Level::Bad,
-            format!("Wesal refuses the service login: {meanwhile}"),
+            format!("Wesal refuses the service login: {caller_impact}"),
             format!(
                 "Check the client id, the email and the password. {}, or at once when they change.",
                 next("It is tried again")
             ),
         ),
         LoginState::Failed => {
-            note(Level::Bad, format!("Logging in at Wesal fails: {meanwhile}"), next("It is tried again") + ".")
+            note(Level::Bad, format!("Logging in at Wesal fails: {caller_impact}"), next("It is tried again") + ".")
         }
         LoginState::Absent | LoginState::LoggingIn => {
             note(Level::Warning, "The gateway is not logged in at Wesal yet", "It is being tried.")
@@ -131,7 +131,7 @@ fn login(facts: &HealthInputs<'_>) -> Option<Note> {
 }
 
 /// What callers get while the vendor is of no help.
-fn meanwhile(facts: &HealthInputs<'_>) -> &'static str {
+fn caller_impact(facts: &HealthInputs<'_>) -> &'static str {
     if facts.servable { "serving what is held" } else { "callers get errors" }
 }
 
@@ -144,12 +144,12 @@ fn calls(facts: &HealthInputs<'_>) -> Option<Note> {
         _ => false,
     };
     let failing = facts.vendor.calls.failing.filter(|failing| !is_told(failing));
-    let meanwhile = meanwhile(facts);
+    let caller_impact = caller_impact(facts);
     let open = breaker.state != BreakerState::Closed;
     let Some(failing) = failing else {
         // It opened, and a straggler has come back well since.
         return open
-            .then(|| note(Level::Bad, format!("The circuit breaker is open: {meanwhile}"), probe(facts)))
+            .then(|| note(Level::Bad, format!("The circuit breaker is open: {caller_impact}"), probe(facts)))
             .flatten();
     };
     let is = match failing.outcome {
@@ -165,7 +165,7 @@ fn calls(facts: &HealthInputs<'_>) -> Option<Note> {
         probe(facts)
     );
     match (open || failing.calls >= MIN_CONSECUTIVE_FAILURES, failing.last <= RECENT_SECONDS) {
-        (true, true) => note(Level::Bad, format!("Wesal is {is}: {meanwhile}"), more),
+        (true, true) => note(Level::Bad, format!("Wesal is {is}: {caller_impact}"), more),
         (true, false) => note(
             Level::Warning,
             format!("Wesal was {is} when it was last asked, {} ago", seconds(failing.last)),
@@ -190,7 +190,7 @@ fn probe(facts: &HealthInputs<'_>) -> String {
 
 fn pause(facts: &HealthInputs<'_>) -> Option<Note> {
     let seconds = facts.vendor.paused_for?;
-    let says = format!("Wesal asked to be left alone for {} more: {}", time(seconds), meanwhile(facts));
+    let says = format!("Wesal asked to be left alone for {} more: {}", time(seconds), caller_impact(facts));
     note(if facts.servable { Level::Warning } else { Level::Bad }, says, "It answered 429.")
 }
 

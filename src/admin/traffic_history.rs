@@ -203,24 +203,24 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_is_counted_from_the_last_sample_before_it_and_a_young_process_from_its_beginning() {
+    fn minute_begins_at_last_sample_before_it_or_at_start() {
         let (moment, stamp) = at(0);
         let history = TrafficHistory::new(moment, stamp);
-        let told = |seconds, requests| {
+        let last_minute = |seconds, requests| {
             let (moment, stamp) = at(seconds);
-            let (told, callers) = history.snapshot(moment, stamp, &counted(requests));
-            let told = told.last_minute;
-            assert_eq!(callers["app"].requests, told.requests, "a minute is the same for all");
-            (told.seconds, told.requests)
+            let (snapshot, callers) = history.snapshot(moment, stamp, &counted(requests));
+            let minute = snapshot.last_minute;
+            assert_eq!(callers["app"].requests, minute.requests, "a minute is the same for all");
+            (minute.seconds, minute.requests)
         };
-        assert_eq!(told(0, 0), (0.0, 0));
-        assert_eq!(told(5, 7), (5.0, 7));
+        assert_eq!(last_minute(0, 0), (0.0, 0));
+        assert_eq!(last_minute(5, 7), (5.0, 7));
         for n in 1..=10 {
             let (moment, stamp) = at(n * 10);
             history.push(moment, stamp, &counted(n * 100));
         }
-        assert_eq!(told(101, 1011), (61.0, 1011 - 400));
-        assert_eq!(told(1000, 1011), (900.0, 11));
+        assert_eq!(last_minute(101, 1011), (61.0, 1011 - 400));
+        assert_eq!(last_minute(1000, 1011), (900.0, 11));
         let (moment, stamp) = at(101);
         let app = history.snapshot(moment, stamp, &counted(1011)).1["app"];
         assert_eq!(app, CallerTotals { requests: 611, rate_limited: 61 });
@@ -238,10 +238,10 @@ mod tests {
             history.push(moment, stamp, &counted(n * n));
         }
         let (moment, stamp) = at(2005);
-        let told = history.snapshot(moment, stamp, &counted(40_000)).0.history;
-        assert_eq!(told.len(), MAX_SAMPLES - 1);
-        assert_eq!((told[0].requests, told[89].requests), (111 * 111 - 110 * 110, 200 * 200 - 199 * 199));
-        assert!(told.iter().all(|span| span.seconds == 10.0));
+        let buckets = history.snapshot(moment, stamp, &counted(40_000)).0.history;
+        assert_eq!(buckets.len(), MAX_SAMPLES - 1);
+        assert_eq!((buckets[0].requests, buckets[89].requests), (111 * 111 - 110 * 110, 200 * 200 - 199 * 199));
+        assert!(buckets.iter().all(|span| span.seconds == 10.0));
     }
 
     fn times(buckets: &[(f64, u64)], sum: f64) -> Latencies {
@@ -250,9 +250,9 @@ mod tests {
 
     #[test]
     fn quantile_interpolates_within_its_bucket() {
-        let told = times(&[(0.01, 0), (0.04, 10), (0.16, 10), (f64::INFINITY, 0)], 1.2);
-        assert_eq!(mean(&told), Some(0.06));
-        let about = |q: f64, seconds: f64| (quantile(&told, q).unwrap() - seconds).abs() < 1e-9;
+        let latency = times(&[(0.01, 0), (0.04, 10), (0.16, 10), (f64::INFINITY, 0)], 1.2);
+        assert_eq!(mean(&latency), Some(0.06));
+        let about = |q: f64, seconds: f64| (quantile(&latency, q).unwrap() - seconds).abs() < 1e-9;
         assert!(about(0.25, 0.02) && about(0.5, 0.04) && about(0.75, 0.08) && about(1.0, 0.16));
     }
 

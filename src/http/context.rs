@@ -37,7 +37,7 @@ struct Inner {
 }
 
 /// The caller of a request, and the configuration that its rights come from: all rights of one request come from one
-/// configuration, whatever is reloaded meanwhile.
+/// configuration, also if another is loaded in between.
 pub(crate) struct Admission {
     pub(crate) snapshot: Arc<ConfigSnapshot>,
     pub(crate) identity: Identity,

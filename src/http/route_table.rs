@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_references_routes_come_first_then_the_first_that_takes_the_method() {
+    fn reference_route_wins_then_first_that_takes_the_method() {
         let table = table(
             "/v",
             &[("/queries/{what}", true), ("/queries/{what}", false), ("/queries/agents", true), ("/x", true)],

@@ -63,8 +63,7 @@ impl Routes<'_> {
         H: Handler<T, ()> + Sync,
         T: 'static,
     {
-        let service = handler.with_state(());
-        self.add(endpoint.template(), methods(endpoint, service))
+        self.add(endpoint.template(), endpoint, handler.with_state(()))
     }
 
     fn docs(self) -> Self {
@@ -80,9 +79,8 @@ impl Routes<'_> {
         H: Handler<T, ()> + Sync,
         T: 'static,
     {
-        let service = middleware::login(handler);
         let path = self.below_base(Route::Login.template());
-        self.add(&path, methods(Endpoint::Mirrored(Route::Login), service))
+        self.add(&path, Endpoint::Mirrored(Route::Login), middleware::login(handler))
     }
 
     /// Adds a route of the vendor's reference.
@@ -91,28 +89,38 @@ impl Routes<'_> {
         H: Handler<T, ()> + Sync,
         T: 'static,
     {
-        let methods = methods(Endpoint::Mirrored(route), middleware::admitted(route, handler));
+        let service = middleware::admitted(route, handler);
         let alias = (route == Route::Logout).then_some(LOGOUT_ALIAS);
-        let paths = std::iter::once(route.template()).chain(alias).map(|path| self.below_base(path));
-        paths.collect::<Vec<_>>().iter().fold(self, |routes, path| routes.add(path, methods.clone()))
+        std::iter::once(route.template()).chain(alias).fold(self, |routes, path| {
+            let path = routes.below_base(path);
+            routes.add(&path, Endpoint::Mirrored(route), service.clone())
+        })
     }
 
     fn below_base(&self, path: &str) -> String {
         format!("{}{path}", self.state.settings.table.base_path)
     }
 
-    fn add(self, path: &str, methods: MethodRouter) -> Self {
-        let table = &self.state.settings.table;
-        let allow = table.allow(path);
-        let template = table.find(&Method::GET, path).map_or("", Endpoint::template);
+    /// Adds the one method of `endpoint` at `path`.
+    fn add(self, path: &str, endpoint: Endpoint, service: impl HttpService) -> Self {
+        let record = move |context: &RequestContext| context.facts().route = endpoint.template();
+        let record_route = move |request: Request| {
+            request.extensions().get().inspect(|context| record(context));
+            request
+        };
+        let service = ServiceBuilder::new().map_request(record_route).service(service);
+        let methods = MethodRouter::new();
+        let methods =
+            if endpoint.takes(&Method::GET) { methods.get_service(service) } else { methods.post_service(service) };
+        let allow = self.state.settings.table.allow(path);
         let refuse = move |context: RequestContext| async move {
-            context.facts().route = template;
+            record(&context);
             Problem::method_not_allowed(Some(allow))
         };
-        let methods = match allow {
-            // axum answers HEAD where it answers GET.
-            "GET" | "GET,POST" => methods.on(MethodFilter::HEAD, refuse),
-            _ => methods,
+        // axum answers HEAD where it answers GET.
+        let methods = match endpoint.takes(&Method::HEAD) {
+            true => methods,
+            false => methods.on(MethodFilter::HEAD, refuse),
         };
         Self { router: self.router.route(path, methods.fallback(refuse)), ..self }
     }
@@ -153,19 +161,3 @@ fn custom_routes(
 }
 
 type ResponseFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
-
-fn methods(endpoint: Endpoint, service: impl HttpService) -> MethodRouter {
-    serve(MethodRouter::new(), endpoint, service)
-}
-
-/// Adds the method of `endpoint`, whose template the log event names.
-fn serve(methods: MethodRouter, endpoint: Endpoint, service: impl HttpService) -> MethodRouter {
-    let record_route = move |request: Request| {
-        if let Some(context) = request.extensions().get::<RequestContext>() {
-            context.facts().route = endpoint.template();
-        }
-        request
-    };
-    let service = ServiceBuilder::new().map_request(record_route).service(service);
-    if endpoint.takes(&Method::GET) { methods.get_service(service) } else { methods.post_service(service) }
-}

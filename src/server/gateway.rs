@@ -209,7 +209,7 @@ impl Gateway {
         keeping_logged_in.abort();
         let settled = self.wesal.login_settled();
         before(real_time.as_ref(), real_time.now().after(LOGIN_ENDS), settled).await;
-        // A drain may be over before the service manager was told of its begin.
+        // A drain may be over before the notification of its begin was sent.
         before(real_time.as_ref(), told_by, telling.join_next()).await;
         events::drained(cut_off);
         Drained { cut_off }

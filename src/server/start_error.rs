@@ -53,13 +53,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_system_refuses_has_a_remedy_and_our_own_words_stand_alone() {
+    fn system_errors_have_a_remedy_and_own_errors_have_none() {
         // As Linux counts them: EACCES, EADDRINUSE, EADDRNOTAVAIL, EMFILE.
-        for (number, told) in
+        for (number, expected) in
             [(13, "CAP_NET_BIND_SERVICE"), (98, "server.reuse_port = true for both"), (99, "0.0.0.0 or [::]"), (24, "")]
         {
-            let told_now = remedy(&io::Error::from_raw_os_error(number));
-            assert!(told_now.contains(told) && told.is_empty() == told_now.is_empty(), "{number}: {told_now:?}");
+            let given = remedy(&io::Error::from_raw_os_error(number));
+            assert!(given.contains(expected) && expected.is_empty() == given.is_empty(), "{number}: {given:?}");
         }
         for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::AddrInUse, io::ErrorKind::NotFound] {
             assert_eq!(remedy(&io::Error::new(kind, "it says what to do")), "");

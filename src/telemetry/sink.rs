@@ -15,7 +15,7 @@ use std::{
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Lines of one buffer that wait for a slow reader at most, in bytes; what comes then is dropped, and counted.
-const MOST_PENDING: usize = 2 * 1024 * 1024;
+const MAX_BUFFERED_BYTES: usize = 2 * 1024 * 1024;
 /// What a buffer keeps of its room when it is empty.
 const ROOM: usize = 64 * 1024;
 /// How long a line waits for others to be written with it.
@@ -72,7 +72,7 @@ impl Sink {
     /// Takes a line, or drops it if too many wait.
     pub(super) fn push(&self, line: &[u8]) {
         let mut pending = lock(self.0.own_buffer());
-        if pending.len() + line.len() > MOST_PENDING {
+        if pending.len() + line.len() > MAX_BUFFERED_BYTES {
             DROPPED.fetch_add(1, Ordering::Relaxed);
             return;
         }
@@ -291,13 +291,13 @@ pub(super) mod tests {
         let line = [b'x'; 1024];
         let before = dropped();
         // One is being written, and two wait.
-        (0..4 * MOST_PENDING / line.len()).for_each(|_| sink.push(&line));
+        (0..4 * MAX_BUFFERED_BYTES / line.len()).for_each(|_| sink.push(&line));
         let (lost, waiting) = (dropped() - before, lock(sink.0.own_buffer()).len());
         // Its end does not wait for its reader either, who reads only after it.
         drop(writer);
         drop(release);
         // Not always as many: the writer may take its first lines late, and fewer come after them.
-        assert!(waiting <= MOST_PENDING, "{waiting}");
+        assert!(waiting <= MAX_BUFFERED_BYTES, "{waiting}");
         // At least: what other tests lose in the same moment is counted too.
         assert!(lost >= 2 * 2048, "{lost}");
     }

@@ -154,7 +154,7 @@ fn constant(name: &str, file: &str) -> String {
         None => ("", value),
     };
     let number: u64 = number.split(" * ").map(|factor| factor.replace('_', "").parse::<u64>().unwrap()).product();
-    let in_bytes = name.contains("BYTES") || ["MOST_PENDING", "MAX_BODY"].contains(&name);
+    let in_bytes = name.contains("BYTES");
     match number {
         mib if in_bytes && mib % (1 << 20) == 0 => format!("{} MiB", mib >> 20),
         kib if in_bytes => format!("{} KiB", kib >> 10),

@@ -52,7 +52,7 @@ fn a_gateway_that_lacks_nothing_is_well_and_has_no_notes() {
 }
 
 #[test]
-fn an_outage_is_told_with_what_callers_get_meanwhile() {
+fn outage_notice_names_its_impact_on_callers() {
     let mut down = vendor();
     down.calls = failing(5, 1.0, CallOutcome::Unreachable);
     let mut facts = facts(&down);
@@ -69,11 +69,11 @@ fn an_outage_is_told_with_what_callers_get_meanwhile() {
 
 #[test]
 fn a_call_or_two_that_failed_are_no_outage_and_are_soon_forgotten() {
-    let told = |calls, last| of_vendor(|vendor| vendor.calls = failing(calls, last, CallOutcome::Timeout));
-    assert_eq!(told(2, 1.0), (Level::Warning, "The last call to Wesal failed".to_owned()));
-    assert_eq!(told(2, 61.0).0, Level::Good);
+    let summary = |calls, last| of_vendor(|vendor| vendor.calls = failing(calls, last, CallOutcome::Timeout));
+    assert_eq!(summary(2, 1.0), (Level::Warning, "The last call to Wesal failed".to_owned()));
+    assert_eq!(summary(2, 61.0).0, Level::Good);
     assert_eq!(
-        told(3, 600.0),
+        summary(3, 600.0),
         (Level::Warning, "Wesal was not answering when it was last asked, 10 min ago".to_owned())
     );
 }
@@ -94,18 +94,21 @@ fn an_open_breaker_says_when_it_lets_a_call_through() {
 
 #[test]
 fn each_state_of_the_login_has_its_words() {
-    let told = |state| {
+    let summary = |state| {
         of_vendor(|vendor| {
             vendor.login = LoginTold { state, setback: None, next_try_in: Some(20), token_ends_in: None };
         })
     };
     assert_eq!(
-        told(LoginState::Refused),
+        summary(LoginState::Refused),
         (Level::Bad, "Wesal refuses the service login: serving what is held".to_owned())
     );
-    assert_eq!(told(LoginState::Failed), (Level::Bad, "Logging in at Wesal fails: serving what is held".to_owned()));
-    assert_eq!(told(LoginState::LoggingIn), (Level::Warning, "The gateway is not logged in at Wesal yet".to_owned()));
-    assert_eq!(told(LoginState::Good).0, Level::Good);
+    assert_eq!(summary(LoginState::Failed), (Level::Bad, "Logging in at Wesal fails: serving what is held".to_owned()));
+    assert_eq!(
+        summary(LoginState::LoggingIn),
+        (Level::Warning, "The gateway is not logged in at Wesal yet".to_owned())
+    );
+    assert_eq!(summary(LoginState::Good).0, Level::Good);
 }
 
 #[test]
@@ -123,26 +126,26 @@ fn what_somebody_should_see_to_is_a_warning() {
     assert_eq!(says(&low), (Level::Warning, "The budget of calls to Wesal runs low".to_owned()));
     let failed = HealthInputs { requests: 1, failed: 1, ..facts(&vendor) };
     assert_eq!(says(&failed), (Level::Warning, "1 answer of the last minute told callers of a failure".to_owned()));
-    for (warning, told) in [
+    for (warning, expected) in [
         (Warning::ConfigurationRefused, "The configuration was not taken over"),
         (Warning::CertificateValidity(ValidityWarning::ExpiresSoon), "Somebody should see to the certificate"),
         (Warning::LoginRefused, "Somebody should see to the service login"),
         (Warning::RouteRefused, "Wesal lately refused a route to the gateway's account"),
     ] {
         let refused = HealthInputs { warnings: &[warning], ..facts(&vendor) };
-        assert_eq!(says(&refused), (Level::Warning, told.to_owned()));
+        assert_eq!(says(&refused), (Level::Warning, expected.to_owned()));
     }
     let mut refusing = self::vendor();
     refusing.barred = vec![BarredTold { route: "/queries/organization", seconds: 3 }];
     let refused = HealthInputs { warnings: &[Warning::RouteRefused], ..facts(&refusing) };
-    assert_eq!(HealthSummary::of(&refused).notes.len(), 1, "one thing is told once");
+    assert_eq!(HealthSummary::of(&refused).notes.len(), 1, "one condition has one notice");
     let refused =
         HealthInputs { warnings: &[Warning::CertificateValidity(ValidityWarning::ExpiresSoon)], ..facts(&vendor) };
     assert_eq!(HealthSummary::of(&refused).notes[0].more, "It expires soon; renew it.");
 }
 
 #[test]
-fn a_429_and_a_refused_route_are_told_as_what_they_are_and_a_vendor_that_takes_no_token_as_failing() {
+fn vendor_429_and_refused_route_are_no_failure() {
     let throttled =
         of_vendor(|vendor| (vendor.calls, vendor.paused_for) = (failing(4, 1.0, CallOutcome::RateLimited), Some(9)));
     assert_eq!(throttled.1, "Wesal asked to be left alone for 9 s more: serving what is held");
@@ -161,8 +164,8 @@ fn a_429_and_a_refused_route_are_told_as_what_they_are_and_a_vendor_that_takes_n
 fn where_nothing_is_held_a_pause_is_trouble_and_a_spent_budget_says_what_callers_get() {
     let mut alone = vendor();
     alone.paused_for = Some(300);
-    let told = says(&HealthInputs { servable: false, ..facts(&alone) });
-    assert_eq!(told, (Level::Bad, "Wesal asked to be left alone for 5 min more: callers get errors".to_owned()));
+    let summary = says(&HealthInputs { servable: false, ..facts(&alone) });
+    assert_eq!(summary, (Level::Bad, "Wesal asked to be left alone for 5 min more: callers get errors".to_owned()));
     alone.paused_for = None;
     alone.budget.remaining = 0;
     let more = |servable| HealthSummary::of(&HealthInputs { servable, ..facts(&alone) }).notes.remove(0).more;
@@ -179,7 +182,7 @@ fn failures_are_trouble_from_one_in_ten_on_and_a_few_are_not() {
 }
 
 #[test]
-fn refusals_are_told_where_they_are_most_of_what_is_answered() {
+fn refusals_have_a_notice_if_they_are_most_answers() {
     let vendor = vendor();
     let refused = |requests, refused| says(&HealthInputs { requests, refused, ..facts(&vendor) });
     let most = (Level::Warning, "Most requests of the last minute were refused".to_owned());

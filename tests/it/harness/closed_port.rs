@@ -1,4 +1,4 @@
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr};
 
 use tokio::net::{TcpListener, TcpSocket};
 
@@ -18,7 +18,7 @@ impl ClosedPort {
                 match socket.bind(address) {
                     Ok(()) => return Self(socket),
                     Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                        tokio::time::sleep(Duration::from_millis(5)).await;
+                        tokio::task::yield_now().await;
                     }
                     Err(error) => panic!("{address}: {error}"),
                 }
